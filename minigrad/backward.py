@@ -1,0 +1,223 @@
+"""The reverse pass: walk the record backwards once, newest node first, and apply the chain rule.
+
+The same formulas serve twice. On raw arrays they are fast; with `create_graph=True` they run on
+Tensors, are recorded like any other computation, and can be differentiated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from operator import attrgetter
+from typing import Any, overload
+
+import numpy as np
+
+from .op import Node, recording
+from .ops import astype
+from .tensor import Tensor
+
+
+def backward(y: Tensor, g: Any = None, retain_graph: bool = False) -> None:
+    """Add the gradient of y (dotted with g) to `.grad` of every leaf it depends on, and free the record.
+
+    `g` has y's shape; it may be left out if y is a single number. Called by `Tensor.backward`.
+    """
+    root = _node_of(y, "backward()")
+    for node, gradient in _reverse(root, _cotangent(y, g, "backward"), free=not retain_graph).items():
+        node.grad = gradient if node.grad is None else node.grad + gradient
+
+
+@overload
+def grad(y: Tensor, xs: Tensor, g: Any = ..., create_graph: bool = ..., allow_unused: bool = ...) -> Any: ...
+@overload
+def grad(y: Tensor, xs: Sequence[Tensor], g: Any = ..., create_graph: bool = ..., allow_unused: bool = ...) -> tuple: ...
+def grad(y: Tensor, xs: Any, g: Any = None, create_graph: bool = False, allow_unused: bool = False) -> Any:
+    """The gradient of y (dotted with g) for each of xs, as NumPy arrays; nothing is stored or freed.
+
+    xs: one Tensor (one gradient is returned) or a sequence of them (a tuple is returned); results of
+    operations are welcome too. g: array or Tensor of y's shape, by default 1 if y is a single number.
+    create_graph: return Tensors that can be differentiated again, for gradients of any order.
+
+    Raises RuntimeError if some x has no path to y, unless `allow_unused` (then its gradient is None).
+    """
+    single = isinstance(xs, Tensor)
+    wanted = [_node_of(x, "grad() with respect to it") for x in ([xs] if single else xs)]
+    gradients = _reverse(_node_of(y, "grad() of it"), _cotangent(y, g, "grad"), set(wanted), create_graph)
+    for position, node in enumerate(wanted):
+        if node not in gradients and not allow_unused:
+            raise RuntimeError(f"grad: y does not depend on xs[{position}], of shape {node.shape}; "
+                               "pass allow_unused=True to get None for it")
+    found: list[Any] = [gradients.get(node) for node in wanted]
+    for i, node in enumerate(wanted):  # asked for twice: two arrays, not one shared
+        if not create_graph and node in wanted[:i]:
+            found[i] = None if found[i] is None else found[i].copy()
+    return found[0] if single else tuple(found)
+
+
+def _node_of(t: Tensor, purpose: str) -> Node:
+    if not isinstance(t, Tensor):
+        raise TypeError(f"{purpose} needs a Tensor, not {type(t).__name__}")
+    if t._node is None:
+        raise RuntimeError(f"{purpose} needs a Tensor that requires grad; this one, of shape {t.shape}, does not: "
+                           "create its inputs with requires_grad=True, and compute it outside no_grad()")
+    return t._node
+
+
+def _cotangent(y: Tensor, g: Any, name: str) -> Any:
+    if g is None:
+        if y.size != 1:
+            raise ValueError(f"{name}: y has shape {y.shape} and only a single number can go without g; "
+                             f"reduce it with .sum() or .mean(), or pass g of shape {y.shape}")
+        return np.ones(y.shape, y.dtype)
+    if not isinstance(g, Tensor):
+        g = np.array(g, dtype=y.dtype)
+    if g.shape != y.shape:
+        raise ValueError(f"{name}: g has shape {g.shape} but y has shape {y.shape}; they must be equal")
+    return g
+
+
+def _reverse(root: Node, g: Any, wanted: Collection[Node] | None = None, create_graph: bool = False,
+             free: bool = False) -> dict[Node, Any]:
+    """The gradients of the wanted nodes (default: of all leaves)."""
+    nodes = _record_of(root)
+    if any(node.op is not None and node.saved is None for node in nodes):
+        raise RuntimeError("backward through a record that an earlier backward() has freed: call that one with "
+                           "retain_graph=True; or, if a state was carried over from it, detach() the state first")
+    if wanted is None:
+        wanted, useful = {node for node in nodes if node.op is None}, set(nodes)
+    else:
+        useful = set()
+        for node in reversed(nodes):
+            if node in wanted or not useful.isdisjoint(node.parents):
+                useful.add(node)
+    gradients = _Gradients()
+    if create_graph:
+        gradients.total[root] = g if isinstance(g, Tensor) else Tensor(g)
+    else:
+        gradients.total[root] = g._data if isinstance(g, Tensor) else g
+    with recording(create_graph):
+        for node in nodes:
+            if node.op is None or node not in useful:
+                continue
+            g = gradients.total[node] if node in wanted else gradients.pop(node)
+            if not create_graph:
+                g.flags.writeable = False  # a formula that changed it would change somebody else's gradient
+            _apply_formulas(node, g, useful, gradients, create_graph)
+            if free:
+                node.parents, node.saved = (), None
+    found = {node: gradients.total[node] for node in wanted if node in gradients.total}
+    if create_graph:
+        return found
+    return {node: total if node in gradients.owned and total.flags.writeable else total.copy()
+            for node, total in found.items()}
+
+
+def _record_of(root: Node) -> list[Node]:
+    """Every node that y depends on, newest first."""
+    seen, stack = {root}, [root]
+    while stack:
+        for parent in stack.pop().parents:
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    return sorted(seen, key=attrgetter("order"), reverse=True)
+
+
+class _Gradients:
+    """Gradients by node. The first contribution is kept by reference, as it may be somebody else's
+    array; the second allocates the sum; later ones are added in place."""
+
+    def __init__(self) -> None:
+        self.total: dict[Node, Any] = {}
+        self.owned: set[Node] = set()
+
+    def pop(self, node: Node) -> Any:
+        self.owned.discard(node)
+        return self.total.pop(node)
+
+    def add(self, node: Node, piece: Any) -> None:
+        if node not in self.total:
+            self.total[node] = piece
+        elif node in self.owned:
+            self.total[node] += piece
+        else:
+            total = self.total[node] + piece
+            if not isinstance(total, Tensor):
+                total = np.asarray(total)  # NumPy makes a scalar of a 0-d sum
+                self.owned.add(node)
+            self.total[node] = total
+
+    def buffer(self, node: Node) -> np.ndarray:
+        """An array to add into."""
+        if node not in self.owned:
+            self.total[node] = (np.zeros(node.shape, node.dtype) if node not in self.total
+                                else np.array(self.total[node]))
+            self.owned.add(node)
+        return self.total[node]
+
+
+def _apply_formulas(node: Node, g: Any, useful: Collection[Node], gradients: _Gradients, create_graph: bool) -> None:
+    op, saved, parents = node.op, node.saved, node.parents
+    assert op is not None and saved is not None
+    if op.accumulate is not None and not create_graph:
+        op.accumulate(gradients.buffer(parents[0]), g, **node.static)
+        return
+    if create_graph:
+        saved = _as_tensors(node)
+    if op.variadic:
+        pieces = op.formulas[0](g, *map(saved.__getitem__, op.needs[0]))
+    for i, parent in enumerate(parents):
+        if parent is not None and parent in useful:
+            piece = pieces[i] if op.variadic else op.formulas[i](g, *map(saved.__getitem__, op.needs[i]))
+            gradients.add(parent, _checked(piece, parent, node, i, create_graph))
+
+
+def _as_tensors(node: Node) -> dict[str, Any]:
+    """The saved arrays as the Tensors that they were, so that formulas record what they do with them."""
+    op = node.op
+    assert op is not None and node.saved is not None
+    saved = dict(node.saved)
+    if "y" in saved:
+        saved["y"] = Tensor._make(saved["y"], node)
+    if op.variadic:
+        if op.inputs[0] in saved:
+            saved[op.inputs[0]] = [x if parent is None else Tensor._make(x, parent)
+                                   for x, parent in zip(saved[op.inputs[0]], node.parents)]
+    else:
+        for name, parent in zip(op.inputs, node.parents):
+            if name in saved and parent is not None:
+                saved[name] = Tensor._make(saved[name], parent)
+    return saved
+
+
+def _checked(piece: Any, parent: Node, node: Node, i: int, create_graph: bool) -> Any:
+    """What a formula returned, with broadcasting undone and in the argument's dtype; an error if it does not fit."""
+    def wrong(problem: str) -> Exception:
+        assert node.op is not None
+        name = f"{node.op.inputs[0]}[{i}]" if node.op.variadic else node.op.inputs[i]
+        return TypeError(f"operation {node.op.__name__!r}: the gradient formula for argument {name!r} {problem}")
+
+    if create_graph and not isinstance(piece, Tensor):
+        raise wrong(f"returned {type(piece).__name__}, cut off from the graph, so it cannot be differentiated again: "
+                    "write it with operators, methods and minigrad's operations, without np.*")
+    if not create_graph and not isinstance(piece, np.ndarray):
+        piece = np.asarray(piece)
+    if piece.dtype.kind != "f":
+        raise wrong(f"returned dtype {piece.dtype}, not an array of floating-point numbers")
+    if piece.shape != parent.shape:
+        shape = piece.shape
+        piece = unbroadcast(piece, parent.shape)
+        if piece is None:
+            raise wrong(f"returned shape {shape}, but the argument has shape {parent.shape} and the output {node.shape}")
+    if piece.dtype != parent.dtype:
+        piece = astype(piece, dtype=parent.dtype)
+    return piece if create_graph else np.asarray(piece)  # NumPy makes scalars of 0-d results
+
+
+def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
+    """Sum g over the axes along which NumPy would stretch `shape` to g's shape; None if it would not."""
+    extra = g.ndim - len(shape)
+    if extra < 0 or any(n not in (1, m) for n, m in zip(shape, g.shape[extra:])):
+        return None
+    stretched = (extra + i for i, n in enumerate(shape) if n == 1 and g.shape[extra + i] != 1)
+    return g.sum(axis=(*range(extra), *stretched)).reshape(shape)

@@ -1,0 +1,238 @@
+"""The operation contract: a NumPy function plus one gradient formula per argument.
+
+    @op(lambda g, b: g * b,
+        lambda g, a: g * a)
+    def mul(a, b):
+        return a * b
+
+A formula is a vector-Jacobian product (vjp): `g` is the gradient arriving at the output y, with
+y's shape, and the formula returns the gradient for its argument. It names what it needs and only
+that is saved: `y` is the output, `a` an argument, `a_shape` that argument's shape, `axis` a static
+argument. Positional arguments are differentiable, keyword-only ones are static.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from .tensor import Tensor
+
+registry: dict[str, Op] = {}
+"""Every declared operation, keyed "module.name"."""
+
+
+class Node:
+    """One entry of the record: an operation that ran, or a leaf (`op` is None).
+
+    `saved` maps names to what the formulas asked for; a node whose record was freed has None there.
+    A node never refers to its own Tensor, so graphs have no reference cycles.
+    """
+
+    __slots__ = ("op", "parents", "saved", "static", "order", "shape", "dtype", "grad")
+
+    _creation = itertools.count()
+
+    def __init__(self, array: np.ndarray, op: Op | None = None, parents: tuple = (),
+                 saved: dict[str, Any] | None = None, static: dict[str, Any] | None = None) -> None:
+        self.op, self.parents, self.saved, self.static = op, parents, saved, static
+        self.order = next(Node._creation)  # inputs exist before outputs: a topological order
+        self.shape, self.dtype = array.shape, array.dtype
+        self.grad: np.ndarray | None = None
+
+
+class _State(threading.local):
+    recording = True
+
+
+_state = _State()
+
+
+@contextmanager
+def recording(on: bool) -> Iterator[None]:
+    before, _state.recording = _state.recording, on
+    try:
+        yield
+    finally:
+        _state.recording = before
+
+
+def no_grad():
+    """Run operations without recording them: `with no_grad(): ...` or `@no_grad()`.
+
+    Each thread has its own switch; it is restored when the block ends, by an exception too.
+    """
+    return recording(False)
+
+
+def op(*formulas: Callable, accumulate: Callable | None = None) -> Callable[[Callable], Op]:
+    """Declare an operation: one formula per positional argument (one in all for `*args`, returning a list).
+
+    A formula is written with what arrays and Tensors share (operators, comparisons, indexing, `.sum`,
+    `.reshape`, `.swapaxes`, `.shape`, `.ndim`, `.dtype`) and minigrad's own operations, never `np.*`:
+    then it is itself differentiable. `accumulate(total, g, **static)` may add the gradient of a
+    one-argument operation into an existing array, where most of that gradient would be zeros.
+
+    Raises ValueError at the declaration if formulas and parameters do not match.
+    Declaring a name again in the same module replaces the operation.
+    """
+    def declare(function: Callable) -> Op:
+        operation = Op(function, formulas, accumulate)
+        registry[f"{operation.__module__}.{operation.__name__}"] = operation
+        return operation
+    return declare
+
+
+class Op:
+    """A declared operation. Calling it computes the output and, where a gradient may be asked for, records a node."""
+
+    __name__: str
+
+    def __init__(self, function: Callable, formulas: tuple[Callable, ...], accumulate: Callable | None) -> None:
+        functools.update_wrapper(self, function)
+        self.function, self.formulas, self.accumulate = function, formulas, accumulate
+        parameters = inspect.signature(function).parameters.values()
+        self.inputs = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.POSITIONAL_ONLY)]
+        self.variadic = any(p.kind == p.VAR_POSITIONAL for p in parameters)
+        if self.variadic:
+            self.inputs += [p.name for p in parameters if p.kind == p.VAR_POSITIONAL]
+        static = [p for p in parameters if p.kind == p.KEYWORD_ONLY]
+        self.defaults = {p.name: p.default for p in static if p.default is not p.empty}
+        self._check_declaration(parameters, [p.name for p in static])
+        self.needs = [tuple(inspect.signature(formula).parameters)[1:] for formula in formulas]
+        self._fetch = {name: self._fetcher(name) for names in self.needs for name in names}
+
+    def _check_declaration(self, parameters: Any, static: list[str]) -> None:
+        def require(condition: bool, message: str) -> None:
+            if not condition:
+                raise ValueError(f"operation {self.__name__!r}: {message}")
+
+        require(bool(self.inputs), "needs at least one positional argument to differentiate")
+        require(not self.variadic or len(self.inputs) == 1, "an operation with *args can have no other positional argument")
+        require(not any(p.kind == p.VAR_KEYWORD for p in parameters), "static arguments must be named one by one, not **")
+        require(not {"g", "y"} & {p.name for p in parameters}, "g and y mean gradient and output: name the arguments otherwise")
+        require(all(p.default is p.empty or p.kind == p.KEYWORD_ONLY for p in parameters),
+                "a default makes an argument static: put it behind a * in the signature")
+        require(len(self.formulas) == len(self.inputs),
+                f"{len(self.formulas)} formulas for {len(self.inputs)} arguments ({', '.join(self.inputs)})")
+        known = {"y", *self.inputs, *static, *(f"{name}_shape" for name in self.inputs)}
+        for name, formula in zip(self.inputs, self.formulas):
+            wanted = list(inspect.signature(formula).parameters)
+            require(wanted[:1] == ["g"], f"the first parameter of the formula for {name!r} must be g")
+            for unknown in set(wanted[1:]) - known:
+                require(False, f"the formula for {name!r} asks for {unknown!r}; it can have {', '.join(sorted(known))}")
+
+    def _fetcher(self, name: str) -> Callable:
+        """How to get what a formula calls `name` when the operation runs."""
+        if name == "y":
+            return lambda y, arrays, static: y
+        argument = name.removesuffix("_shape")
+        if name not in self.inputs and argument not in self.inputs:
+            return lambda y, arrays, static: static[name]
+        if self.variadic:
+            if name == argument:
+                return lambda y, arrays, static: arrays
+            return lambda y, arrays, static: [array.shape for array in arrays]
+        i = self.inputs.index(argument)
+        if name == argument:
+            return lambda y, arrays, static: arrays[i]
+        return lambda y, arrays, static: arrays[i].shape
+
+    def __call__(self, *inputs: Any, **static: Any) -> Tensor:
+        """The output: a Tensor, or a plain array if no Tensor was given."""
+        if self.variadic and len(inputs) == 1 and isinstance(inputs[0], (list, tuple)):
+            inputs = tuple(inputs[0])
+        arrays, tensors, constants = [], False, False
+        for position, x in enumerate(inputs):
+            if isinstance(x, Tensor):
+                tensors = True
+                x._data.flags.writeable = False  # see Tensor.data
+                arrays.append(x._data)
+            else:
+                arrays.append(self._constant(x, position))
+                constants = True
+        if self.defaults:
+            static = {**self.defaults, **static}
+        if static and any(isinstance(value, Tensor) for value in static.values()):
+            raise TypeError(f"{self._signature(inputs)}: a static argument cannot be a Tensor, it has no gradient; "
+                            "pass a NumPy array or a number")
+        try:
+            y: Any = self.function(*arrays, **static)
+        except (TypeError, ValueError, IndexError) as error:
+            raise self._explained(error, inputs) from error
+        if not tensors:
+            return y
+        y = self._result(y, inputs)
+        node = None
+        if _state.recording:
+            parents = tuple([x._node if isinstance(x, Tensor) else None for x in inputs])
+            if any(parents):
+                if constants:  # the user may write into arrays before backward: save copies
+                    arrays = [_own(array) if array is x else array for array, x in zip(arrays, inputs)]
+                if static:
+                    static = {name: _own(value) for name, value in static.items()}
+                node = self._record(y, arrays, static, parents)
+        return Tensor._make(y, node)
+
+    def _record(self, y: np.ndarray, arrays: list, static: dict[str, Any], parents: tuple) -> Node:
+        if y.dtype.kind != "f":
+            raise TypeError(f"{self.__name__}: the result has dtype {y.dtype}, which carries no gradient; "
+                            "detach() the input first if that is meant")
+        saved: dict[str, Any] = {}
+        for parent, names in zip(parents, self.needs * len(parents) if self.variadic else self.needs):
+            if parent is not None:
+                for name in names:
+                    if name not in saved:
+                        saved[name] = self._fetch[name](y, arrays, static)
+        return Node(y, self, parents, saved, static)
+
+    def _constant(self, x: Any, position: int) -> Any:
+        """Numbers stay numbers, so that they do not change the dtype; everything else becomes an array."""
+        if isinstance(x, (int, float)) or isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "biuf":
+            return x
+        tensors = isinstance(x, (list, tuple)) and any(isinstance(item, Tensor) for item in x)
+        array = None if tensors or x is None else np.asarray(x)
+        if array is None or array.dtype.kind not in "biuf":
+            name = self.inputs[min(position, len(self.inputs) - 1)]
+            what = f"a {type(x).__name__} of Tensors: stack or concat them first" if tensors else f"{x!r:.60}"
+            raise TypeError(f"{self.__name__}: argument {name!r} must be a Tensor, an array or a number, not {what}")
+        return array
+
+    def _result(self, y: Any, inputs: tuple) -> np.ndarray:
+        y = np.asarray(y)
+        if y.dtype.kind not in "biuf":
+            raise TypeError(f"{self._signature(inputs)}: the function returned dtype {y.dtype}, not an array of numbers")
+        return y
+
+    def _signature(self, inputs: tuple) -> str:
+        """The call as the user sees it: mul(a: (3, 4), b: (5,))."""
+        names = itertools.chain(self.inputs, itertools.repeat(self.inputs[-1] if self.variadic else "?"))
+        described = (f"{name}: {x.shape if hasattr(x, 'shape') else repr(x)[:60]}" for name, x in zip(names, inputs))
+        return f"{self.__name__}({', '.join(described)})"
+
+    def _explained(self, error: Exception, inputs: tuple) -> Exception:
+        """The same kind of error, with the shapes and the rule that the docstring's first line states."""
+        kind = next(kind for kind in (ValueError, IndexError, TypeError) if isinstance(error, kind))
+        rule = inspect.cleandoc(self.__doc__ or "").split("\n")[0]
+        return kind(f"{self._signature(inputs)}: {error}\n"
+                    f"  {self.__name__}{inspect.signature(self.function)}: {rule}")
+
+    def __repr__(self) -> str:
+        return f"<operation {self.__name__}{inspect.signature(self.function)}>"
+
+
+def _own(value: Any) -> Any:
+    """A copy of the arrays in `value` that nobody else can write into."""
+    if isinstance(value, np.ndarray):
+        value = value.copy()
+        value.flags.writeable = False
+    elif isinstance(value, (tuple, list)):
+        value = type(value)(_own(item) for item in value)
+    return value

@@ -1,0 +1,237 @@
+"""Tensor: a NumPy array that remembers how it was computed.
+
+Methods and operators are those of ndarray; each hands over to the operation of the same meaning in
+ops.py. NumPy's own functions work too where minigrad has the operation, and raise where it has not:
+nothing silently cuts the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+
+class Tensor:
+    """An array of numbers whose gradient can be asked for.
+
+    data: array, number or nested list; it is copied. Python numbers become float64, arrays keep their dtype.
+    requires_grad: record the operations on it, so that `backward()` finds its gradient.
+
+    Raises TypeError for data that are not numbers, and for integers or booleans that require grad.
+    """
+
+    __slots__ = ("_data", "_node", "__weakref__")
+    __hash__ = object.__hash__  # == compares values, as arrays do; dicts and sets go by identity
+
+    _data: np.ndarray
+    _node: Any  # the Node that recorded it, None if it needs no gradient
+
+    def __init__(self, data: Any, requires_grad: bool = False) -> None:
+        if isinstance(data, Tensor):
+            if data.requires_grad:
+                raise TypeError("Tensor(t) would cut t off from its graph: use t itself, or t.detach() to cut on purpose")
+            data = data._data
+        array = _number_array(data)
+        if array.dtype.kind in "iu" and not isinstance(data, (np.ndarray, np.generic)):
+            array = array.astype(float)
+        self._data, self._node = array, None
+        self.requires_grad = requires_grad
+
+    @staticmethod
+    def _make(array: np.ndarray, node: Any) -> Tensor:
+        """The result of an operation, around its own array."""
+        t = Tensor.__new__(Tensor)
+        array.flags.writeable = False
+        t._data, t._node = array, node
+        return t
+
+    # -- value, gradient, graph ---------------------------------------------------------------
+
+    @property
+    def data(self) -> np.ndarray:
+        """The values. Writing into them (`W.data -= lr * W.grad`) never changes a gradient already on record.
+
+        Operations make the arrays that they have seen read-only; a leaf then hands out a fresh copy
+        and keeps it as its own. The data of a result cannot be written.
+        """
+        if self.is_leaf and not self._data.flags.writeable:
+            self._data = self._data.copy()
+        return self._data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        if value is self._data:
+            return
+        if not self.is_leaf:
+            raise RuntimeError("cannot replace the data of an operation's result; compute a new Tensor instead")
+        array = _number_array(value).astype(self.dtype, copy=False)
+        if array.shape != self.shape:
+            raise ValueError(f"cannot replace data of shape {self.shape} by data of shape {array.shape}")
+        self._data = array
+
+    @property
+    def requires_grad(self) -> bool:
+        return self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if not self.is_leaf:
+            raise RuntimeError("requires_grad can only be set on a leaf; use detach() to cut a result off from its graph")
+        if value and self._data.dtype.kind != "f":
+            raise TypeError(f"a Tensor of dtype {self._data.dtype} cannot require grad, only floating-point numbers can: "
+                            "convert first, as in Tensor(array.astype(float), requires_grad=True)")
+        if value != self.requires_grad:
+            self._node = Node(self._data) if value else None
+
+    @property
+    def is_leaf(self) -> bool:
+        """True for a tensor that the user made, False for a recorded result."""
+        return self._node is None or self._node.op is None
+
+    @property
+    def grad(self) -> np.ndarray | None:
+        """What backward() has gathered so far, an array of this shape and dtype; None before the first time."""
+        if not self.is_leaf:
+            raise RuntimeError(f"a result of an operation ({self._node.op.__name__}) keeps no .grad: "
+                               "ask for it with minigrad.grad(y, x)")
+        return None if self._node is None else self._node.grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if self._node is None or not self.is_leaf:
+            raise RuntimeError("only a leaf that requires grad has a .grad")
+        if value is not None and value is not self._node.grad:
+            value = np.array(value, dtype=self.dtype)
+            if value.shape != self.shape:
+                raise ValueError(f"grad of shape {value.shape} for a Tensor of shape {self.shape}")
+        self._node.grad = value
+
+    def backward(self, g: Any = None, retain_graph: bool = False) -> None:
+        """Add the gradient of this tensor (dotted with g) to `.grad` of every leaf it depends on.
+
+        g: array of this shape; not needed for a single number. The record is freed unless retain_graph.
+        """
+        backward(self, g, retain_graph)
+
+    def detach(self) -> Tensor:
+        """The same values, cut off from the graph."""
+        return Tensor._make(self._data, None)
+
+    def numpy(self) -> np.ndarray:
+        """A copy of the values as an array, cut off from the graph."""
+        return self._data.copy()
+
+    def item(self) -> float:
+        """The value of a one-element tensor as a Python number."""
+        return self._data.item()
+
+    shape = property(lambda self: self._data.shape)
+    dtype = property(lambda self: self._data.dtype)
+    ndim = property(lambda self: self._data.ndim)
+    size = property(lambda self: self._data.size)
+
+    def __repr__(self) -> str:
+        values = np.array2string(self._data, separator=", ", prefix="Tensor(")
+        dtype = "" if self.dtype == float else f", dtype={self.dtype}"
+        origin = "" if self._node is None else f", op={self._node.op.__name__}" if self._node.op else ", requires_grad=True"
+        return f"Tensor({values}{dtype}{origin})"
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        raise TypeError("the truth of a Tensor is not defined; compare it (t > 0 gives an array) or use t.item()")
+
+    def __float__(self) -> float:
+        if self.requires_grad:
+            raise TypeError("float(t) would cut t off from its graph; t.item() does so on purpose")
+        return float(self._data)
+
+    # -- operators ----------------------------------------------------------------------------
+
+    def __add__(self, other: Any) -> Tensor: return ops.add(self, other)
+    def __radd__(self, other: Any) -> Tensor: return ops.add(other, self)
+    def __sub__(self, other: Any) -> Tensor: return ops.sub(self, other)
+    def __rsub__(self, other: Any) -> Tensor: return ops.sub(other, self)
+    def __mul__(self, other: Any) -> Tensor: return ops.mul(self, other)
+    def __rmul__(self, other: Any) -> Tensor: return ops.mul(other, self)
+    def __truediv__(self, other: Any) -> Tensor: return ops.div(self, other)
+    def __rtruediv__(self, other: Any) -> Tensor: return ops.div(other, self)
+    def __pow__(self, other: Any) -> Tensor: return ops.pow(self, other)
+    def __rpow__(self, other: Any) -> Tensor: return ops.pow(other, self)
+    def __matmul__(self, other: Any) -> Tensor: return ops.matmul(self, other)
+    def __rmatmul__(self, other: Any) -> Tensor: return ops.matmul(other, self)
+    def __neg__(self) -> Tensor: return ops.neg(self)
+    def __pos__(self) -> Tensor: return self
+    def __abs__(self) -> Tensor: return ops.abs(self)
+    def __getitem__(self, index: Any) -> Tensor: return ops.getitem(self, index=_plain_index(index))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError("a Tensor does not support item assignment, the graph could not follow it: "
+                        "build a new one with minigrad.where, concat or stack (or write into t.data of a leaf)")
+
+    # Comparisons have no gradient: they give plain arrays of booleans.
+
+    def __lt__(self, other: Any) -> Any: return self._data < _plain(other)
+    def __le__(self, other: Any) -> Any: return self._data <= _plain(other)
+    def __gt__(self, other: Any) -> Any: return self._data > _plain(other)
+    def __ge__(self, other: Any) -> Any: return self._data >= _plain(other)
+    def __eq__(self, other: Any) -> Any: return self._data == _plain(other)
+    def __ne__(self, other: Any) -> Any: return self._data != _plain(other)
+    # -- methods of ndarray -------------------------------------------------------------------
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops.sum(self, axis=axis, keepdims=keepdims)
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops.mean(self, axis=axis, keepdims=keepdims)
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops.max(self, axis=axis, keepdims=keepdims)
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops.min(self, axis=axis, keepdims=keepdims)
+    def reshape(self, *shape: Any) -> Tensor: return ops.reshape(self, shape=shape[0] if len(shape) == 1 else shape)
+    def transpose(self, *axes: Any) -> Tensor: return ops.transpose(self, axes=(axes[0] if len(axes) == 1 else axes) or None)
+    def swapaxes(self, axis1: int, axis2: int) -> Tensor: return ops.swapaxes(self, axis1=axis1, axis2=axis2)
+    def astype(self, dtype: Any) -> Tensor: return ops.astype(self, dtype=dtype)
+    @property
+    def T(self) -> Tensor: return ops.transpose(self)
+
+    # -- NumPy protocols ----------------------------------------------------------------------
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if self.requires_grad:
+            raise TypeError("this NumPy function would cut the Tensor off from its graph: use minigrad's operation, "
+                            "or t.numpy() if no gradient is wanted; for a list of Tensors, minigrad.stack")
+        return np.array(self._data, dtype=dtype)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return numpy_protocol.call(ufunc, inputs, kwargs, method)
+
+    def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict) -> Any:
+        return numpy_protocol.call(function, args, kwargs)
+
+
+def _number_array(data: Any) -> np.ndarray:
+    """A fresh array of `data`."""
+    try:
+        array = np.array(data)
+    except ValueError as error:  # ragged lists
+        raise TypeError(f"Tensor data must be numbers in a regular array: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"Tensor data must be real numbers, not dtype {array.dtype}: {data!r:.80}")
+    return array
+
+
+def _plain(value: Any) -> Any:
+    return value._data if isinstance(value, Tensor) else value
+
+
+def _plain_index(index: Any) -> Any:
+    """An index in which integer and boolean Tensors have become arrays."""
+    return tuple(_plain(i) for i in index) if isinstance(index, tuple) else _plain(index)
+
+
+# The one circle between the engine's files: operators call operations, and those return Tensors.
+from . import numpy_protocol, ops  # noqa: E402
+from .backward import backward  # noqa: E402
+from .op import Node  # noqa: E402
