@@ -1,0 +1,115 @@
+"""The command line:  minigrad check [NAME ...]   or   python -m minigrad check [NAME ...]"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .cases import CASES, COMPOSED, Case
+from .check import Report, gradcheck
+from .check.report import INCONCLUSIVE, OK, WRONG
+
+EXIT_CODES = {OK: 0, WRONG: 1, INCONCLUSIVE: 2}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code 0: every gradient is right; 1: one is wrong; 2: the check could not be run or is inconclusive."""
+    parser = argparse.ArgumentParser(prog="minigrad", description="gradients of recurrent networks, and their check")
+    commands = parser.add_subparsers(dest="command", required=True)
+    check = commands.add_parser("check", help="compare the gradients of operations and layers with finite differences",
+                                description=main.__doc__)
+    check.add_argument("names", nargs="*", metavar="NAME", help="operations or layers; all of them if none is named")
+    check.add_argument("--examples", type=int, default=10, help="random inputs for each (default %(default)s)")
+    check.add_argument("--seed", type=int, default=0, help="of the random inputs (default %(default)s)")
+    options = parser.parse_args(argv)
+    if options.examples < 1:
+        check.error("--examples must be 1 or more")
+
+    checks = {**_operations(), **_layers()}
+    unknown = [name for name in options.names if name not in checks]
+    if unknown:
+        check.error(f"no operation or layer {', '.join(unknown)}; there are {', '.join(checks)}")
+    verdicts = [_check(name, checks[name], options.examples, options.seed) for name in options.names or checks]
+    worst = max(verdicts, key=lambda verdict: (OK, INCONCLUSIVE, WRONG).index(verdict))
+    print(f"\n{verdicts.count(OK)} of {len(verdicts)} ok, {verdicts.count(WRONG)} wrong, "
+          f"{verdicts.count(INCONCLUSIVE)} inconclusive")
+    return EXIT_CODES[worst]
+
+
+Checks = Callable[[int, int], Iterator[tuple[str, Report]]]
+
+
+def _check(name: str, reports: Checks, examples: int, seed: int) -> str:
+    """Print one line for an operation or layer, and the whole report of what fails; return the verdict."""
+    entries, worst_ratio, worst = 0, 0.0, OK
+    for description, report in reports(examples, seed):
+        entries += sum(row.entries for row in report.rows)
+        worst_ratio = max([worst_ratio, *(abs(row.analytic - row.numeric) / row.bound for row in report.rows if row.bound)])
+        if not report:
+            worst = report.verdict
+            print(f"\n{description}\n{report}\n")
+            break
+    print(f"{name:<14} {worst:<13} {entries:>6} entries, largest difference {worst_ratio:.2f} of its bound", flush=True)
+    return worst
+
+
+def _operations() -> dict[str, Checks]:
+    return {operation.__name__: _operation(operation, case) for operation, case in {**CASES, **COMPOSED}.items()}
+
+
+def _operation(operation: Any, case: Case) -> Checks:
+    def reports(examples: int, seed: int) -> Iterator[tuple[str, Report]]:
+        choose = random.Random(seed).choice
+        for _ in range(examples):
+            inputs, static = case.draw(choose)
+            called = f"{operation.__name__}, inputs of shape {', '.join(str(x.shape) for x in inputs)}, {static}"
+            yield called, gradcheck(lambda *xs, static=static: operation(*xs, **static), *inputs, order=2, seed=seed)
+    return reports
+
+
+def _layers() -> dict[str, Checks]:
+    """The layers and losses. The engine never imports them; this command does, here, in order to check them."""
+    from .layers import LSTM, RNN, Linear, LSTMCell, RNNCell, cross_entropy, mse_loss
+
+    time, batch, inputs, hidden, layers = 3, 2, 2, 3, 2
+
+    def linear(rng: np.random.Generator) -> tuple:
+        return Linear(inputs, hidden, rng=rng), rng.normal(size=(batch, inputs))
+
+    def rnn_cell(rng: np.random.Generator) -> tuple:
+        return RNNCell(inputs, hidden, rng=rng), rng.normal(size=(batch, inputs)), rng.normal(size=(batch, hidden))
+
+    def lstm_cell(rng: np.random.Generator) -> tuple:
+        return (LSTMCell(inputs, hidden, rng=rng), rng.normal(size=(batch, inputs)),
+                (rng.normal(size=(batch, hidden)), rng.normal(size=(batch, hidden))))
+
+    def rnn(rng: np.random.Generator) -> tuple:
+        return (RNN(inputs, hidden, layers, rng=rng), rng.normal(size=(time, batch, inputs)),
+                rng.normal(size=(layers, batch, hidden)))
+
+    def lstm(rng: np.random.Generator) -> tuple:
+        return (LSTM(inputs, hidden, layers, rng=rng), rng.normal(size=(time, batch, inputs)),
+                (rng.normal(size=(layers, batch, hidden)), rng.normal(size=(layers, batch, hidden))))
+
+    def mse(rng: np.random.Generator) -> tuple:
+        return mse_loss, rng.normal(size=(batch, hidden)), rng.normal(size=(batch, hidden))
+
+    def entropy(rng: np.random.Generator) -> tuple:
+        return cross_entropy, rng.normal(size=(time, batch, hidden)), rng.integers(0, hidden, (time, batch))
+
+    def checks(make: Callable[[np.random.Generator], tuple]) -> Checks:
+        def reports(examples: int, seed: int) -> Iterator[tuple[str, Report]]:
+            yield make.__name__, gradcheck(*make(np.random.default_rng(seed)), order=1, seed=seed)
+        return reports
+
+    return {"Linear": checks(linear), "RNNCell": checks(rnn_cell), "LSTMCell": checks(lstm_cell), "RNN": checks(rnn),
+            "LSTM": checks(lstm), "mse_loss": checks(mse), "cross_entropy": checks(entropy)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""gradcheck: does the gradient that the engine computes agree with the function's own differences?"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..backward import grad
+from ..ops import concat
+from ..tensor import Tensor
+from .numeric import derivatives
+from .report import INCONCLUSIVE, OK, WRONG, Report, Row
+
+TOO_WIDE = 1e-3  # a bound wider than this part of the gradient's own size shows nothing
+
+
+def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0) -> Report:
+    """Compare the gradient of f with central differences, for every entry of every input.
+
+    f: function of Tensors to a Tensor or nested tuples of them; or a Module, whose named parameters are then
+    checked too. inputs: Tensors, arrays or nested tuples of them; everything is computed on float64 copies.
+    Integer and boolean arrays are passed on as constants. order=2 checks the gradient of the gradient as well.
+
+    The outputs are weighted with random numbers (drawn from `seed`), since with ones a transposed gradient can
+    pass. An entry is ok if analytic and numeric value agree within the numeric value's own error bound.
+
+        report = gradcheck(lambda x, W: tanh(x @ W), x, W)
+        print(report); assert report
+
+    Raises TypeError for parameters that are not float64, and for outputs that are not Tensors.
+    """
+    if order not in (1, 2):
+        raise ValueError(f"gradcheck: order must be 1 or 2, not {order}")
+    rng = np.random.default_rng(seed)
+    arguments = tuple(_fresh(x) for x in inputs)
+    named = [(name, leaf) for name, x in zip(_argument_names(f, len(inputs)), arguments) for name, leaf in _leaves(x, name)]
+    for name, parameter in f.named_parameters() if hasattr(f, "named_parameters") else ():
+        if parameter.dtype != np.float64:
+            raise TypeError(f"gradcheck works in float64, but the parameter {name} is {parameter.dtype}; "
+                            "make the module with dtype=np.float64")
+        named.append((name, parameter))
+    names, leaves = [name for name, _ in named], [leaf for _, leaf in named]
+    if not leaves:
+        raise TypeError("gradcheck: no input with floating-point numbers, nothing to check")
+
+    def outputs() -> Tensor:
+        return _flat(f(*arguments))
+
+    v = rng.normal(size=outputs().size)
+    report = _compare(outputs, names, leaves, v)
+    if order == 1 or not report:
+        return report
+
+    cotangent = Tensor(v, requires_grad=True)
+
+    def first_gradients() -> Tensor:
+        found = grad(outputs(), leaves, cotangent, create_graph=True, allow_unused=True)
+        return _flat(tuple(gradient for gradient in found if gradient is not None))
+
+    return _compare(first_gradients, [*names, "cotangent"], [*leaves, cotangent],
+                    rng.normal(size=first_gradients().size), order=2)
+
+
+def _fresh(x: Any) -> Any:
+    """A float64 leaf for every array of numbers, in the same nesting; integer and boolean arrays as they are."""
+    if isinstance(x, (tuple, list)):
+        return type(x)(_fresh(item) for item in x)
+    array = x.numpy() if isinstance(x, Tensor) else np.asarray(x)
+    return Tensor(array.astype(np.float64), requires_grad=True) if array.dtype.kind == "f" or isinstance(x, (int, float)) else x
+
+
+def _leaves(x: Any, name: str) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(x, (tuple, list)):
+        for i, item in enumerate(x):
+            yield from _leaves(item, f"{name}[{i}]")
+    elif isinstance(x, Tensor) and x.requires_grad:
+        yield name, x
+
+
+def _argument_names(f: Callable, n: int) -> list[str]:
+    """The names of f's positional parameters, as far as it has any."""
+    try:
+        parameters = inspect.signature(getattr(f, "forward", f)).parameters.values()
+    except (TypeError, ValueError):
+        parameters = {}.values()  # type: ignore[assignment]
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return names[:n] + [f"input {i}" for i in range(len(names), n)]
+
+
+def _flat(outputs: Any) -> Tensor:
+    """All outputs in one vector."""
+    if isinstance(outputs, (tuple, list)):
+        return concat(*map(_flat, outputs)) if outputs else Tensor(np.zeros(0))
+    if not isinstance(outputs, Tensor):
+        raise TypeError(f"gradcheck: f must return a Tensor or a tuple of Tensors, not {type(outputs).__name__}")
+    return outputs.reshape(-1)
+
+
+def _compare(outputs: Callable[[], Tensor], names: list[str], leaves: list[Tensor], v: np.ndarray, order: int = 1) -> Report:
+    y, again = outputs(), outputs()
+    repeatable = np.array_equal(y.numpy(), again.numpy(), equal_nan=True)
+    analytic = grad(y, leaves, v, allow_unused=True) if y.requires_grad else [None] * len(leaves)
+    rows = []
+    for name, leaf, gradient in zip(names, leaves, analytic):
+        original = leaf.numpy()
+
+        def values(x: np.ndarray) -> np.ndarray:
+            leaf.data = x
+            return outputs().numpy()
+
+        try:
+            with np.errstate(all="ignore"):  # a step out of the function's domain shows as a value that is not finite
+                numeric, bound = derivatives(values, original, v)
+        finally:
+            leaf.data = original
+        rows.append(_row(name, np.zeros(leaf.shape) if gradient is None else gradient, numeric, bound,
+                         float(np.abs(v) @ np.abs(y.numpy())), repeatable))
+    return Report(rows, order)
+
+
+def _row(name: str, analytic: np.ndarray, numeric: np.ndarray, bound: np.ndarray, scale: float, repeatable: bool) -> Row:
+    error = np.abs(analytic - numeric)
+    size = np.maximum(np.abs(numeric), np.sqrt(np.mean(numeric * numeric)) if numeric.size else 0) + scale
+    with np.errstate(invalid="ignore"):
+        unknown = ~(bound <= TOO_WIDE * size) | (not repeatable)  # written so that NaN counts as unknown
+        wrong = ~(error <= bound) & ~unknown
+    if not numeric.size:
+        return Row(name, numeric.shape, 0, 0, None, 0.0, 0.0, 0.0, OK)
+    severity = np.where(wrong, 2.0, unknown) * 1e300 + np.nan_to_num(error / np.maximum(bound, 1e-300), posinf=1e299)
+    index = np.unravel_index(np.argmax(severity), numeric.shape)
+    note = ("f gives other values when it is called again with the same inputs" if not repeatable else
+            "the function is not smooth or not finite at the entries that fail" if unknown.any() else "")
+    return Row(name, numeric.shape, numeric.size, int((wrong | unknown).sum()), tuple(int(i) for i in index),
+               float(analytic[index]), float(numeric[index]), float(bound[index]),
+               WRONG if wrong.any() else INCONCLUSIVE if unknown.any() else OK, note)
