@@ -1,0 +1,106 @@
+"""Long short-term memory: gates decide what the memory cell C forgets, takes in and shows.
+
+    f_t = sigma(W_f [h_{t-1}, x_t] + b_f)     forget gate
+    i_t = sigma(W_i [h_{t-1}, x_t] + b_i)     input gate
+    c~_t = tanh(W_c [h_{t-1}, x_t] + b_c)     candidate values
+    C_t = f_t * C_{t-1} + i_t * c~_t          memory cell
+    o_t = sigma(W_o [h_{t-1}, x_t] + b_o)     output gate
+    h_t = o_t * tanh(C_t)
+
+Shapes: T time steps, B sequences in a batch, D inputs, H hidden units, L layers.
+Source: C. Olah, "Understanding LSTM Networks" (2015); S. Hochreiter and J. Schmidhuber, "Long short-term
+memory" (1997); the forget gate: F. Gers et al., "Learning to forget" (2000).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad import Tensor, concat, sigmoid, stack, tanh
+
+from .initial import check_generator, constant, recurrent_weight
+from .module import Module
+from .rnn import cell_input, check_layers, empty_outputs, sequence_input
+
+State = tuple[Tensor, Tensor]
+
+
+class LSTMCell(Module):
+    """One step of the equations above.
+
+    x (B, D), (h, c) each (B, H) -> (h_t, C_t) each (B, H); without a state it starts from zeros.
+    Parameters W_f, W_i, W_c, W_o of shape (H + D, H), and b_f, b_i, b_c, b_o of shape (H,).
+    forget_bias: b_f's first value; 1 lets the memory last from the start (Gers et al. 2000; R. Jozefowicz et al.,
+    "An empirical exploration of recurrent network architectures", 2015). The other biases start at 0.
+    init: "uniform" (within +-1/sqrt(H)) or "orthogonal".
+    Raises ValueError where a shape does not fit.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, *, rng: np.random.Generator, forget_bias: float = 1.0,
+                 init: str = "uniform", dtype: Any = np.float64) -> None:
+        check_generator(rng)
+        self.input_size, self.hidden_size = input_size, hidden_size
+        self.W_f, self.W_i, self.W_c, self.W_o = (
+            recurrent_weight(rng, input_size, hidden_size, init, dtype) for _ in range(4))
+        self.b_f = constant(forget_bias, (hidden_size,), dtype)
+        self.b_i, self.b_c, self.b_o = (constant(0.0, (hidden_size,), dtype) for _ in range(3))
+
+    def forward(self, x: Any, state: tuple[Any, Any] | None = None) -> State:
+        h, c = (None, None) if state is None else state
+        x, h, c = cell_input(self, x, h=h, c=c)
+        h_x = concat(h, x, axis=-1)
+        f = sigmoid(h_x @ self.W_f + self.b_f)
+        i = sigmoid(h_x @ self.W_i + self.b_i)
+        c_tilde = tanh(h_x @ self.W_c + self.b_c)
+        C = f * c + i * c_tilde
+        o = sigmoid(h_x @ self.W_o + self.b_o)
+        return o * tanh(C), C
+
+    def steps(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[list[Tensor], Tensor]:
+        """h_1 .. h_T and C_T for x (T, B, D), from the state (h, c), each (B, H).
+
+        The same equations with the four weights side by side, and W [h, x] = W_h h + W_x x, where W_x x is
+        one product for all time steps: the blocks of a row of `a` are f, i, o, c~.
+        """
+        H = self.hidden_size
+        W = concat(self.W_f, self.W_i, self.W_o, self.W_c, axis=1)
+        b = concat(self.b_f, self.b_i, self.b_o, self.b_c)
+        W_h, W_x = W[:H], W[H:]
+        from_x = x @ W_x + b
+        outputs = []
+        for t in range(len(x)):
+            a = h @ W_h + from_x[t]
+            gates = sigmoid(a[:, :3 * H])
+            f, i, o = gates[:, :H], gates[:, H:2 * H], gates[:, 2 * H:]
+            c = f * c + i * tanh(a[:, 3 * H:])
+            h = o * tanh(c)
+            outputs.append(h)
+        return outputs, c
+
+
+class LSTM(Module):
+    """Layers of LSTMCells over whole sequences; each layer takes the outputs of the layer below as its inputs.
+
+    x (T, B, D), state (h_0, c_0) each (L, B, H) or None for zeros
+    -> outputs of the top layer (T, B, H), final state (h_T, C_T) each (L, B, H).
+    Raises ValueError where a shape does not fit.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, *, rng: np.random.Generator,
+                 forget_bias: float = 1.0, init: str = "uniform", dtype: Any = np.float64) -> None:
+        check_layers(num_layers)
+        self.cells = [LSTMCell(input_size if layer == 0 else hidden_size, hidden_size, rng=rng,
+                               forget_bias=forget_bias, init=init, dtype=dtype) for layer in range(num_layers)]
+
+    def forward(self, x: Any, state: tuple[Any, Any] | None = None) -> tuple[Tensor, State]:
+        h_0, c_0 = (None, None) if state is None else state
+        x, h_0, c_0 = sequence_input(self, x, h_0=h_0, c_0=c_0)
+        final_h, final_c = [], []
+        for layer, cell in enumerate(self.cells):
+            outputs, c = cell.steps(x, h_0[layer], c_0[layer])
+            final_h.append(outputs[-1] if outputs else h_0[layer])
+            final_c.append(c)
+            x = stack(*outputs) if outputs else empty_outputs(x, cell)
+        return x, (stack(*final_h), stack(*final_c))

@@ -1,0 +1,91 @@
+"""Module: what all layers have in common. Parameters are found by walking attributes, so that a layer is
+an ordinary Python object whose __init__ makes Tensors and whose forward uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from minigrad import Tensor
+
+
+class Module:
+    """A layer or model: write `__init__` (make parameters) and `forward` (the equations), call it like a function.
+
+    A parameter is a leaf Tensor that requires grad, held as an attribute, or in a list, tuple, dict or Module
+    that is one. Its name is the path to it, as "cells.0.W_f"; one that is held twice is listed once.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} must define forward()")
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """(name, parameter) pairs in the order of the attributes."""
+        seen: set[int] = set()
+        for name, value in _walk(self, "", set()):
+            if id(value) not in seen:
+                seen.add(id(value))
+                yield name, value
+
+    def parameters(self) -> list[Tensor]:
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def zero_grad(self) -> None:
+        """Forget all gradients: without it, backward() adds to the old ones."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """A copy of every parameter's values, by name."""
+        return {name: parameter.numpy() for name, parameter in self.named_parameters()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over values that state_dict() gave; they are converted to the parameters' dtypes.
+
+        Raises ValueError, with all names that are missing, unexpected or have another shape, and then changes nothing.
+        """
+        own = dict(self.named_parameters())
+        problems = [f"missing: {name}, of shape {p.shape}" for name, p in own.items() if name not in state]
+        problems += [f"unexpected: {name}" for name in state if name not in own]
+        problems += [f"{name} has shape {np.shape(state[name])}, expected {p.shape}"
+                     for name, p in own.items() if name in state and np.shape(state[name]) != p.shape]
+        if problems:
+            raise ValueError(f"these values are not for this {type(self).__name__}:\n  " + "\n  ".join(problems))
+        for name, parameter in own.items():
+            parameter.data = state[name]
+
+
+def _walk(value: Any, path: str, inside: set[int]) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(value, Tensor):
+        if value.requires_grad and value.is_leaf:
+            yield path, value
+        return
+    if isinstance(value, Module):
+        items = list(vars(value).items())
+    elif isinstance(value, Mapping):
+        items = [(str(key), item) for key, item in value.items()]
+    elif isinstance(value, (list, tuple)):
+        items = [(str(i), item) for i, item in enumerate(value)]
+    else:
+        return
+    if id(value) not in inside:  # a module may refer to one that contains it
+        for name, item in items:
+            yield from _walk(item, f"{path}.{name}" if path else name, inside | {id(value)})
+
+
+def check_shape(owner: str, argument: str, x: Any, expected: tuple[int | str, ...]) -> None:
+    """ValueError unless x has the expected shape; a word in it, as in ("batch", 3), stands for any length."""
+    fits = len(x.shape) == len(expected) and all(isinstance(e, str) or n == e for n, e in zip(x.shape, expected))
+    if not fits:
+        described = ", ".join(map(str, expected)) + ("," if len(expected) == 1 else "")
+        raise ValueError(f"{owner}: {argument} has shape {tuple(x.shape)}, expected ({described})")
+
+
+def as_input(x: Any, dtype: np.dtype) -> Tensor:
+    """x itself if it is a Tensor; an array or list as a constant of the layer's dtype."""
+    return x if isinstance(x, Tensor) else Tensor(np.asarray(x, dtype=dtype))

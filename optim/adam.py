@@ -1,0 +1,40 @@
+"""Adam."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from minigrad import Tensor
+
+from .optimizer import Optimizer
+
+
+class Adam(Optimizer):
+    """For each parameter p with gradient g (weight decay first: g = g + weight_decay p), in step t:
+
+        m = beta1 m + (1 - beta1) g
+        v = beta2 v + (1 - beta2) g^2
+        p = p - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
+
+    Source: D. Kingma and J. Ba, "Adam: A method for stochastic optimization" (2015), with the names and defaults
+    of torch.optim.Adam.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+                 eps: float = 1e-8, weight_decay: float = 0.0) -> None:
+        super().__init__(parameters, lr)
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"Adam: betas must be in 0 .. 1, not {betas}")
+        self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
+
+    def update(self, value: np.ndarray, g: np.ndarray, memory: dict[str, Any]) -> np.ndarray:
+        beta1, beta2 = self.betas
+        if self.weight_decay:
+            g = g + self.weight_decay * value
+        t = memory["t"] = int(memory.get("t", 0)) + 1
+        m = memory["m"] = beta1 * memory.get("m", 0.0) + (1 - beta1) * g
+        v = memory["v"] = beta2 * memory.get("v", 0.0) + (1 - beta2) * g * g
+        return self.lr * (m / (1 - beta1 ** t)) / (np.sqrt(v / (1 - beta2 ** t)) + self.eps)

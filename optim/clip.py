@@ -1,0 +1,30 @@
+"""Clipping: what keeps an exploding gradient from throwing the parameters away."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from minigrad import Tensor
+
+
+def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
+    """Scale all gradients together so that their norm, taken as one vector, is at most max_norm:
+
+        norm = sqrt(sum of all g^2);   g = g * min(1, max_norm / (norm + 1e-6))
+
+    Returns the norm before. Parameters without a gradient are left alone.
+    Source: R. Pascanu et al., "On the difficulty of training recurrent neural networks" (2013), in the form of
+    torch.nn.utils.clip_grad_norm_.
+    """
+    if not max_norm > 0:
+        raise ValueError(f"clip_grad_norm: max_norm must be above 0, not {max_norm}")
+    with_gradient = [p for p in parameters if p.grad is not None]
+    norm = math.sqrt(sum(float(np.sum(np.square(p.grad, dtype=np.float64))) for p in with_gradient))
+    scale = max_norm / (norm + 1e-6)
+    if scale < 1:
+        for p in with_gradient:
+            p.grad = p.grad * scale
+    return norm

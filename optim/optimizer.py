@@ -1,0 +1,67 @@
+"""What all optimisers have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from minigrad import Tensor
+
+
+class Optimizer:
+    """Changes parameters after their gradients. A subclass defines `update` for one parameter.
+
+    parameters: leaf Tensors that require grad, as from Module.parameters(). One whose gradient is None is left alone.
+    Raises TypeError or ValueError for anything else, for none at all, and for one that is given twice.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], lr: float) -> None:
+        name = type(self).__name__
+        if isinstance(parameters, Tensor):
+            raise TypeError(f"{name} takes a list of parameters, not one Tensor: put it in a list")
+        self.parameters = list(parameters)
+        for i, p in enumerate(self.parameters):
+            if not isinstance(p, Tensor) or not p.requires_grad or not p.is_leaf:
+                raise TypeError(f"{name}: parameter {i} is not a leaf Tensor that requires grad: {p!r:.80}")
+        if not self.parameters:
+            raise ValueError(f"{name} got no parameters to change")
+        if len({id(p) for p in self.parameters}) < len(self.parameters):
+            raise ValueError(f"{name} got the same parameter twice")
+        if not lr >= 0:
+            raise ValueError(f"{name}: the learning rate lr must be 0 or more, not {lr}")
+        self.lr = lr
+        self.memory: list[dict[str, Any]] = [{} for _ in self.parameters]
+
+    def zero_grad(self) -> None:
+        """Forget all gradients: without it, backward() adds to the old ones."""
+        for p in self.parameters:
+            p.grad = None
+
+    def step(self) -> None:
+        """Change every parameter that has a gradient."""
+        for p, memory in zip(self.parameters, self.memory):
+            if p.grad is not None:
+                p.data -= self.update(p.data, p.grad, memory)
+
+    def update(self, value: np.ndarray, g: np.ndarray, memory: dict[str, Any]) -> np.ndarray:
+        """What to subtract from a parameter; `memory` is its own, kept from step to step."""
+        raise NotImplementedError
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """What the optimiser remembers, as arrays named "0.m": parameter number, name. With it training resumes exactly."""
+        return {f"{i}.{name}": np.array(value) for i, memory in enumerate(self.memory) for name, value in memory.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what state_dict() gave. Raises ValueError, and changes nothing, if it is not for these parameters."""
+        memory: list[dict[str, Any]] = [{} for _ in self.parameters]
+        for key, value in state.items():
+            number, _, name = key.partition(".")
+            if not number.isdecimal() or int(number) >= len(memory):
+                raise ValueError(f"{type(self).__name__}: {key!r} is for none of the {len(memory)} parameters")
+            p, value = self.parameters[int(number)], np.array(value)
+            if value.shape not in ((), p.shape):
+                raise ValueError(f"{type(self).__name__}: {key!r} has shape {value.shape}, the parameter {p.shape}")
+            memory[int(number)][name] = value
+        self.memory = memory
