@@ -1,0 +1,288 @@
+"""The laws of the engine: what must hold of every graph, whatever its operations."""
+
+import gc
+import math
+import sys
+import tracemalloc
+import weakref
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad import Tensor, grad, no_grad
+from minigrad.cases import CASES
+from minigrad.layers import LSTM
+from minigrad.op import Node
+from minigrad.testing import assert_gradients, calls
+
+
+def nodes_made(f):
+    """How many nodes f records."""
+    before = next(Node._creation)
+    f()
+    return next(Node._creation) - before - 1
+
+
+def test_doubling_is_linear():
+    x = Tensor([1.0, -2.0], requires_grad=True)
+
+    def double():
+        y = x
+        for _ in range(60):
+            y = y + y
+        y.sum().backward()
+
+    assert nodes_made(double) == 61
+    np.testing.assert_array_equal(x.grad, [2.0 ** 60] * 2)
+
+
+def test_a_chain_of_a_million_operations():
+    x = Tensor(1.0, requires_grad=True)
+    y = x
+    for _ in range(1_000_000):
+        y = y * 1.0
+    (gradient,) = grad(y, [x])
+    assert gradient == 1
+    y.backward()
+    assert x.grad == 1
+    y = x
+    for _ in range(1_000_000):
+        y = -y
+    saved = weakref.ref(y)
+    del y  # freed without backward, without recursion
+    assert saved() is None
+
+
+def test_the_recursion_limit_does_not_matter():
+    limit = sys.getrecursionlimit()
+    x = Tensor(0.5, requires_grad=True)
+    y = x
+    for _ in range(5 * limit):
+        y = mg.tanh(y)
+    first = grad(y, x, create_graph=True)
+    assert np.isfinite(first.item())
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_graph_is_freed_without_the_garbage_collector(create_graph):
+    gc.collect()
+    gc.disable()
+    try:
+        x = Tensor(np.ones(3), requires_grad=True)
+        h = mg.tanh(x * 2)
+        inner = weakref.ref(h)
+        y = mg.concat(h, mg.sigmoid(h)).sum()
+        first = grad(y, x, create_graph=create_graph)
+        del h, y, first
+        assert inner() is None
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_backward_frees_the_record_and_says_so():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    h = mg.exp(x)
+    y = (h * h).sum()
+    y.backward()
+    with pytest.raises(RuntimeError, match=r"retain_graph=True.*detach\(\)"):
+        y.backward()
+    with pytest.raises(RuntimeError, match="retain_graph=True"):
+        (h + 1).sum().backward()
+
+
+def test_retained_graph_gives_the_gradient_twice():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    y = (mg.exp(x) * x).sum()
+    y.backward(retain_graph=True)
+    once = x.grad.copy()
+    y.backward()
+    np.testing.assert_array_equal(x.grad, 2 * once)
+
+
+def test_gradients_share_no_memory():
+    a, b = (Tensor(np.ones((2, 2)), requires_grad=True) for _ in range(2))
+    (a + b).backward(g := np.ones((2, 2)))
+    assert not np.shares_memory(a.grad, b.grad)
+    assert not np.shares_memory(a.grad, g)
+    a.grad[:] = 7
+    assert (b.grad == 1).all() and (g == 1).all()
+
+    c = Tensor(np.ones(3), requires_grad=True)
+    h = c + 0.0
+    first, second, third = grad(h.reshape(3), [c, h, c], np.ones(3))
+    for one, other in ((first, second), (second, third), (first, third)):
+        assert not np.shares_memory(one, other)
+        assert one.flags.writeable
+
+
+@pytest.mark.parametrize("operation", CASES, ids=lambda operation: operation.__name__)
+@given(data=st.data())
+def test_raw_path_and_graph_path_agree(operation, data):
+    call = data.draw(calls(operation, CASES[operation]))
+    leaves = [Tensor(x, requires_grad=True) for x in call.inputs]
+    y = call.f(*leaves)
+    g = np.random.default_rng(0).normal(size=y.shape)
+    for raw, graph in zip(grad(y, leaves, g), grad(y, leaves, g, create_graph=True)):
+        # The same formulas on the same numbers; only the order of additions differs.
+        np.testing.assert_allclose(raw, graph.data, rtol=1e-14, atol=1e-14)
+
+
+def test_work_of_an_lstm_grows_linearly_with_time():
+    model = LSTM(2, 3, rng=np.random.default_rng(0))
+
+    def step(T):
+        return lambda: model(np.ones((T, 1, 2)))[0].sum().backward()
+
+    nodes = [nodes_made(step(T)) for T in (10, 20, 40)]
+    assert nodes[2] - nodes[1] == 2 * (nodes[1] - nodes[0])
+
+
+def test_memory_of_an_lstm_grows_linearly_with_time():
+    model = LSTM(8, 16, rng=np.random.default_rng(0))
+
+    def peak(T):
+        x = np.ones((T, 4, 8))
+        tracemalloc.start()
+        model(x)[0].sum().backward()
+        size = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return size
+
+    peak(10)
+    short, long = peak(200), peak(800)
+    assert long < 6 * short  # 4 if linear, 16 if quadratic
+
+
+def test_slicing_every_time_step_needs_one_buffer():
+    """The gradient of x[t] is added into one array of x's size; an array for each slice would be T of them."""
+    T = 2000
+    x = Tensor(np.ones((T, 50)), requires_grad=True)
+    y = mg.stack(*(x[t].sum() for t in range(T))).sum()
+    tracemalloc.start()
+    y.backward()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (x.grad == 1).all()
+    assert peak < 10 * x.data.nbytes
+
+
+def test_backward_frees_as_it_goes():
+    """The gradients of a chain are not kept: one of 400 operations needs a few arrays, not 400."""
+    x = Tensor(np.ones(10_000), requires_grad=True)
+    y = x
+    for _ in range(400):
+        y = mg.neg(y)
+    y = y.sum()
+    tracemalloc.start()
+    y.backward()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 * x.data.nbytes
+
+
+weights = st.lists(st.floats(-2, 2), min_size=3, max_size=3).map(np.array)
+
+
+@given(weights, weights)
+def test_two_graphs_on_the_same_leaves_add_up(a, b):
+    x = Tensor([0.3, -0.7, 1.1], requires_grad=True)
+    (mg.tanh(x) * a).sum().backward()
+    first = x.grad.copy()
+    (mg.sigmoid(x) * b).sum().backward()
+    np.testing.assert_array_equal(x.grad, first + grad((mg.sigmoid(x) * b).sum(), x))
+
+
+@given(weights, weights)
+def test_two_losses_on_one_graph_equal_their_sum(a, b):
+    x = Tensor([0.3, -0.7, 1.1], requires_grad=True)
+    h = mg.tanh(x * 2)
+    one, two = (h * a).sum(), (mg.exp(h) * b).sum()
+    together = grad(one + two, x)
+    np.testing.assert_allclose(grad(one, x) + grad(two, x), together, rtol=1e-14, atol=1e-14)  # three additions
+    one.backward(retain_graph=True)
+    two.backward()
+    np.testing.assert_allclose(x.grad, together, rtol=1e-14, atol=1e-14)
+
+
+def test_derivatives_of_any_order():
+    x = Tensor(0.7, requires_grad=True)
+    y = mg.exp(2 * x)
+    for order in range(1, 6):
+        y = grad(y, x, create_graph=True)
+        assert y.item() == pytest.approx(2 ** order * math.exp(1.4), rel=1e-14)
+    y = mg.tanh(x)
+    for _ in range(3):
+        y = grad(y, x, create_graph=True)
+    t = math.tanh(0.7)
+    assert y.item() == pytest.approx((1 - t * t) * (6 * t * t - 2), rel=1e-13)
+
+
+def test_second_derivative_mixes_with_backward():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    slope = grad((x ** 3).sum(), x, create_graph=True)
+    (slope * slope).sum().backward()  # d/dx (3 x^2)^2 = 36 x^3
+    np.testing.assert_allclose(x.grad, [36, 288], rtol=1e-15)
+
+
+def test_shared_and_reused_values():
+    """One value used in several places gathers all its gradients, at both orders."""
+    def f(x, w):
+        h = mg.tanh(x @ w)
+        h = mg.tanh(h @ w) * h
+        return mg.concat(h, x[0:1], h[::-1], axis=0) @ w
+
+    rng = np.random.default_rng(0)
+    assert_gradients(f, rng.normal(size=(3, 3)), rng.normal(size=(3, 3)), order=2)
+
+
+def test_no_grad_records_nothing_and_is_restored():
+    x = Tensor([1.0], requires_grad=True)
+    with no_grad():
+        assert not (x * 2).requires_grad
+    with pytest.raises(ZeroDivisionError), no_grad():
+        1 / 0  # noqa: B018
+    assert (x * 2).requires_grad
+
+    @no_grad()
+    def f():
+        return x * 2
+
+    assert not f().requires_grad and not f().requires_grad
+    assert (x * 2).requires_grad
+    with no_grad(), no_grad():
+        pass
+    assert (x * 2).requires_grad
+
+
+def test_writing_between_forward_and_backward_changes_no_gradient():
+    W = Tensor(np.full((2, 2), 3.0), requires_grad=True)
+    constant = np.full((2, 2), 5.0)
+    index = np.array([0, 1])
+    y = (W * constant * W.T)[index].sum()
+    expected = grad(y, W)
+    W.data -= 1.0
+    W.data[0, 0] = 100.0
+    constant[:] = 0
+    index[:] = 0
+    np.testing.assert_array_equal(grad(y, W), expected)
+    assert W.data[0, 0] == 100 and W.data[1, 1] == 2
+
+    seen = W.data
+    result = W * W
+    with pytest.raises(ValueError, match="read-only"):
+        seen[0, 0] = 1
+    with pytest.raises(ValueError, match="read-only"):
+        result.data[0, 0] = 1
+
+
+def test_the_update_of_every_tutorial():
+    W = Tensor([1.0, 2.0], requires_grad=True)
+    for _ in range(3):
+        W.grad = None
+        (W * W).sum().backward()
+        W.data -= 0.25 * W.grad
+    np.testing.assert_array_equal(W.data, [0.125, 0.25])

@@ -1,0 +1,317 @@
+"""Layers and losses: gradients of input, states and every named parameter; cells, sequences, stacks; published numbers."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minigrad import Tensor, grad, gradcheck
+from minigrad.layers import LSTM, RNN, Linear, LSTMCell, Module, RNNCell, cross_entropy, mse_loss
+from minigrad.testing import assert_gradients
+
+sizes = st.integers(1, 3)
+seeds = st.integers(0, 1000)
+
+
+def random_state(model, shape, rng):
+    h = rng.normal(size=shape)
+    return (h, rng.normal(size=shape)) if isinstance(model, (LSTM, LSTMCell)) else h
+
+
+def randomise(model, rng):
+    """Every parameter random, biases too, so that no gradient is special."""
+    for parameter in model.parameters():
+        parameter.data = rng.normal(size=parameter.shape) * 0.7
+    return model
+
+
+# -- gradients ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cell", [RNNCell, LSTMCell])
+@pytest.mark.parametrize("order", [1, 2])
+@settings(max_examples=10)
+@given(B=sizes, D=sizes, H=sizes, seed=seeds)
+def test_cell_gradients(cell, order, B, D, H, seed):
+    rng = np.random.default_rng(seed)
+    model = randomise(cell(D, H, rng=rng), rng)
+    report = gradcheck(model, rng.normal(size=(B, D)), random_state(model, (B, H), rng), order=order)
+    assert report, f"\n{report}"
+    names = {row.name for row in report.rows}
+    assert {name for name, _ in model.named_parameters()} <= names
+    assert {"x", "h"} <= names or {"x", "state[0]", "state[1]"} <= names
+
+
+@pytest.mark.parametrize("sequence", [RNN, LSTM])
+@settings(max_examples=5)
+@given(T=sizes, B=sizes, D=sizes, H=sizes, layers=st.integers(1, 2), seed=seeds)
+def test_sequence_gradients(sequence, T, B, D, H, layers, seed):
+    rng = np.random.default_rng(seed)
+    model = randomise(sequence(D, H, layers, rng=rng), rng)
+    report = gradcheck(model, rng.normal(size=(T, B, D)), random_state(model, (layers, B, H), rng))
+    assert report, f"\n{report}"
+    assert len(report.rows) == len(model.parameters()) + (3 if sequence is LSTM else 2)
+
+
+@pytest.mark.parametrize("sequence", [RNN, LSTM])
+def test_sequence_gradients_of_second_order(sequence):
+    rng = np.random.default_rng(0)
+    model = randomise(sequence(2, 2, 2, rng=rng), rng)
+    report = gradcheck(model, rng.normal(size=(2, 2, 2)), random_state(model, (2, 2, 2), rng), order=2)
+    assert report, f"\n{report}"
+
+
+@given(shape=st.lists(sizes, max_size=2), seed=seeds, bias=st.booleans())
+def test_linear_gradients(shape, seed, bias):
+    rng = np.random.default_rng(seed)
+    assert_gradients(Linear(3, 2, rng=rng, bias=bias), rng.normal(size=(*shape, 3)), order=2)
+
+
+@given(shape=st.lists(sizes, max_size=3), seed=seeds)
+def test_loss_gradients(shape, seed):
+    rng = np.random.default_rng(seed)
+    assert_gradients(mse_loss, rng.normal(size=shape), rng.normal(size=shape), order=2)
+    assert_gradients(cross_entropy, rng.normal(size=(*shape, 4)), rng.integers(0, 4, shape), order=2)
+
+
+# -- forward --------------------------------------------------------------------------------------------
+
+
+def linspace(low, high, *shape):
+    return np.linspace(low, high, math.prod(shape)).reshape(shape)
+
+
+def test_lstm_step_of_cs231n():
+    """Stanford CS231n, assignment 3, lstm_step_forward; its columns are the gates i, f, o, g."""
+    N, D, H = 3, 4, 5
+    Wx, Wh, b = linspace(-2.1, 1.3, D, 4 * H), linspace(-0.7, 2.2, H, 4 * H), linspace(0.3, 0.7, 4 * H)
+    cell = LSTMCell(D, H, rng=np.random.default_rng(0))
+    for gate, name in enumerate("ifoc"):
+        columns = slice(gate * H, (gate + 1) * H)
+        getattr(cell, f"W_{name}").data = np.concatenate([Wh[:, columns], Wx[:, columns]])
+        getattr(cell, f"b_{name}").data = b[columns]
+    h, c = cell(linspace(-0.4, 1.2, N, D), (linspace(-0.3, 0.7, N, H), linspace(-0.4, 0.9, N, H)))
+    # printed with 8 digits
+    np.testing.assert_allclose(h.data[0], [0.24635157, 0.28610883, 0.32240467, 0.35525807, 0.38474904], atol=5e-9)
+    np.testing.assert_allclose(c.data[0], [0.32986176, 0.39145139, 0.451556, 0.51014116, 0.56717407], atol=5e-9)
+
+
+def test_rnn_step_of_cs231n():
+    """Stanford CS231n, assignment 3, rnn_step_forward."""
+    N, D, H = 3, 10, 4
+    cell = RNNCell(D, H, rng=np.random.default_rng(0))
+    cell.W.data = np.concatenate([linspace(-0.3, 0.7, H, H), linspace(-0.1, 0.9, D, H)])
+    cell.b.data = linspace(-0.2, 0.4, H)
+    h = cell(linspace(-0.4, 0.7, N, D), linspace(-0.2, 0.5, N, H))
+    np.testing.assert_allclose(h.data[0], [-0.58172089, -0.50182032, -0.41232771, -0.31410098], atol=5e-9)
+
+
+def lstm_reference(cell, x, h, c):
+    """The lecture's equations for one sequence and one step, in Python numbers."""
+    W = {k: getattr(cell, f"W_{k}").numpy().tolist() for k in "fico"}
+    b = {k: getattr(cell, f"b_{k}").numpy().tolist() for k in "fico"}
+    hx = [*h, *x]
+
+    def affine(k, j):
+        return math.fsum(hx[r] * W[k][r][j] for r in range(len(hx))) + b[k][j]
+
+    def sigma(z):
+        return 1 / (1 + math.exp(-z))
+
+    C = [sigma(affine("f", j)) * c[j] + sigma(affine("i", j)) * math.tanh(affine("c", j)) for j in range(len(h))]
+    return [sigma(affine("o", j)) * math.tanh(C[j]) for j in range(len(h))], C
+
+
+def rnn_reference(cell, x, h):
+    W, b, hx = cell.W.numpy().tolist(), cell.b.numpy().tolist(), [*h, *x]
+    return [math.tanh(math.fsum(hx[r] * W[r][j] for r in range(len(hx))) + b[j]) for j in range(len(h))]
+
+
+@settings(max_examples=10)
+@given(T=sizes, B=sizes, D=sizes, H=sizes, layers=st.integers(1, 3), seed=seeds)
+def test_sequences_against_the_equations_in_plain_python(T, B, D, H, layers, seed):
+    rng = np.random.default_rng(seed)
+    x, h0, c0 = rng.normal(size=(T, B, D)), rng.normal(size=(layers, B, H)), rng.normal(size=(layers, B, H))
+    lstm, rnn = randomise(LSTM(D, H, layers, rng=rng), rng), randomise(RNN(D, H, layers, rng=rng), rng)
+    (outputs, (h_T, c_T)), (rnn_outputs, rnn_h_T) = lstm(x, (h0, c0)), rnn(x, h0)
+    assert outputs.shape == rnn_outputs.shape == (T, B, H)
+    assert h_T.shape == c_T.shape == rnn_h_T.shape == (layers, B, H)
+    close = {"rtol": 1e-13, "atol": 1e-14}  # sums of at most 6 products, T * layers <= 9 deep
+    for n in range(B):
+        below, rnn_below = x[:, n].tolist(), x[:, n].tolist()
+        for layer in range(layers):
+            h, c, r = h0[layer, n].tolist(), c0[layer, n].tolist(), h0[layer, n].tolist()
+            for t in range(T):
+                h, c = lstm_reference(lstm.cells[layer], below[t], h, c)
+                r = rnn_reference(rnn.cells[layer], rnn_below[t], r)
+                below[t], rnn_below[t] = h, r
+            np.testing.assert_allclose(h_T.data[layer, n], h, **close)
+            np.testing.assert_allclose(c_T.data[layer, n], c, **close)
+            np.testing.assert_allclose(rnn_h_T.data[layer, n], r, **close)
+        np.testing.assert_allclose(outputs.data[:, n], below, **close)
+        np.testing.assert_allclose(rnn_outputs.data[:, n], rnn_below, **close)
+
+
+@pytest.mark.parametrize("sequence", [RNN, LSTM])
+def test_layer_equals_cell_gradients_included(sequence):
+    rng = np.random.default_rng(0)
+    model = randomise(sequence(3, 4, rng=rng), rng)
+    (cell,) = model.cells
+    x = Tensor(rng.normal(size=(6, 2, 3)), requires_grad=True)
+    outputs, _ = model(x)
+    g = rng.normal(size=outputs.shape)
+    state, by_cell = None, []
+    for t in range(6):
+        state = cell(x[t], state)
+        by_cell.append(state[0] if sequence is LSTM else state)
+    for t in range(6):
+        np.testing.assert_allclose(outputs.data[t], by_cell[t].data, rtol=1e-13, atol=1e-15)  # sums of 7 products, 6 deep
+    wanted = [x, *model.parameters()]
+    from_layer = grad(outputs, wanted, g)
+    from_cell = grad(sum((by_cell[t] * g[t]).sum() for t in range(6)), wanted)
+    for one, other in zip(from_layer, from_cell):
+        np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("sequence", [RNN, LSTM])
+def test_a_sequence_may_be_cut_and_its_state_carried(sequence):
+    rng = np.random.default_rng(0)
+    model, x = sequence(2, 3, 2, rng=rng), rng.normal(size=(5, 2, 2))
+    whole, end = model(x)
+    first, state = model(x[:2])
+    second, carried = model(x[2:], state)
+    np.testing.assert_array_equal(np.concatenate([first.data, second.data]), whole.data)
+    for one, other in zip(end, carried):
+        np.testing.assert_array_equal(one.data, other.data)
+
+
+@pytest.mark.parametrize("sequence", [RNN, LSTM])
+def test_dtype_and_empty_sequences(sequence):
+    model = sequence(2, 3, 2, rng=np.random.default_rng(0), dtype=np.float32)
+    y, _ = model(np.zeros((4, 2, 2)))
+    assert y.dtype == np.float32
+    y.sum().backward()
+    assert all(p.grad.dtype == np.float32 for p in model.parameters())
+    assert model(np.zeros((0, 2, 2)))[0].shape == (0, 2, 3)
+    assert model(np.zeros((4, 0, 2)))[0].shape == (4, 0, 3)
+
+
+def test_losses_against_references():
+    rng = np.random.default_rng(0)
+    p, t = rng.normal(size=(3, 2)), rng.normal(size=(3, 2))
+    assert mse_loss(Tensor(p), t).item() == pytest.approx(sum((a - b) ** 2 for a, b in zip(p.flat, t.flat)) / 6, rel=1e-14)
+    logits, target = rng.normal(size=(2, 3, 4)), rng.integers(0, 4, (2, 3))
+    expected = [math.log(math.fsum(map(math.exp, row))) - row[k] for row, k in zip(logits.reshape(6, 4).tolist(), target.flat)]
+    assert cross_entropy(Tensor(logits), target).item() == pytest.approx(math.fsum(expected) / 6, rel=1e-14)
+    assert cross_entropy(Tensor(logits), Tensor(target)).item() == pytest.approx(math.fsum(expected) / 6, rel=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_cross_entropy_of_extreme_logits(dtype):
+    logits = Tensor(np.array([[1e4, -1e4], [1e4, -1e4]], dtype), requires_grad=True)
+    loss = cross_entropy(logits, [0, 1])
+    assert loss.item() == 1e4
+    np.testing.assert_array_equal(grad(loss, logits), [[0, 0], [0.5, -0.5]])
+
+
+# -- initialisation -----------------------------------------------------------------------------------------
+
+
+def test_initial_values():
+    cell = LSTMCell(3, 16, rng=np.random.default_rng(0), forget_bias=2.5)
+    assert (cell.b_f.data == 2.5).all() and not cell.b_i.data.any() and not cell.b_c.data.any() and not cell.b_o.data.any()
+    assert np.abs(cell.W_f.data).max() <= 1 / 4 and np.abs(cell.W_f.data).max() > 0.9 / 4
+    assert (LSTMCell(3, 16, rng=np.random.default_rng(0)).b_f.data == 1).all()
+    same = LSTMCell(3, 16, rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(same.W_o.data, cell.W_o.data)
+    W = RNNCell(3, 16, rng=np.random.default_rng(0), init="orthogonal").W.data[:16]
+    np.testing.assert_allclose(W @ W.T, np.eye(16), atol=1e-14)  # 16 products of rounding error 1e-16
+    state = np.random.get_state()[1].tolist()
+    LSTM(2, 3, rng=np.random.default_rng(0))
+    assert np.random.get_state()[1].tolist() == state
+
+
+# -- Module -------------------------------------------------------------------------------------------------
+
+
+class Nested(Module):
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.first = Linear(2, 2, rng=rng)
+        self.rest = [Linear(2, 2, rng=rng), {"a": self.first, "b": Tensor([1.0], requires_grad=True)}]
+        self.constant = Tensor([1.0])
+        self.result = self.first.W * 2
+        self.parent = self
+
+
+def test_named_parameters():
+    model = Nested()
+    assert [name for name, _ in model.named_parameters()] == ["first.W", "first.b", "rest.0.W", "rest.0.b", "rest.1.b"]
+    assert [name for name, _ in LSTM(2, 3, 2, rng=np.random.default_rng(0)).named_parameters()] == [
+        f"cells.{layer}.{kind}_{gate}" for layer in (0, 1) for kind, gates in (("W", "fico"), ("b", "fico")) for gate in gates]
+    with pytest.raises(AttributeError):
+        _ = model.frist
+    with pytest.raises(NotImplementedError, match="Nested must define forward"):
+        model()
+
+
+def test_state_dict_round_trip():
+    one, other = LSTM(2, 3, rng=np.random.default_rng(0)), LSTM(2, 3, rng=np.random.default_rng(1))
+    state = one.state_dict()
+    other.load_state_dict(state)
+    x = np.ones((2, 1, 2))
+    np.testing.assert_array_equal(one(x)[0].data, other(x)[0].data)
+    state["cells.0.W_f"][:] = 0
+    assert one.cells[0].W_f.data.any() and other.cells[0].W_f.data.any()
+
+
+def test_load_state_dict_lists_all_problems_and_changes_nothing():
+    model = Linear(2, 3, rng=np.random.default_rng(0))
+    before = model.state_dict()
+    with pytest.raises(ValueError) as caught:
+        model.load_state_dict({"W": np.zeros((3, 2)), "V": np.zeros(1)})
+    for part in ("missing: b", "unexpected: V", "W has shape (3, 2), expected (2, 3)", "Linear"):
+        assert part in str(caught.value)
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_zero_grad():
+    model = Linear(2, 1, rng=np.random.default_rng(0))
+    model(np.ones((1, 2))).sum().backward()
+    assert model.W.grad is not None
+    model.zero_grad()
+    assert model.W.grad is None
+
+
+# -- errors -------------------------------------------------------------------------------------------------
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(("f", "kind", "parts"), [
+    (lambda: Linear(2, 3, rng=rng())(np.ones((4, 3))), ValueError, ["Linear(2, 3)", "(4, 3)", "(4, 2)"]),
+    (lambda: RNNCell(2, 3, rng=rng())(np.ones((4, 3))), ValueError, ["RNNCell(2, 3)", "x has shape (4, 3)", "(batch, 2)"]),
+    (lambda: RNNCell(2, 3, rng=rng())(np.ones((4, 2)), np.ones((1, 3))), ValueError, ["h has shape (1, 3)", "(4, 3)"]),
+    (lambda: LSTMCell(2, 3, rng=rng())(np.ones((4, 2)), (np.ones((4, 3)), np.ones((4, 2)))), ValueError, ["c has", "(4, 3)"]),
+    (lambda: LSTM(2, 3, rng=rng())(np.ones((4, 2))), ValueError, ["LSTM(2, 3, num_layers=1)", "(time, batch, 2)"]),
+    (lambda: RNN(2, 3, 2, rng=rng())(np.ones((5, 4, 2)), np.ones((1, 4, 3))), ValueError, ["h_0", "(1, 4, 3)", "(2, 4, 3)"]),
+    (lambda: RNN(2, 3, rng=0), TypeError, ["default_rng"]),
+    (lambda: RNN(2, 3, rng=rng(), init="zeros"), ValueError, ["'uniform' or 'orthogonal'", "zeros"]),
+    (lambda: mse_loss(Tensor(np.ones(3)), np.ones((3, 1))), ValueError, ["(3,)", "(3, 1)", "equal"]),
+    (lambda: cross_entropy(Tensor(np.ones((2, 3))), [0, 3]), ValueError, ["target[1] is 3", "0 .. 2"]),
+    (lambda: cross_entropy(Tensor(np.ones((2, 3))), [0, -1]), ValueError, ["target[1] is -1"]),
+    (lambda: cross_entropy(Tensor(np.ones((2, 3))), [0, 1, 2]), ValueError, ["(2, 3)", "(3,)"]),
+    (lambda: cross_entropy(Tensor(np.ones((2, 3))), [0.0, 1.0]), TypeError, ["integers", "float64"]),
+    (lambda: cross_entropy(Tensor(np.ones((0, 3))), np.zeros(0, int)), ValueError, ["mean of nothing"]),
+    (lambda: RNN(2, 3, 0, rng=rng()), ValueError, ["num_layers"]),
+])
+def test_errors_name_layer_argument_and_shapes(f, kind, parts):
+    with pytest.raises(kind) as caught:
+        f()
+    for part in parts:
+        assert part in str(caught.value)

@@ -1,0 +1,119 @@
+"""Optimisers against their update equations, written out independently, number by number."""
+
+import math
+
+import numpy as np
+import pytest
+
+from minigrad import Tensor
+from minigrad.optim import SGD, Adam, clip_grad_norm
+
+STEPS = 20
+
+
+def trajectory(optimizer, p, gradients):
+    """p after each step, p's gradients being given."""
+    values = []
+    for g in gradients:
+        optimizer.zero_grad()
+        (p * g).sum().backward()
+        optimizer.step()
+        values.append(p.numpy())
+    return values
+
+
+def sgd_reference(p, gradients, lr, momentum=0.0, weight_decay=0.0, nesterov=False):
+    v, values = None, []
+    for g in gradients:
+        d = g + weight_decay * p
+        if momentum:
+            v = d if v is None else momentum * v + d
+            d = d + momentum * v if nesterov else v
+        p = p - lr * d
+        values.append(p)
+    return values
+
+
+def adam_reference(p, gradients, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
+    m = v = 0.0
+    values = []
+    for t, g in enumerate(gradients, start=1):
+        g = g + weight_decay * p
+        m = betas[0] * m + (1 - betas[0]) * g
+        v = betas[1] * v + (1 - betas[1]) * g ** 2
+        p = p - lr * (m / (1 - betas[0] ** t)) / (math.sqrt(v / (1 - betas[1] ** t)) + eps)
+        values.append(p)
+    return values
+
+
+@pytest.mark.parametrize(("optimizer", "reference", "options"), [
+    (SGD, sgd_reference, {"lr": 0.1}),
+    (SGD, sgd_reference, {"lr": 0.1, "weight_decay": 0.3}),
+    (SGD, sgd_reference, {"lr": 0.1, "momentum": 0.9}),
+    (SGD, sgd_reference, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.3, "nesterov": True}),
+    (Adam, adam_reference, {}),
+    (Adam, adam_reference, {"lr": 0.3, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1}),
+])
+def test_trajectory(optimizer, reference, options):
+    rng = np.random.default_rng(0)
+    start, gradients = rng.normal(size=(2, 3)), rng.normal(size=(STEPS, 2, 3))
+    p = Tensor(start, requires_grad=True)
+    values = trajectory(optimizer([p], **options), p, gradients)
+    for index in np.ndindex(2, 3):
+        expected = reference(start[index].item(), gradients[(slice(None), *index)].tolist(), **options)
+        # a rounding error or two for each of 20 steps, on numbers near 1
+        np.testing.assert_allclose([value[index] for value in values], expected, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("make", [lambda p: SGD(p, lr=0.1, momentum=0.9), lambda p: Adam(p, lr=0.1)])
+def test_training_resumes_exactly(make):
+    rng = np.random.default_rng(0)
+    start, gradients = rng.normal(size=3), rng.normal(size=(STEPS, 3))
+    p = Tensor(start, requires_grad=True)
+    uninterrupted = trajectory(make([p]), p, gradients)
+
+    p = Tensor(start, requires_grad=True)
+    first = make([p])
+    trajectory(first, p, gradients[:7])
+    q = Tensor(p.data, requires_grad=True)
+    second = make([q])
+    second.load_state_dict(first.state_dict())
+    np.testing.assert_array_equal(trajectory(second, q, gradients[7:])[-1], uninterrupted[-1])
+
+
+def test_float32_and_parameters_without_gradient_are_left_alone():
+    p, q = Tensor(np.ones(2, np.float32), requires_grad=True), Tensor([1.0], requires_grad=True)
+    optimizer = Adam([p, q])
+    (p * 2).sum().backward()
+    optimizer.step()
+    assert p.dtype == np.float32 and q.data[0] == 1 and p.data[0] != 1
+
+
+@pytest.mark.parametrize("max_norm", [0.1, 100.0])
+def test_clip_grad_norm(max_norm):
+    parameters = [Tensor(np.zeros(n), requires_grad=True) for n in (2, 3, 1)]
+    gradients = [np.array([3.0, 4.0]), np.array([0.0, 12.0, 0.0])]
+    for p, g in zip(parameters, gradients):
+        p.grad = g
+    assert clip_grad_norm(parameters, max_norm) == pytest.approx(13, rel=1e-15)
+    assert parameters[2].grad is None
+    expected = min(1, max_norm / (13 + 1e-6))
+    for p, g in zip(parameters, gradients):
+        np.testing.assert_allclose(p.grad, g * expected, rtol=1e-15)
+
+
+@pytest.mark.parametrize(("f", "kind", "message"), [
+    (lambda: SGD([], lr=1), ValueError, "no parameters"),
+    (lambda: SGD(Tensor([1.0], requires_grad=True), lr=1), TypeError, "put it in a list"),
+    (lambda: Adam([Tensor([1.0])]), TypeError, "parameter 0 is not a leaf Tensor"),
+    (lambda: Adam([Tensor([1.0], requires_grad=True)] * 2), ValueError, "twice"),
+    (lambda: Adam([Tensor([1.0], requires_grad=True)], lr=-1), ValueError, "lr must be"),
+    (lambda: Adam([Tensor([1.0], requires_grad=True)], betas=(0.9, 1.0)), ValueError, "betas"),
+    (lambda: SGD([Tensor([1.0], requires_grad=True)], nesterov=True), ValueError, "nesterov"),
+    (lambda: clip_grad_norm([], 0), ValueError, "max_norm"),
+    (lambda: Adam([Tensor([1.0], requires_grad=True)]).load_state_dict({"1.m": 0}), ValueError, "'1.m'"),
+    (lambda: Adam([Tensor([1.0], requires_grad=True)]).load_state_dict({"0.m": [0, 0]}), ValueError, r"\(2,\).*\(1,\)"),
+])
+def test_errors(f, kind, message):
+    with pytest.raises(kind, match=message):
+        f()
