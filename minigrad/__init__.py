@@ -21,7 +21,7 @@ from .ops import (
 from .version import __version__
 
 __all__ = [
-    "Tensor", "grad", "gradcheck", "no_grad", "op", "registry",
+    "__version__", "Tensor", "grad", "gradcheck", "no_grad", "op", "registry",
     "abs", "add", "astype", "broadcast_to", "concat", "div", "exp", "getitem", "log", "log_softmax", "logsumexp",
     "matmul", "max", "maximum", "mean", "min", "minimum", "mul", "neg", "pow", "put", "relu", "reshape", "sigmoid",
     "softmax", "split", "sqrt", "stack", "sub", "sum", "swapaxes", "tanh", "transpose", "where",

@@ -62,7 +62,8 @@ def concat_shapes(choose: Choose) -> tuple[list[Shape], int]:
 
 def index(choose: Choose, shape: Shape) -> Any:
     """An index into an array of this shape: of every kind that NumPy has."""
-    options: list[Any] = [..., None, (..., None), (), np.ones(shape, bool), np.arange(int(np.prod(shape))).reshape(shape) % 2 == 0]
+    every_second = np.arange(int(np.prod(shape))).reshape(shape) % 2 == 0
+    options: list[Any] = [..., None, (..., None), (), np.ones(shape, bool), every_second]
     if shape:
         n = shape[0]
         options += [slice(1, None), slice(None, None, -1), slice(None, None, 2), (slice(0, 2), ...), np.arange(n) % 2 == 0,
@@ -88,6 +89,9 @@ def _axis(choose: Choose, shape: Shape, nonempty: bool = False) -> dict[str, Any
 
 def between(low: float, high: float) -> Values:
     return lambda rng, shapes: [rng.uniform(low, high, shape) for shape in shapes]
+
+
+FROM_MINUS_2_TO_2 = between(-2, 2)
 
 
 def away_from_zero(rng: np.random.Generator, shapes: list[Shape]) -> list[np.ndarray]:
@@ -117,18 +121,18 @@ class Case:
     """arguments(choose) gives the inputs' shapes and the static arguments; values(rng, shapes) the inputs."""
 
     arguments: Callable[[Choose], tuple[list[Shape], dict[str, Any]]]
-    values: Values = between(-2, 2)
+    values: Values = FROM_MINUS_2_TO_2
 
     def draw(self, choose: Choose) -> tuple[list[np.ndarray], dict[str, Any]]:
         shapes, static = self.arguments(choose)
         return self.values(np.random.default_rng(choose(range(1000))), shapes), static
 
 
-def _elementwise(n: int, values: Values = between(-2, 2)) -> Case:
+def _elementwise(n: int, values: Values = FROM_MINUS_2_TO_2) -> Case:
     return Case(lambda choose: (broadcastable_shapes(choose, n) if n > 1 else [shape(choose)], {}), values)
 
 
-def _reduction(values: Values = between(-2, 2), nonempty: bool = False) -> Case:
+def _reduction(values: Values = FROM_MINUS_2_TO_2, nonempty: bool = False) -> Case:
     def arguments(choose: Choose) -> tuple[list[Shape], dict[str, Any]]:
         x = shape(choose)
         if nonempty and x and not any(x):
@@ -137,7 +141,7 @@ def _reduction(values: Values = between(-2, 2), nonempty: bool = False) -> Case:
     return Case(arguments, values)
 
 
-def _one_axis(values: Values = between(-2, 2)) -> Case:
+def _one_axis(values: Values = FROM_MINUS_2_TO_2) -> Case:
     def arguments(choose: Choose) -> tuple[list[Shape], dict[str, Any]]:
         x = tuple(n or 1 for n in shape(choose, min_ndim=1))
         return [x], {"axis": choose(range(-len(x), len(x)))}

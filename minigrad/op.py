@@ -17,8 +17,9 @@ import functools
 import inspect
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class Node:
     _creation = itertools.count()
 
     def __init__(self, array: np.ndarray, op: Op | None = None, parents: tuple = (),
-                 saved: dict[str, Any] | None = None, static: dict[str, Any] | None = None) -> None:
+                 saved: dict[str, Any] | None = None, static: Mapping[str, Any] = MappingProxyType({})) -> None:
         self.op, self.parents, self.saved, self.static = op, parents, saved, static
         self.order = next(Node._creation)  # inputs exist before outputs: a topological order
         self.shape, self.dtype = array.shape, array.dtype

@@ -127,10 +127,14 @@ class Tensor:
         """The value of a one-element tensor as a Python number."""
         return self._data.item()
 
-    shape = property(lambda self: self._data.shape)
-    dtype = property(lambda self: self._data.dtype)
-    ndim = property(lambda self: self._data.ndim)
-    size = property(lambda self: self._data.size)
+    @property
+    def shape(self) -> tuple[int, ...]: return self._data.shape
+    @property
+    def dtype(self) -> np.dtype: return self._data.dtype
+    @property
+    def ndim(self) -> int: return self._data.ndim
+    @property
+    def size(self) -> int: return self._data.size
 
     def __repr__(self) -> str:
         values = np.array2string(self._data, separator=", ", prefix="Tensor(")
@@ -183,6 +187,7 @@ class Tensor:
     def __ge__(self, other: Any) -> Any: return self._data >= _plain(other)
     def __eq__(self, other: Any) -> Any: return self._data == _plain(other)
     def __ne__(self, other: Any) -> Any: return self._data != _plain(other)
+
     # -- methods of ndarray -------------------------------------------------------------------
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops.sum(self, axis=axis, keepdims=keepdims)
@@ -194,7 +199,7 @@ class Tensor:
     def swapaxes(self, axis1: int, axis2: int) -> Tensor: return ops.swapaxes(self, axis1=axis1, axis2=axis2)
     def astype(self, dtype: Any) -> Tensor: return ops.astype(self, dtype=dtype)
     @property
-    def T(self) -> Tensor: return ops.transpose(self)
+    def T(self) -> Tensor: return ops.transpose(self)  # noqa: N802
 
     # -- NumPy protocols ----------------------------------------------------------------------
 

@@ -41,27 +41,35 @@ def calls(draw: st.DrawFn, operation: Callable, case: Case) -> Call:
 
     arrays, static = case.draw(choose)
     described = f"{operation.__name__}({', '.join(str(a.shape) for a in arrays)}, {static})"
-    views, inputs = [], []
+    inputs: list[np.ndarray] = []
+    arguments: list[Callable[[tuple], Any]] = []  # from the leaves to what the operation is given
     differentiable = choose(range(len(arrays)))  # at least this one requires a gradient
     for i, array in enumerate(arrays):
         if i != differentiable and choose([False, False, True]):
-            views.append(array)
+            arguments.append(_constant(array))
             described += f", {i} constant"
             continue
         stored, view, layout = _layout(array, choose)
-        described += f", {i} {layout}"
-        views.append(None)
+        arguments.append(_view_of_leaf(len(inputs), view))
         inputs.append(stored)
-        views[-1] = (len(inputs) - 1, view)
+        described += f", {i} {layout}"
     transposed = choose([False, True])  # then the gradient arrives in a layout that is not contiguous
 
     def f(*leaves: Tensor) -> Any:
-        y = operation(*(v[1](leaves[v[0]]) if isinstance(v, tuple) else v for v in views), **static)
+        y = operation(*(argument(leaves) for argument in arguments), **static)
         if isinstance(y, list):
             return tuple(y)
         return y.T if transposed else y
 
     return Call(f, inputs, described + (", output transposed" if transposed else ""))
+
+
+def _constant(array: np.ndarray) -> Callable[[tuple], Any]:
+    return lambda leaves: array
+
+
+def _view_of_leaf(i: int, view: Callable[[Tensor], Tensor]) -> Callable[[tuple], Any]:
+    return lambda leaves: view(leaves[i])
 
 
 def _layout(array: np.ndarray, choose: Choose) -> tuple[np.ndarray, Callable[[Tensor], Tensor], str]:

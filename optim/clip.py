@@ -21,10 +21,10 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
     """
     if not max_norm > 0:
         raise ValueError(f"clip_grad_norm: max_norm must be above 0, not {max_norm}")
-    with_gradient = [p for p in parameters if p.grad is not None]
-    norm = math.sqrt(sum(float(np.sum(np.square(p.grad, dtype=np.float64))) for p in with_gradient))
+    gradients = [(p, p.grad) for p in parameters if p.grad is not None]
+    norm = math.sqrt(sum(float(np.sum(np.square(g, dtype=np.float64))) for _, g in gradients))
     scale = max_norm / (norm + 1e-6)
     if scale < 1:
-        for p in with_gradient:
-            p.grad = p.grad * scale
+        for p, g in gradients:
+            p.grad = g * scale
     return norm

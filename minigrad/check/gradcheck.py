@@ -22,7 +22,8 @@ def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0) -> Repor
 
     f: function of Tensors to a Tensor or nested tuples of them; or a Module, whose named parameters are then
     checked too. inputs: Tensors, arrays or nested tuples of them; everything is computed on float64 copies.
-    Integer and boolean arrays are passed on as constants. order=2 checks the gradient of the gradient as well.
+    Integer and boolean arrays are passed on as constants. order=2 checks the gradient of the gradient as well,
+    and the gradient on both of the engine's paths.
 
     The outputs are weighted with random numbers (drawn from `seed`), since with ones a transposed gradient can
     pass. An entry is ok if analytic and numeric value agree within the numeric value's own error bound.
@@ -50,7 +51,7 @@ def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0) -> Repor
         return _flat(f(*arguments))
 
     v = rng.normal(size=outputs().size)
-    report = _compare(outputs, names, leaves, v)
+    report = _compare(outputs, names, leaves, v, both_paths=order == 2)
     if order == 1 or not report:
         return report
 
@@ -61,7 +62,7 @@ def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0) -> Repor
         return _flat(tuple(gradient for gradient in found if gradient is not None))
 
     return _compare(first_gradients, [*names, "cotangent"], [*leaves, cotangent],
-                    rng.normal(size=first_gradients().size), order=2)
+                    rng.normal(size=first_gradients().size), reported_order=2)
 
 
 def _fresh(x: Any) -> Any:
@@ -99,26 +100,39 @@ def _flat(outputs: Any) -> Tensor:
     return outputs.reshape(-1)
 
 
-def _compare(outputs: Callable[[], Tensor], names: list[str], leaves: list[Tensor], v: np.ndarray, order: int = 1) -> Report:
+def _compare(outputs: Callable[[], Tensor], names: list[str], leaves: list[Tensor], v: np.ndarray, *,
+             both_paths: bool = False, reported_order: int = 1) -> Report:
+    """both_paths: the gradient as computed with create_graph=True must be right too."""
     y, again = outputs(), outputs()
     repeatable = np.array_equal(y.numpy(), again.numpy(), equal_nan=True)
-    analytic = grad(y, leaves, v, allow_unused=True) if y.requires_grad else [None] * len(leaves)
+    found = [_gradients(y, leaves, v, create_graph) for create_graph in ([False, True] if both_paths else [False])]
     rows = []
-    for name, leaf, gradient in zip(names, leaves, analytic):
-        original = leaf.numpy()
+    for name, leaf, analytic in zip(names, leaves, zip(*found)):
+        numeric, bound = _numeric(outputs, leaf, v)
+        worst = max(analytic, key=lambda g: np.nan_to_num(np.abs(g - numeric), nan=np.inf).max(initial=0))
+        rows.append(_row(name, worst, numeric, bound, float(np.abs(v) @ np.abs(y.numpy())), repeatable))
+    return Report(rows, reported_order)
 
-        def values(x: np.ndarray) -> np.ndarray:
-            leaf.data = x
-            return outputs().numpy()
 
-        try:
-            with np.errstate(all="ignore"):  # a step out of the function's domain shows as a value that is not finite
-                numeric, bound = derivatives(values, original, v)
-        finally:
-            leaf.data = original
-        rows.append(_row(name, np.zeros(leaf.shape) if gradient is None else gradient, numeric, bound,
-                         float(np.abs(v) @ np.abs(y.numpy())), repeatable))
-    return Report(rows, order)
+def _numeric(outputs: Callable[[], Tensor], leaf: Tensor, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The numeric gradient for one input and its bounds; the input is then as it was."""
+    original = leaf.numpy()
+
+    def values(x: np.ndarray) -> np.ndarray:
+        leaf.data = x
+        return outputs().numpy()
+
+    try:
+        with np.errstate(all="ignore"):  # a step out of the function's domain shows as a value that is not finite
+            return derivatives(values, original, v)
+    finally:
+        leaf.data = original
+
+
+def _gradients(y: Tensor, leaves: list[Tensor], v: np.ndarray, create_graph: bool) -> list[np.ndarray]:
+    """The gradients that the engine computes, zeros where it finds no path."""
+    found = grad(y, leaves, v, create_graph, allow_unused=True) if y.requires_grad else [None] * len(leaves)
+    return [np.zeros(leaf.shape) if g is None else g.numpy() if isinstance(g, Tensor) else g for leaf, g in zip(leaves, found)]
 
 
 def _row(name: str, analytic: np.ndarray, numeric: np.ndarray, bound: np.ndarray, scale: float, repeatable: bool) -> Row:

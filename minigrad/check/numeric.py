@@ -8,11 +8,12 @@ import numpy as np
 
 FIRST_STEP = 2.0 ** -8  # relative to the size of the entries
 LEVELS = 3  # halvings of the step; Romberg's table then has an error of order step^6
+SMALLEST = 2.0 ** -200  # entries below it are taken for this size, so that steps cannot underflow
 EPS = np.finfo(float).eps
 
 
 def derivatives(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """d(v . f(x)) / dx, entry by entry, and a bound on the error of each.
+    """d(v . f(x)) / dx, entry by entry, and a bound on the error of each; infinite where f has a kink.
 
     f takes an array like x and returns a vector as long as v. Central differences at LEVELS halving steps
     are extrapolated to step 0 (Richardson; the table is Romberg's). The bound is ten times the last
@@ -20,10 +21,11 @@ def derivatives(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray, v: np.ndar
     """
     numbers, bounds = np.zeros(x.shape), np.zeros(x.shape)
     rms = np.sqrt(np.mean(x * x)) if x.size else 0.0
+    here = f(x.copy())
     for index in np.ndindex(x.shape):
-        size = max(abs(x[index]), rms) or 1.0
+        size = max(abs(x[index]), rms, SMALLEST) if x.any() else 1.0
         first = FIRST_STEP * 2.0 ** np.round(np.log2(size))  # a power of two: x + h is then nearly exact
-        slopes = []
+        slopes, jumps = [], []
         for level in range(LEVELS):
             above, below = x.copy(), x.copy()
             above[index] += first / 2 ** level
@@ -31,9 +33,12 @@ def derivatives(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray, v: np.ndar
             f_above, f_below = f(above), f(below)
             taken = above[index] - below[index]
             slopes.append(v @ (f_above - f_below) / taken)
+            jumps.append(2 * v @ ((f_above - here) - (here - f_below)) / taken)  # right minus left slope
         rounding = 8 * EPS * np.abs(v) @ (np.abs(f_above) + np.abs(f_below)) / taken
         best, correction = romberg(slopes)
         numbers[index], bounds[index] = best, 10 * correction + rounding
+        if abs(jumps[-1]) > max(abs(jumps[0]) / 2, 4 * rounding):  # where f is smooth it shrinks with the step, to 1/4
+            bounds[index] = np.inf
     return numbers, bounds
 
 

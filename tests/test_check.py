@@ -1,0 +1,213 @@
+"""The gradient check itself: it finds planted errors, it raises no false alarm, its bounds hold, it leaves no trace."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad import Tensor, gradcheck, op, registry
+from minigrad.__main__ import main
+from minigrad.check.numeric import derivatives
+from minigrad.layers import LSTMCell, RNNCell
+
+
+@pytest.fixture(autouse=True)
+def clean_registry():
+    before = dict(registry)
+    yield
+    registry.clear()
+    registry.update(before)
+
+
+def with_formula(formula):
+    """tanh with another gradient formula."""
+    @op(formula)
+    def student(x):
+        return np.tanh(x)
+    return student
+
+
+# -- numeric derivatives: known ones lie within the bound ---------------------------------------------
+
+
+KNOWN = {
+    "sin": (np.sin, math.cos), "exp": (np.exp, math.exp), "cube": (lambda x: x ** 3, lambda x: 3 * x * x),
+    "tanh": (np.tanh, lambda x: 1 - math.tanh(x) ** 2), "constant": (lambda x: 0 * x + 5, lambda x: 0.0),
+    "1e8 + x": (lambda x: 1e8 + x, lambda x: 1.0), "1e-8 exp": (lambda x: 1e-8 * np.exp(x), lambda x: 1e-8 * math.exp(x)),
+}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+@given(x=st.floats(-3, 3), v=st.floats(0.1, 5))
+def test_the_true_derivative_lies_within_the_bound(name, x, v):
+    f, slope = KNOWN[name]
+    number, bound = derivatives(lambda a: f(a), np.array([x]), np.array([v]))
+    assert abs(number[0] - v * slope(x)) <= bound[0]
+
+
+@given(x=st.floats(0.1, 3), scale=st.sampled_from([1e-8, 1e-3, 1e3, 1e8]))
+def test_bounds_hold_and_stay_narrow_at_all_scales(x, scale):
+    number, bound = derivatives(lambda a: np.sin(a / scale) * scale, np.array([x * scale]), np.array([1.0]))
+    assert abs(number[0] - math.cos(x)) <= bound[0] <= 1e-9
+
+
+# -- verdicts -------------------------------------------------------------------------------------------
+
+
+def test_right_gradients_pass():
+    x = np.linspace(-1, 1, 6).reshape(2, 3)
+    for order in (1, 2):
+        report = gradcheck(with_formula(lambda g, y: g * (1 - y * y)), x, order=order)
+        assert report and report.verdict == "ok"
+
+
+@pytest.mark.parametrize("formula", [
+    lambda g, y: g * (1 - y * y) * 1.000001, lambda g, y: -g * (1 - y * y), lambda g, y: g * 0, lambda g, y: g,
+    lambda g, y: g * y * (1 - y), lambda g, y: 1 - y * y + 0 * g, lambda g, x: g * (1 - x * x),
+    lambda g, y: (g * (1 - y * y))[::-1], lambda g, y: (g * (1 - y * y)) ** 2, lambda g, y: g * (1 - y * y) + np.float64("nan"),
+])
+def test_wrong_gradients_fail(formula):
+    x = np.linspace(-1, 1, 6).reshape(2, 3)
+    report = gradcheck(with_formula(formula), x)
+    assert not report and report.verdict == "WRONG"
+    assert report.rows[0].name == "x" and report.rows[0].failing > 0
+
+
+@pytest.mark.parametrize("index", [(0, 0), (1, 2), (0, 1)])
+def test_a_single_wrong_entry_is_found_and_named(index):
+    mask = np.ones((2, 3))
+    mask[index] = 1.0001
+    report = gradcheck(with_formula(lambda g, y: g * (1 - y * y) * mask), np.linspace(-1, 1, 6).reshape(2, 3))
+    assert not report and report.rows[0].index == index and report.rows[0].failing == 1
+    assert str(list(index)) in str(report)
+
+
+def test_only_the_wrong_input_is_blamed():
+    @op(lambda g, b: g * b, lambda g, a: g * a * 1.01)
+    def product(a, b):
+        return a * b
+
+    report = gradcheck(product, np.ones(2), np.full(2, 3.0))
+    assert [(row.name, row.verdict) for row in report.rows] == [("a", "ok"), ("b", "WRONG")]
+
+
+def test_a_transposed_gradient_fails():
+    """With ones for a cotangent it would pass."""
+    @op(lambda g, b: (g @ b.swapaxes(0, 1)), lambda g, a: (a.swapaxes(0, 1) @ g).swapaxes(0, 1))
+    def product(a, b):
+        return a @ b
+
+    assert not gradcheck(product, np.eye(3) + 0.1, np.arange(9.0).reshape(3, 3) / 9)
+
+
+def test_small_gradients_count():
+    """A saturated gate's gradient of 1e-9 with the wrong sign."""
+    assert not gradcheck(with_formula(lambda g, y: -g * (1 - y * y)), np.array([10.0]))
+    assert gradcheck(mg.tanh, np.array([10.0]))
+
+
+def test_second_order_only_errors():
+    """A formula whose own derivative is wrong, as it hides a dependence on x."""
+    @op(lambda g, x: g * Tensor(np.cos(x.data)) if isinstance(x, Tensor) else g * np.cos(x))
+    def sine(x):
+        return np.sin(x)
+
+    x = np.array([0.5, 1.0])
+    assert gradcheck(sine, x)
+    assert not gradcheck(sine, x, order=2)
+
+
+def test_a_gradient_that_is_lost_on_the_way_is_wrong():
+    report = gradcheck(lambda x, w: x * 2 + w.detach(), np.ones(2), np.ones(2))
+    assert [row.verdict for row in report.rows] == ["ok", "WRONG"]
+    assert gradcheck(lambda x, unused: x * 2, np.ones(2), np.ones(2))
+
+
+def test_what_cannot_be_judged_is_inconclusive():
+    assert gradcheck(mg.relu, np.array([1e-9, 1.0])).verdict == "INCONCLUSIVE"
+    assert gradcheck(mg.log, np.array([1e-300, 1e9])).verdict == "INCONCLUSIVE"
+    rng = np.random.default_rng(0)
+    report = gradcheck(lambda x: x * rng.random(2), np.ones(2))
+    assert report.verdict == "INCONCLUSIVE" and "called again" in str(report)
+
+
+def test_modules_and_nested_inputs():
+    rng = np.random.default_rng(0)
+    x, h, c = rng.normal(size=(2, 3)), rng.normal(size=(2, 2)), rng.normal(size=(2, 2))
+    report = gradcheck(LSTMCell(3, 2, rng=rng), x, (h, c))
+    assert report
+    assert [row.name for row in report.rows] == [
+        "x", "state[0]", "state[1]", "W_f", "W_i", "W_c", "W_o", "b_f", "b_i", "b_c", "b_o"]
+    with pytest.raises(TypeError, match="float32.*dtype=np.float64"):
+        gradcheck(RNNCell(3, 2, rng=rng, dtype=np.float32), x)
+
+
+def test_an_error_in_one_parameter_of_a_module_is_found():
+    class Wrong(RNNCell):
+        def forward(self, x, h=None):
+            return super().forward(x, h) + self.b.detach()
+
+    report = gradcheck(Wrong(2, 3, rng=np.random.default_rng(0)), np.ones((1, 2)))
+    assert [row.name for row in report.rows if row.verdict == "WRONG"] == ["b"]
+
+
+def test_the_check_leaves_no_trace():
+    cell = RNNCell(2, 3, rng=np.random.default_rng(0))
+    cell.W.grad = np.ones(cell.W.shape)
+    before, x = cell.state_dict(), np.ones((1, 2))
+    t = Tensor(np.ones((1, 3)), requires_grad=True)
+    assert gradcheck(cell, x, t, order=2)
+    for name, value in cell.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+    assert (cell.W.grad == 1).all() and cell.b.grad is None and t.grad is None
+    assert (x == 1).all() and (t.data == 1).all()
+
+
+def test_integers_are_constants():
+    report = gradcheck(lambda x, index: x[index], np.arange(3.0), np.array([0, 2, 0]))
+    assert report and [row.name for row in report.rows] == ["x"]
+
+
+@pytest.mark.parametrize(("f", "kind"), [
+    (lambda: gradcheck(lambda x: 1.0, np.ones(2)), TypeError),
+    (lambda: gradcheck(lambda x: x, np.arange(3)), TypeError),
+    (lambda: gradcheck(lambda x: x, np.ones(2), order=3), ValueError),
+    (lambda: gradcheck(lambda x: x @ np.ones(3), np.ones(2)), ValueError),
+])
+def test_errors(f, kind):
+    with pytest.raises(kind):
+        f()
+
+
+# -- the command line -------------------------------------------------------------------------------------
+
+
+def test_command_line_is_ok_for_what_is_right(capsys):
+    assert main(["check", "--examples", "2"]) == 0
+    out = capsys.readouterr().out
+    for name in ("sigmoid", "tanh", "matmul", "concat", "LSTM", "RNN", "LSTMCell", "RNNCell", "Linear", "cross_entropy"):
+        assert f"\n{name} " in out
+    assert " 0 wrong, 0 inconclusive" in out
+
+
+def test_command_line_finds_what_is_wrong(capsys, monkeypatch):
+    monkeypatch.setattr(mg.sigmoid, "formulas", (lambda g, y: g * y * (1 - y) * 1.01,))
+    assert main(["check", "sigmoid", "tanh"]) == 1
+    out = capsys.readouterr().out
+    assert "1 of 2 ok, 1 wrong" in out and "WRONG" in out and "analytic" in out
+    assert main(["check", "LSTM"]) == 1
+
+
+def test_command_line_says_inconclusive(monkeypatch):
+    monkeypatch.setattr(mg.tanh, "function", lambda x: np.tanh(x) + np.random.default_rng().normal(size=np.shape(x)))
+    assert main(["check", "tanh"]) == 2
+
+
+@pytest.mark.parametrize("arguments", [["check", "nonsense"], ["check", "--examples", "0"], []])
+def test_command_line_that_cannot_run(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
