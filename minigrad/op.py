@@ -123,7 +123,9 @@ class Op:
                 "a default makes an argument static: put it behind a * in the signature")
         require(len(self.formulas) == len(self.inputs),
                 f"{len(self.formulas)} formulas for {len(self.inputs)} arguments ({', '.join(self.inputs)})")
-        known = {"y", *self.inputs, *static, *(f"{name}_shape" for name in self.inputs)}
+        shapes = {f"{name}_shape" for name in self.inputs}
+        require(not shapes & {p.name for p in parameters}, f"{', '.join(shapes)} mean arguments' shapes: name static ones otherwise")
+        known = {"y", *self.inputs, *static, *shapes}
         for name, formula in zip(self.inputs, self.formulas):
             wanted = list(inspect.signature(formula).parameters)
             require(wanted[:1] == ["g"], f"the first parameter of the formula for {name!r} must be g")
@@ -140,11 +142,11 @@ class Op:
         if self.variadic:
             if name == argument:
                 return lambda y, arrays, static: arrays
-            return lambda y, arrays, static: [array.shape for array in arrays]
+            return lambda y, arrays, static: [np.shape(array) for array in arrays]
         i = self.inputs.index(argument)
         if name == argument:
             return lambda y, arrays, static: arrays[i]
-        return lambda y, arrays, static: arrays[i].shape
+        return lambda y, arrays, static: np.shape(arrays[i])
 
     def __call__(self, *inputs: Any, **static: Any) -> Tensor:
         """The output: a Tensor, or a plain array if no Tensor was given."""

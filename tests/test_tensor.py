@@ -299,6 +299,7 @@ def test_a_students_operation(clean_registry):
     ((lambda g, z: g,), lambda x: x, "asks for 'z'"),
     ((lambda x: x,), lambda x: x, "first parameter"),
     ((lambda g: g,), lambda g: g, "g and y mean"),
+    ((lambda g: g,), lambda x, *, x_shape: x, "arguments' shapes"),
     ((lambda g: g,), lambda x=1: x, "put it behind a"),
     ((lambda g: g,), lambda x, **rest: x, "named one by one"),
     ((lambda g: g, lambda g: g), lambda x, *rest: x, "no other positional"),

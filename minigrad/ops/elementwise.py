@@ -4,13 +4,11 @@ import numpy as np
 
 from ..op import op
 
-
 @op(lambda g: g,
     lambda g: g)
 def add(a, b):
     """a + b; shapes broadcast: counted from the right, axes are equal or one of them is 1."""
     return np.add(a, b)
-
 
 @op(lambda g: g,
     lambda g: -g)
@@ -18,13 +16,11 @@ def sub(a, b):
     """a - b; shapes broadcast: counted from the right, axes are equal or one of them is 1."""
     return np.subtract(a, b)
 
-
 @op(lambda g, b: g * b,
     lambda g, a: g * a)
 def mul(a, b):
     """a * b elementwise; shapes broadcast: counted from the right, axes are equal or one of them is 1."""
     return np.multiply(a, b)
-
 
 @op(lambda g, b: g / b,
     lambda g, y, b: -g * y / b)
@@ -32,13 +28,11 @@ def div(a, b):
     """a / b; shapes broadcast: counted from the right, axes are equal or one of them is 1."""
     return np.true_divide(a, b)
 
-
 def _pow_base(g, a, b):
     """b a^(b-1), and 0 where b = 0, also at a = 0."""
     if isinstance(b, (int, float)):
         return g * b * a ** (b - 1) if b != 0 else 0.0 * g
     return g * b * a ** (b - where(0.0, 1.0, mask=(a == 0) & (b == 0)))
-
 
 @op(_pow_base,
     lambda g, y, a: g * y * log(where(a, 1.0, mask=a != 0)))
@@ -46,11 +40,9 @@ def pow(a, b):
     """a ** b elementwise; shapes broadcast. At a = 0 the gradient for b is 0."""
     return a ** b
 
-
 def _where_greater(g, a, b):
     """g where a > b, half of it where they are equal, 0 elsewhere."""
     return where(g, where(0.5 * g, 0.0, mask=a == b), mask=a > b)
-
 
 @op(_where_greater,
     lambda g, a, b: _where_greater(g, b, a))
@@ -58,13 +50,11 @@ def maximum(a, b):
     """The larger of a and b, elementwise; shapes broadcast. Where they are equal each gets half the gradient."""
     return np.maximum(a, b)
 
-
 @op(lambda g, a, b: _where_greater(g, b, a),
     _where_greater)
 def minimum(a, b):
     """The smaller of a and b, elementwise; shapes broadcast. Where they are equal each gets half the gradient."""
     return np.minimum(a, b)
-
 
 @op(lambda g, mask: where(g, 0.0, mask=mask),
     lambda g, mask: where(0.0, g, mask=mask))
@@ -72,38 +62,30 @@ def where(a, b, *, mask):
     """a where mask is true, b elsewhere; mask is a boolean array, and all three shapes broadcast."""
     return np.where(mask, a, b)
 
-
-
-
 @op(lambda g: -g)
 def neg(x):
     """-x."""
     return np.negative(x)
-
 
 @op(lambda g, y: g * y)
 def exp(x):
     """e^x.  dy/dx = y."""
     return np.exp(x)
 
-
 @op(lambda g, x: g / x)
 def log(x):
     """The natural logarithm.  dy/dx = 1 / x."""
     return np.log(x)
-
 
 @op(lambda g, y: g / (2 * y))
 def sqrt(x):
     """The square root.  dy/dx = 1 / (2 y), infinite at 0."""
     return np.sqrt(x)
 
-
 @op(lambda g, x: where(g, where(-g, 0.0, mask=x < 0), mask=x > 0))
 def abs(x):
     """|x|.  dy/dx is the sign of x, and 0 at 0."""
     return np.abs(x)
-
 
 @op(lambda g, y: g * y * (1 - y))
 def sigmoid(x):
@@ -111,18 +93,15 @@ def sigmoid(x):
     e = np.exp(-np.abs(x))  # never overflows, and keeps the accuracy of the left tail
     return np.where(np.greater_equal(x, 0), 1, e) / (1 + e)
 
-
 @op(lambda g, y: g * (1 - y * y))
 def tanh(x):
     """The hyperbolic tangent.  dy/dx = 1 - y^2."""
     return np.tanh(x)
 
-
 @op(lambda g, y: where(g, 0.0, mask=y > 0))
 def relu(x):
     """max(x, 0).  dy/dx = 1 for x > 0, and 0 for x <= 0."""
     return np.maximum(x, 0)
-
 
 @op(lambda g: g)
 def astype(x, *, dtype):

@@ -6,7 +6,6 @@ import numpy as np
 
 from ..op import op
 
-
 def _as_matrix(g, a_ndim, b_ndim):
     """g with the axis back that np.matmul drops for a 1-d a (a row) or a 1-d b (a column)."""
     if b_ndim == 1:
@@ -15,12 +14,10 @@ def _as_matrix(g, a_ndim, b_ndim):
         g = g.reshape(*g.shape[:-1], 1, g.shape[-1])
     return g
 
-
 def _matmul_a(g, a_shape, b):
     """g b^T"""
     columns = b.reshape(1, -1) if b.ndim == 1 else b.swapaxes(-1, -2)
     return _as_matrix(g, len(a_shape), b.ndim) @ columns
-
 
 def _matmul_b(g, a, b_shape):
     """a^T g. A stack of a's times one matrix is folded into one product, instead of a stack of gradients to sum."""
@@ -32,7 +29,6 @@ def _matmul_b(g, a, b_shape):
     rows = math.prod(a.shape[:-1])
     columns = a.reshape(rows, a.shape[-1]).swapaxes(0, 1)
     return (columns @ g.reshape(rows, g.shape[-1])).reshape(b_shape)
-
 
 @op(_matmul_a, _matmul_b)
 def matmul(a, b):

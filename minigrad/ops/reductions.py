@@ -10,7 +10,6 @@ from ..tensor import Tensor
 from .elementwise import exp, where
 from .shaping import broadcast_to
 
-
 def _kept(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
     """The shape with 1 in place of the reduced axes."""
     if axis is None:
@@ -18,12 +17,10 @@ def _kept(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
     axes = {i % (len(shape) or 1) for i in (axis if isinstance(axis, tuple) else (axis,))}
     return tuple(1 if i in axes else n for i, n in enumerate(shape))
 
-
 @op(lambda g, x_shape, axis: broadcast_to(g.reshape(_kept(x_shape, axis)), shape=x_shape))
 def sum(x, *, axis=None, keepdims=False):
     """The sum over an axis, several (a tuple) or all (None)."""
     return np.sum(x, axis=axis, keepdims=keepdims)
-
 
 def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Tensor:
     """The mean over an axis, several (a tuple) or all (None). Raises ValueError where there is nothing to average."""
@@ -34,31 +31,26 @@ def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Tensor:
         raise ValueError(f"mean of nothing: x has shape {shape}, axis is {axis}")
     return total / count
 
-
 def _share_of_ties(g, x, y, axis):
     """g at the places where x reaches y, shared equally among ties."""
     kept = _kept(x.shape, axis)
     mask = x == y.reshape(kept)
     return where(g.reshape(kept) / mask.sum(axis=axis, keepdims=True), 0.0, mask=mask)
 
-
 @op(_share_of_ties)
 def max(x, *, axis=None, keepdims=False):
     """The maximum over an axis, several (a tuple) or all (None). Ties share the gradient equally."""
     return np.max(x, axis=axis, keepdims=keepdims)
-
 
 @op(_share_of_ties)
 def min(x, *, axis=None, keepdims=False):
     """The minimum over an axis, several (a tuple) or all (None). Ties share the gradient equally."""
     return np.min(x, axis=axis, keepdims=keepdims)
 
-
 def _softmax_weighted(g, x, y, axis):
     """g times softmax(x)."""
     kept = _kept(x.shape, axis)
     return g.reshape(kept) * exp(x - y.reshape(kept))
-
 
 @op(_softmax_weighted)
 def logsumexp(x, *, axis=None, keepdims=False):
@@ -68,11 +60,9 @@ def logsumexp(x, *, axis=None, keepdims=False):
     y = np.log(np.sum(np.exp(x - largest), axis=axis, keepdims=True)) + largest
     return y if keepdims else y.reshape(np.sum(x, axis=axis).shape)
 
-
 def log_softmax(x: Any, *, axis: int = -1) -> Tensor:
     """log(exp(x) / sum(exp(x))) along an axis, without overflow."""
     return x - logsumexp(x, axis=axis, keepdims=True)
-
 
 def softmax(x: Any, *, axis: int = -1) -> Tensor:
     """exp(x) / sum(exp(x)) along an axis, without overflow."""

@@ -9,34 +9,28 @@ import numpy as np
 from ..op import op
 from ..tensor import Tensor
 
-
 @op(lambda g, x_shape: g.reshape(x_shape))
 def reshape(x, *, shape):
     """The same elements in another shape; one length may be -1, whatever is left."""
     return np.reshape(x, shape)
 
-
 def _inverse(axes):
     return None if axes is None else tuple(sorted(range(len(axes)), key=lambda i: axes[i] % len(axes)))
-
 
 @op(lambda g, axes: transpose(g, axes=_inverse(axes)))
 def transpose(x, *, axes=None):
     """The axes in another order; None reverses them."""
     return np.transpose(x, axes)
 
-
 @op(lambda g, axis1, axis2: g.swapaxes(axis1, axis2))
 def swapaxes(x, *, axis1, axis2):
     """Two axes exchanged."""
     return np.swapaxes(x, axis1, axis2)
 
-
 @op(lambda g: g)
 def broadcast_to(x, *, shape):
     """x stretched to a shape that it broadcasts to."""
     return np.broadcast_to(x, shape)
-
 
 def _add_at(total, g, index):
     """total[index] += g, where an element may be meant several times."""
@@ -46,12 +40,10 @@ def _add_at(total, g, index):
     else:
         total[index] += g
 
-
 @op(lambda g, index, x_shape: put(g, index=index, shape=x_shape), accumulate=_add_at)
 def getitem(x, *, index):
     """x[index]: integers, slices, ..., None, integer and boolean arrays."""
     return x[index]
-
 
 @op(lambda g, index: g[index])
 def put(x, *, index, shape):
@@ -62,30 +54,25 @@ def put(x, *, index, shape):
     _add_at(total, x, index)
     return total
 
-
 def _pieces(g, sizes, axis):
     """g cut along an axis into pieces of these sizes."""
     before = (slice(None),) * (axis % g.ndim)
     ends = list(accumulate(sizes))
     return [g[(*before, slice(end - size, end))] for size, end in zip(sizes, ends)]
 
-
 @op(lambda g, xs_shape, axis: _pieces(g, [shape[axis] for shape in xs_shape], axis))
 def concat(*xs, axis=0):
     """Joined along an existing axis; all other axes are equal."""
     return np.concatenate(xs, axis=axis)
 
-
 def _slices(g, axis):
     before = (slice(None),) * (axis % g.ndim)
     return [g[(*before, i)] for i in range(g.shape[axis])]
-
 
 @op(lambda g, axis: _slices(g, axis))
 def stack(*xs, axis=0):
     """Joined along a new axis; all shapes are equal."""
     return np.stack(xs, axis=axis)
-
 
 def split(x: Any, sections: int | Sequence[int], *, axis: int = 0) -> list[Tensor]:
     """x cut along an axis into equal sections (an int), or at these indices (a sequence), as np.split does."""
