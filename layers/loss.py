@@ -11,11 +11,18 @@ from minigrad import Tensor, logsumexp
 from .module import as_input
 
 
+def _check_scores(loss: str, argument: str, scores: Any) -> None:
+    if not isinstance(scores, Tensor) or scores.dtype.kind != "f":
+        what = f"dtype {scores.dtype}" if isinstance(scores, Tensor) else type(scores).__name__
+        raise TypeError(f"{loss}: {argument} must be a Tensor of floating-point numbers, not {what}")
+
+
 def mse_loss(prediction: Tensor, target: Any) -> Tensor:
     """The mean squared error, mean((prediction - target)^2), over all elements; both have the same shape.
 
     Raises ValueError if the shapes differ.
     """
+    _check_scores("mse_loss", "prediction", prediction)
     target = as_input(target, prediction.dtype)
     if prediction.shape != target.shape:
         raise ValueError(f"mse_loss: prediction has shape {prediction.shape} and target {target.shape}; "
@@ -29,6 +36,7 @@ def cross_entropy(logits: Tensor, target: Any) -> Tensor:
     logits (..., C): a score for each of C classes; target (...): integers 0 .. C - 1.
     Raises ValueError if the shapes do not match or a target is out of range, TypeError if it is no integer.
     """
+    _check_scores("cross_entropy", "logits", logits)
     target = target.numpy() if isinstance(target, Tensor) else np.asarray(target)
     if target.dtype.kind not in "iu":
         raise TypeError(f"cross_entropy: target must be class numbers (integers), not {target.dtype}")

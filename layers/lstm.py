@@ -48,7 +48,7 @@ class LSTMCell(Module):
         self.b_i, self.b_c, self.b_o = (constant(0.0, (hidden_size,), dtype) for _ in range(3))
 
     def forward(self, x: Any, state: tuple[Any, Any] | None = None) -> State:
-        h, c = (None, None) if state is None else state
+        h, c = _pair(state)
         x, h, c = cell_input(self, x, h=h, c=c)
         h_x = concat(h, x, axis=-1)
         f = sigmoid(h_x @ self.W_f + self.b_f)
@@ -95,7 +95,7 @@ class LSTM(Module):
                                forget_bias=forget_bias, init=init, dtype=dtype) for layer in range(num_layers)]
 
     def forward(self, x: Any, state: tuple[Any, Any] | None = None) -> tuple[Tensor, State]:
-        h_0, c_0 = (None, None) if state is None else state
+        h_0, c_0 = _pair(state)
         x, h_0, c_0 = sequence_input(self, x, h_0=h_0, c_0=c_0)
         final_h, final_c = [], []
         for layer, cell in enumerate(self.cells):
@@ -104,3 +104,11 @@ class LSTM(Module):
             final_c.append(c)
             x = stack(*outputs) if outputs else empty_outputs(x, cell)
         return x, (stack(*final_h), stack(*final_c))
+
+
+def _pair(state: Any) -> tuple[Any, Any]:
+    if state is None:
+        return None, None
+    if not isinstance(state, (tuple, list)) or len(state) != 2:
+        raise TypeError(f"the state of an LSTM is a pair (h, c), not {type(state).__name__}")
+    return state[0], state[1]

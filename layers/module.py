@@ -52,12 +52,15 @@ class Module:
         own = dict(self.named_parameters())
         problems = [f"missing: {name}, of shape {p.shape}" for name, p in own.items() if name not in state]
         problems += [f"unexpected: {name}" for name in state if name not in own]
-        problems += [f"{name} has shape {np.shape(state[name])}, expected {p.shape}"
-                     for name, p in own.items() if name in state and np.shape(state[name]) != p.shape]
+        values = {name: np.asarray(state[name]) for name in own if name in state}
+        problems += [f"{name} has shape {value.shape}, expected {own[name].shape}"
+                     for name, value in values.items() if value.shape != own[name].shape]
+        problems += [f"{name} has dtype {value.dtype}, expected {own[name].dtype}"
+                     for name, value in values.items() if value.dtype.kind not in "biuf"]
         if problems:
             raise ValueError(f"these values are not for this {type(self).__name__}:\n  " + "\n  ".join(problems))
         for name, parameter in own.items():
-            parameter.data = state[name]
+            parameter.data = values[name]
 
 
 def _walk(value: Any, path: str, inside: set[int]) -> Iterator[tuple[str, Tensor]]:
@@ -87,5 +90,7 @@ def check_shape(owner: str, argument: str, x: Any, expected: tuple[int | str, ..
 
 
 def as_input(x: Any, dtype: np.dtype) -> Tensor:
-    """x itself if it is a Tensor; an array or list as a constant of the layer's dtype."""
-    return x if isinstance(x, Tensor) else Tensor(np.asarray(x, dtype=dtype))
+    """x as a Tensor of the layer's dtype; an array or list is a constant."""
+    if isinstance(x, Tensor):
+        return x if x.dtype == dtype else x.astype(dtype)
+    return Tensor(np.asarray(x, dtype=dtype))

@@ -13,18 +13,19 @@ from .backward import grad
 from .check import gradcheck
 from .op import no_grad, op, registry
 from .ops import (
-    abs, add, astype, broadcast_to, concat, div, exp, getitem, log, log_softmax, logsumexp, matmul, max, maximum,
-    mean, min, minimum, mul, neg, pow, put, relu, reshape, sigmoid, softmax, split, sqrt, stack, sub, sum, swapaxes,
-    tanh, transpose, where,
+    abs as abs, add, astype, broadcast_to, concat, div, exp, getitem, log, log_softmax, logsumexp, matmul, max as max,
+    maximum, mean, min as min, minimum, mul, neg, pow as pow, put, relu, reshape, sigmoid, softmax, split, sqrt, stack,
+    sub, sum as sum, swapaxes, tanh, transpose, where,
 )
 
 from .version import __version__
 
+# Without abs, max, min, pow and sum: `from minigrad import *` must not replace Python's own.
 __all__ = [
     "__version__", "Tensor", "grad", "gradcheck", "no_grad", "op", "registry",
-    "abs", "add", "astype", "broadcast_to", "concat", "div", "exp", "getitem", "log", "log_softmax", "logsumexp",
-    "matmul", "max", "maximum", "mean", "min", "minimum", "mul", "neg", "pow", "put", "relu", "reshape", "sigmoid",
-    "softmax", "split", "sqrt", "stack", "sub", "sum", "swapaxes", "tanh", "transpose", "where",
+    "add", "astype", "broadcast_to", "concat", "div", "exp", "getitem", "log", "log_softmax", "logsumexp", "matmul",
+    "maximum", "mean", "minimum", "mul", "neg", "put", "relu", "reshape", "sigmoid", "softmax", "split", "sqrt",
+    "stack", "sub", "swapaxes", "tanh", "transpose", "where",
 ]
 
 # In a checkout layers/ and optim/ stand beside this folder, not in it, so that no student's own

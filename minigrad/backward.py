@@ -24,7 +24,7 @@ def backward(y: Tensor, g: Any = None, retain_graph: bool = False) -> None:
     """
     root = _node_of(y, "backward()")
     for node, gradient in _reverse(root, _cotangent(y, g, "backward"), free=not retain_graph).items():
-        node.grad = gradient if node.grad is None else node.grad + gradient
+        node.grad = gradient if node.grad is None else np.asarray(node.grad + gradient)
 
 
 @overload
@@ -69,8 +69,9 @@ def _cotangent(y: Tensor, g: Any, name: str) -> Any:
             raise ValueError(f"{name}: y has shape {y.shape} and only a single number can go without g; "
                              f"reduce it with .sum() or .mean(), or pass g of shape {y.shape}")
         return np.ones(y.shape, y.dtype)
-    if not isinstance(g, Tensor):
-        g = np.array(g, dtype=y.dtype)
+    if isinstance(g, bool):
+        raise TypeError(f"{name}: g is the gradient arriving at y, not {g}; did you mean retain_graph={g}?")
+    g = np.array(g, dtype=y.dtype) if not isinstance(g, Tensor) else g if g.dtype == y.dtype else astype(g, dtype=y.dtype)
     if g.shape != y.shape:
         raise ValueError(f"{name}: g has shape {g.shape} but y has shape {y.shape}; they must be equal")
     return g
@@ -94,7 +95,7 @@ def _reverse(root: Node, g: Any, wanted: Collection[Node] | None = None, create_
     if create_graph:
         gradients.total[root] = g if isinstance(g, Tensor) else Tensor(g)
     else:
-        gradients.total[root] = g._data if isinstance(g, Tensor) else g
+        gradients.total[root] = g._frozen() if isinstance(g, Tensor) else g
     with recording(create_graph):
         for node in nodes:
             if node.op is None or node not in useful:
@@ -166,6 +167,9 @@ def _apply_formulas(node: Node, g: Any, useful: Collection[Node], gradients: _Gr
         saved = _as_tensors(node)
     if op.variadic:
         pieces = op.formulas[0](g, *map(saved.__getitem__, op.needs[0]))
+        if not isinstance(pieces, (list, tuple)) or len(pieces) != len(parents):
+            raise TypeError(f"operation {op.__name__!r}: the gradient formula must return a list of {len(parents)} gradients, "
+                            f"one for each of *{op.inputs[0]}")
     for i, parent in enumerate(parents):
         if parent is not None and parent in useful:
             piece = pieces[i] if op.variadic else op.formulas[i](g, *map(saved.__getitem__, op.needs[i]))

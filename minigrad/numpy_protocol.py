@@ -63,6 +63,6 @@ def call(function: Callable, args: tuple, kwargs: dict[str, Any], method: str = 
     try:
         return TABLE[function](*args, **kwargs)
     except TypeError as error:
-        if "unexpected keyword argument" in str(error):
-            raise TypeError(f"{name} on a Tensor: {error}") from None
+        if "<lambda>" in str(error):  # called with arguments that this table does not have
+            raise TypeError(f"{name} on a Tensor: {str(error).replace('<lambda>()', name)}") from None
         raise

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from .tensor import Tensor
+from .tensor import Tensor, number_array
 
 registry: dict[str, Op] = {}
 """Every declared operation, keyed "module.name"."""
@@ -156,16 +156,20 @@ class Op:
         for position, x in enumerate(inputs):
             if isinstance(x, Tensor):
                 tensors = True
-                x._data.flags.writeable = False  # see Tensor.data
-                arrays.append(x._data)
+                arrays.append(x._frozen())
             else:
                 arrays.append(self._constant(x, position))
                 constants = True
         if self.defaults:
             static = {**self.defaults, **static}
-        if static and any(isinstance(value, Tensor) for value in static.values()):
-            raise TypeError(f"{self._signature(inputs)}: a static argument cannot be a Tensor, it has no gradient; "
-                            "pass a NumPy array or a number")
+        for name, value in static.items():
+            if name in self.inputs:
+                raise TypeError(f"{self.__name__}: pass {name!r} by its position, not as {name}=...")
+            if isinstance(value, Tensor):
+                raise TypeError(f"{self.__name__}: the static argument {name!r} has no gradient and cannot be a Tensor; "
+                                "pass a NumPy array or a number")
+        if constants and tensors:  # NumPy's scalars would make float64 of float32, numbers do not
+            arrays = [x.item() if isinstance(x, np.generic) else x for x in arrays]
         try:
             y: Any = self.function(*arrays, **static)
         except (TypeError, ValueError, IndexError) as error:
@@ -198,15 +202,15 @@ class Op:
 
     def _constant(self, x: Any, position: int) -> Any:
         """Numbers stay numbers, so that they do not change the dtype; everything else becomes an array."""
-        if isinstance(x, (int, float)) or isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "biuf":
+        if isinstance(x, (int, float)) or isinstance(x, np.generic) and x.dtype.kind in "biuf":
             return x
-        tensors = isinstance(x, (list, tuple)) and any(isinstance(item, Tensor) for item in x)
-        array = None if tensors or x is None else np.asarray(x)
-        if array is None or array.dtype.kind not in "biuf":
+        if type(x) is np.ndarray and x.dtype.kind in "biuf":
+            return x
+        try:
+            return number_array(x)
+        except TypeError as error:
             name = self.inputs[min(position, len(self.inputs) - 1)]
-            what = f"a {type(x).__name__} of Tensors: stack or concat them first" if tensors else f"{x!r:.60}"
-            raise TypeError(f"{self.__name__}: argument {name!r} must be a Tensor, an array or a number, not {what}")
-        return array
+            raise TypeError(f"{self.__name__}: argument {name!r} {error}") from None
 
     def _result(self, y: Any, inputs: tuple) -> np.ndarray:
         y = np.asarray(y)
@@ -237,5 +241,5 @@ def _own(value: Any) -> Any:
         value = value.copy()
         value.flags.writeable = False
     elif isinstance(value, (tuple, list)):
-        value = type(value)(_own(item) for item in value)
+        value = (tuple if isinstance(value, tuple) else list)(_own(item) for item in value)
     return value

@@ -22,21 +22,26 @@ class Tensor:
     Raises TypeError for data that are not numbers, and for integers or booleans that require grad.
     """
 
-    __slots__ = ("_data", "_node", "__weakref__")
+    __slots__ = ("_data", "_node", "_leaf", "__weakref__")
     __hash__ = object.__hash__  # == compares values, as arrays do; dicts and sets go by identity
 
-    _data: np.ndarray
+    _data: np.ndarray  # read-only, but for a leaf whose data was handed out since the last operation on it
     _node: Any  # the Node that recorded it, None if it needs no gradient
+    _leaf: Any  # a leaf's own Node, kept while requires_grad is switched off
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor):
             if data.requires_grad:
                 raise TypeError("Tensor(t) would cut t off from its graph: use t itself, or t.detach() to cut on purpose")
             data = data._data
-        array = _number_array(data)
+        try:
+            array = number_array(data)
+        except TypeError as error:
+            raise TypeError(f"Tensor data {error}") from None
         if array.dtype.kind in "iu" and not isinstance(data, (np.ndarray, np.generic)):
             array = array.astype(float)
-        self._data, self._node = array, None
+        array.flags.writeable = False
+        self._data, self._node, self._leaf = array, None, None
         self.requires_grad = requires_grad
 
     @staticmethod
@@ -44,7 +49,7 @@ class Tensor:
         """The result of an operation, around its own array."""
         t = Tensor.__new__(Tensor)
         array.flags.writeable = False
-        t._data, t._node = array, node
+        t._data, t._node, t._leaf = array, node, None
         return t
 
     # -- value, gradient, graph ---------------------------------------------------------------
@@ -53,11 +58,18 @@ class Tensor:
     def data(self) -> np.ndarray:
         """The values. Writing into them (`W.data -= lr * W.grad`) never changes a gradient already on record.
 
-        Operations make the arrays that they have seen read-only; a leaf then hands out a fresh copy
-        and keeps it as its own. The data of a result cannot be written.
+        A leaf hands out an array to write into until the next operation on it. That operation takes a copy, and
+        the array becomes read-only: ask for `.data` again. The data of a result are read-only from the start.
         """
         if self.is_leaf and not self._data.flags.writeable:
             self._data = self._data.copy()
+        return self._data
+
+    def _frozen(self) -> np.ndarray:
+        """The values in an array that nobody can write into."""
+        if self._data.flags.writeable:
+            handed_out, self._data = self._data, self._data.copy()  # a copy, as there may be views of it
+            handed_out.flags.writeable = self._data.flags.writeable = False
         return self._data
 
     @data.setter
@@ -66,10 +78,15 @@ class Tensor:
             return
         if not self.is_leaf:
             raise RuntimeError("cannot replace the data of an operation's result; compute a new Tensor instead")
-        array = _number_array(value).astype(self.dtype, copy=False)
+        array = number_array(value)
         if array.shape != self.shape:
             raise ValueError(f"cannot replace data of shape {self.shape} by data of shape {array.shape}")
-        self._data = array
+        self._replace(array)
+
+    def _replace(self, array: np.ndarray) -> None:
+        """Other values, in an array of this shape that nobody else holds."""
+        self._data = array.astype(self.dtype, copy=False)
+        self._data.flags.writeable = False
 
     @property
     def requires_grad(self) -> bool:
@@ -82,8 +99,9 @@ class Tensor:
         if value and self._data.dtype.kind != "f":
             raise TypeError(f"a Tensor of dtype {self._data.dtype} cannot require grad, only floating-point numbers can: "
                             "convert first, as in Tensor(array.astype(float), requires_grad=True)")
-        if value != self.requires_grad:
-            self._node = Node(self._data) if value else None
+        if value and self._leaf is None:
+            self._leaf = Node(self._data)
+        self._node = self._leaf if value else None
 
     @property
     def is_leaf(self) -> bool:
@@ -117,7 +135,7 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same values, cut off from the graph."""
-        return Tensor._make(self._data, None)
+        return Tensor._make(self._frozen(), None)
 
     def numpy(self) -> np.ndarray:
         """A copy of the values as an array, cut off from the graph."""
@@ -141,6 +159,9 @@ class Tensor:
         dtype = "" if self.dtype == float else f", dtype={self.dtype}"
         origin = "" if self._node is None else f", op={self._node.op.__name__}" if self._node.op else ", requires_grad=True"
         return f"Tensor({values}{dtype}{origin})"
+
+    def __format__(self, specification: str) -> str:
+        return format(self.item(), specification) if specification else repr(self)
 
     def __len__(self) -> int:
         return len(self._data)
@@ -179,6 +200,15 @@ class Tensor:
         raise TypeError("a Tensor does not support item assignment, the graph could not follow it: "
                         "build a new one with minigrad.where, concat or stack (or write into t.data of a leaf)")
 
+    def _in_place(self, other: Any) -> Any:
+        """t += u means t = t + u, a new tensor. On a parameter that would train nothing, so it is an error."""
+        if self.is_leaf and self.requires_grad:
+            raise TypeError("a leaf that requires grad cannot be changed in place: to update it write p.data -= ..., "
+                            "for a new tensor p = p - ...")
+        return NotImplemented
+
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __imatmul__ = _in_place
+
     # Comparisons have no gradient: they give plain arrays of booleans.
 
     def __lt__(self, other: Any) -> Any: return self._data < _plain(other)
@@ -216,14 +246,16 @@ class Tensor:
         return numpy_protocol.call(function, args, kwargs)
 
 
-def _number_array(data: Any) -> np.ndarray:
-    """A fresh array of `data`."""
+def number_array(data: Any) -> np.ndarray:
+    """A fresh plain array of `data`; TypeError if they are not real numbers."""
+    if isinstance(data, np.ma.MaskedArray):
+        raise TypeError("must be an array without a mask: fill it first")
     try:
         array = np.array(data)
     except ValueError as error:  # ragged lists
-        raise TypeError(f"Tensor data must be numbers in a regular array: {error}") from None
+        raise TypeError(f"must be numbers in a regular array: {error}") from None
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"Tensor data must be real numbers, not dtype {array.dtype}: {data!r:.80}")
+        raise TypeError(f"must be real numbers, not {data!r:.60} of dtype {array.dtype}")
     return array
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from minigrad import Tensor
 
 
-def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
+def clip_grad_norm(parameters: Iterable[Tensor] | Tensor, max_norm: float) -> float:
     """Scale all gradients together so that their norm, taken as one vector, is at most max_norm:
 
         norm = sqrt(sum of all g^2);   g = g * min(1, max_norm / (norm + 1e-6))
@@ -21,10 +21,19 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
     """
     if not max_norm > 0:
         raise ValueError(f"clip_grad_norm: max_norm must be above 0, not {max_norm}")
-    gradients = [(p, p.grad) for p in parameters if p.grad is not None]
-    norm = math.sqrt(sum(float(np.sum(np.square(g, dtype=np.float64))) for _, g in gradients))
+    unique = {id(p): p for p in ([parameters] if isinstance(parameters, Tensor) else parameters)}.values()
+    gradients = [(p, p.grad) for p in unique if p.grad is not None]
+    norm = math.hypot(*(_norm(g) for _, g in gradients))
     scale = max_norm / (norm + 1e-6)
     if scale < 1:
         for p, g in gradients:
             p.grad = g * scale
     return norm
+
+
+def _norm(g: np.ndarray) -> float:
+    """The square root of the sum of g^2, computed so that the squares cannot overflow."""
+    largest = float(np.max(np.abs(g), initial=0.0))
+    if largest == 0 or not math.isfinite(largest):
+        return largest
+    return largest * math.sqrt(float(np.sum(np.square(g / largest, dtype=np.float64))))

@@ -17,6 +17,9 @@ class Optimizer:
     Raises TypeError or ValueError for anything else, for none at all, and for one that is given twice.
     """
 
+    remembers: tuple[str, ...] = ()
+    """The names of what `update` keeps in its memory."""
+
     def __init__(self, parameters: Iterable[Tensor], lr: float) -> None:
         name = type(self).__name__
         if isinstance(parameters, Tensor):
@@ -43,7 +46,7 @@ class Optimizer:
         """Change every parameter that has a gradient."""
         for p, memory in zip(self.parameters, self.memory):
             if p.grad is not None:
-                p.data -= self.update(p.data, p.grad, memory)
+                p._replace(p._data - self.update(p._data, p.grad, memory))
 
     def update(self, value: np.ndarray, g: np.ndarray, memory: dict[str, Any]) -> np.ndarray:
         """What to subtract from a parameter; `memory` is its own, kept from step to step."""
@@ -58,10 +61,12 @@ class Optimizer:
         memory: list[dict[str, Any]] = [{} for _ in self.parameters]
         for key, value in state.items():
             number, _, name = key.partition(".")
-            if not number.isdecimal() or int(number) >= len(memory):
-                raise ValueError(f"{type(self).__name__}: {key!r} is for none of the {len(memory)} parameters")
+            if not number.isdecimal() or int(number) >= len(memory) or name not in self.remembers:
+                raise ValueError(f"{type(self).__name__}: there is no {key!r} here, with {len(memory)} parameters and, "
+                                 f"for each, {', '.join(self.remembers) or 'nothing to remember'}")
             p, value = self.parameters[int(number)], np.array(value)
-            if value.shape not in ((), p.shape):
-                raise ValueError(f"{type(self).__name__}: {key!r} has shape {value.shape}, the parameter {p.shape}")
+            if value.shape not in ((), p.shape) or value.dtype.kind not in "biuf":
+                raise ValueError(f"{type(self).__name__}: {key!r} has shape {value.shape} and dtype {value.dtype}, "
+                                 f"the parameter {p.shape} and {p.dtype}")
             memory[int(number)][name] = value
         self.memory = memory

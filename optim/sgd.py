@@ -22,6 +22,8 @@ class SGD(Optimizer):
     PyTorch's form (torch.optim.SGD), with its names and defaults.
     """
 
+    remembers = ("v",)
+
     def __init__(self, parameters: Iterable[Tensor], lr: float = 1e-3, momentum: float = 0.0,
                  weight_decay: float = 0.0, nesterov: bool = False) -> None:
         super().__init__(parameters, lr)

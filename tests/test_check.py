@@ -1,6 +1,7 @@
 """The gradient check itself: it finds planted errors, it raises no false alarm, its bounds hold, it leaves no trace."""
 
 import math
+from collections import namedtuple
 
 import numpy as np
 import pytest
@@ -44,14 +45,15 @@ KNOWN = {
 @given(x=st.floats(-3, 3), v=st.floats(0.1, 5))
 def test_the_true_derivative_lies_within_the_bound(name, x, v):
     f, slope = KNOWN[name]
-    number, bound = derivatives(lambda a: f(a), np.array([x]), np.array([v]))
+    number, bound, _ = derivatives(f, np.array([x]), np.array([v]))
     assert abs(number[0] - v * slope(x)) <= bound[0]
 
 
 @given(x=st.floats(0.1, 3), scale=st.sampled_from([1e-8, 1e-3, 1e3, 1e8]))
 def test_bounds_hold_and_stay_narrow_at_all_scales(x, scale):
-    number, bound = derivatives(lambda a: np.sin(a / scale) * scale, np.array([x * scale]), np.array([1.0]))
-    assert abs(number[0] - math.cos(x)) <= bound[0] <= 1e-9
+    number, bound, _ = derivatives(lambda a: np.sin(a / scale) * scale, np.array([x * scale]), np.array([1.0]))
+    # 1e-8: with steps of 2^-8, what the two one-sided slopes may differ by is near (2^-8)^3 = 6e-8, and a tenth counts
+    assert abs(number[0] - math.cos(x)) <= bound[0] <= 1e-8
 
 
 # -- verdicts -------------------------------------------------------------------------------------------
@@ -134,6 +136,38 @@ def test_what_cannot_be_judged_is_inconclusive():
     assert report.verdict == "INCONCLUSIVE" and "called again" in str(report)
 
 
+@pytest.mark.parametrize(("f", "centre", "spread"), [
+    (lambda x: (x * x).mean() - x.mean() ** 2, 1000, 1),
+    (lambda x: x * x - 100 * x + 2500, 50, 0.1),
+    (lambda x: mg.log(mg.exp(x) + 1e6) - math.log(1e6), 0, 1),
+    (lambda x: x.astype(np.float32) * 2, 0, 1),
+    (lambda x: (x - x.mean()) / mg.sqrt(((x - x.mean()) ** 2).mean() + 1e-5), 100, 1),
+    (mg.relu, 0, 1),
+    (lambda x: mg.softmax(x.reshape(2, 5) @ (10 * x.reshape(5, 2))), 0, 5),
+])
+def test_no_false_alarm_where_rounding_or_kinks_spoil_the_differences(f, centre, spread):
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        assert gradcheck(f, centre + spread * rng.normal(size=10)).verdict != "WRONG"
+
+
+def test_what_rounding_hides_is_said():
+    @op(lambda g: 3 * g)
+    def twice(x):
+        return 2 * x
+
+    assert not gradcheck(lambda x: twice(x) + 1e8, np.ones(2))
+    assert "would not be seen" in str(gradcheck(lambda x: twice(x) + 1e12, np.ones(2)))
+
+
+def test_an_entry_that_cannot_be_judged_does_not_hide_the_others():
+    @op(lambda g, x: 7 * g / x)
+    def student(x):
+        return np.log(x)
+
+    assert gradcheck(student, np.array([1e-3, 1.0, 1.0])).verdict == "WRONG"
+
+
 def test_modules_and_nested_inputs():
     rng = np.random.default_rng(0)
     x, h, c = rng.normal(size=(2, 3)), rng.normal(size=(2, 2)), rng.normal(size=(2, 2))
@@ -166,7 +200,9 @@ def test_the_check_leaves_no_trace():
     assert (x == 1).all() and (t.data == 1).all()
 
 
-def test_integers_are_constants():
+def test_integers_are_constants_and_named_tuples_are_kept():
+    Pair = namedtuple("Pair", "a b")
+    assert gradcheck(lambda pair: pair.a * pair.b, Pair(np.ones(2), np.ones(2)))
     report = gradcheck(lambda x, index: x[index], np.arange(3.0), np.array([0, 2, 0]))
     assert report and [row.name for row in report.rows] == ["x"]
 

@@ -271,6 +271,13 @@ def test_writing_between_forward_and_backward_changes_no_gradient():
     np.testing.assert_array_equal(grad(y, W), expected)
     assert W.data[0, 0] == 100 and W.data[1, 1] == 2
 
+    views = [W.data[0], W.data.ravel(), Tensor.detach(W).data]
+    y = (W * W).sum()
+    expected = grad(y, W)
+    for view in views:
+        view[...] = 1000
+    np.testing.assert_array_equal(grad(y, W), expected)
+
     seen = W.data
     result = W * W
     with pytest.raises(ValueError, match="read-only"):

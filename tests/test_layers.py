@@ -190,6 +190,7 @@ def test_a_sequence_may_be_cut_and_its_state_carried(sequence):
 @pytest.mark.parametrize("sequence", [RNN, LSTM])
 def test_dtype_and_empty_sequences(sequence):
     model = sequence(2, 3, 2, rng=np.random.default_rng(0), dtype=np.float32)
+    assert model(Tensor(np.zeros((4, 2, 2))))[0].dtype == np.float32
     y, _ = model(np.zeros((4, 2, 2)))
     assert y.dtype == np.float32
     y.sum().backward()
@@ -274,6 +275,8 @@ def test_load_state_dict_lists_all_problems_and_changes_nothing():
         model.load_state_dict({"W": np.zeros((3, 2)), "V": np.zeros(1)})
     for part in ("missing: b", "unexpected: V", "W has shape (3, 2), expected (2, 3)", "Linear"):
         assert part in str(caught.value)
+    with pytest.raises(ValueError, match="W has dtype"):
+        model.load_state_dict({"b": np.ones(3), "W": np.full((2, 3), "x")})
     for name, value in model.state_dict().items():
         np.testing.assert_array_equal(value, before[name])
 
@@ -308,6 +311,10 @@ def rng():
     (lambda: cross_entropy(Tensor(np.ones((2, 3))), [0, 1, 2]), ValueError, ["(2, 3)", "(3,)"]),
     (lambda: cross_entropy(Tensor(np.ones((2, 3))), [0.0, 1.0]), TypeError, ["integers", "float64"]),
     (lambda: cross_entropy(Tensor(np.ones((0, 3))), np.zeros(0, int)), ValueError, ["mean of nothing"]),
+    (lambda: mse_loss(np.ones(2), np.ones(2)), TypeError, ["prediction", "ndarray"]),
+    (lambda: mse_loss(Tensor(np.array([1, 2])), [1.5, 2.5]), TypeError, ["prediction", "int64"]),
+    (lambda: cross_entropy([[1.0, 2.0]], [0]), TypeError, ["logits", "list"]),
+    (lambda: LSTM(2, 3, rng=rng())(np.ones((1, 1, 2)), np.ones((1, 1, 3))), TypeError, ["pair (h, c)"]),
     (lambda: RNN(2, 3, 0, rng=rng()), ValueError, ["num_layers"]),
 ])
 def test_errors_name_layer_argument_and_shapes(f, kind, parts):

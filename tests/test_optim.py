@@ -102,6 +102,16 @@ def test_clip_grad_norm(max_norm):
         np.testing.assert_allclose(p.grad, g * expected, rtol=1e-15)
 
 
+def test_clip_grad_norm_of_huge_gradients_and_repeated_parameters():
+    p = Tensor(np.zeros(2), requires_grad=True)
+    p.grad = np.array([3e200, 4e200])
+    assert clip_grad_norm([p, p], 1.0) == pytest.approx(5e200, rel=1e-15)
+    np.testing.assert_allclose(p.grad, [0.6, 0.8], rtol=1e-15)
+    assert clip_grad_norm(p, 2.0) == pytest.approx(1, rel=1e-15)
+    p.grad = np.zeros(2)
+    assert clip_grad_norm([p], 1.0) == 0
+
+
 @pytest.mark.parametrize(("f", "kind", "message"), [
     (lambda: SGD([], lr=1), ValueError, "no parameters"),
     (lambda: SGD(Tensor([1.0], requires_grad=True), lr=1), TypeError, "put it in a list"),
@@ -112,6 +122,8 @@ def test_clip_grad_norm(max_norm):
     (lambda: SGD([Tensor([1.0], requires_grad=True)], nesterov=True), ValueError, "nesterov"),
     (lambda: clip_grad_norm([], 0), ValueError, "max_norm"),
     (lambda: Adam([Tensor([1.0], requires_grad=True)]).load_state_dict({"1.m": 0}), ValueError, "'1.m'"),
+    (lambda: SGD([Tensor([1.0], requires_grad=True)]).load_state_dict({"0.m": [0]}), ValueError, "there is no '0.m' here"),
+    (lambda: Adam([Tensor([1.0], requires_grad=True)]).load_state_dict({"0.m": ["x"]}), ValueError, "dtype"),
     (lambda: Adam([Tensor([1.0], requires_grad=True)]).load_state_dict({"0.m": [0, 0]}), ValueError, r"\(2,\).*\(1,\)"),
 ])
 def test_errors(f, kind, message):

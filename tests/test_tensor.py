@@ -1,5 +1,6 @@
 """Tensor as its user meets it: construction, NumPy's functions, and what each mistake says."""
 
+import array
 import threading
 
 import numpy as np
@@ -144,12 +145,18 @@ def test_item_assignment_is_refused():
         leaf(3)[0] = 1
 
 
-def test_in_place_operators_rebind():
+def test_in_place_operators_rebind_results_and_refuse_parameters():
     t = leaf(2)
-    u = t
+    u = v = t * 1
     u *= 2
-    assert u is not t and t.is_leaf
+    assert u is not v
     np.testing.assert_array_equal(grad(u.sum(), t), [2, 2])
+    total = Tensor(0.0)
+    total += t.sum()
+    np.testing.assert_array_equal(grad(total, t), [1, 1])
+    for update in (lambda p: p.__iadd__(1), lambda p: p.__isub__(1), lambda p: p.__imul__(2)):
+        with pytest.raises(TypeError, match="p.data -="), no_grad():
+            update(t)
 
 
 def test_concat_and_stack_take_lists_too():
@@ -240,6 +247,11 @@ def test_a_tensor_without_gradient_is_an_array_to_numpy():
     (lambda t: mg.put(t, index=0, shape=(2, 2)), ValueError, ["put(x: (2, 3))", "(2,)"]),
     (lambda t: mg.split(t, 2, axis=1), ValueError, ["split", "(2, 3)", "2 equal"]),
     (lambda t: t[:0].mean(), ValueError, ["mean of nothing", "(0, 3)"]),
+    (lambda t: mg.mul(t, b=t), TypeError, ["mul", "'b' by its position"]),
+    (lambda t: mg.concat(t, t, axis=None), ValueError, ["concat", "axis must be a number"]),
+    (lambda t: mg.split(t, 2, axis=3), ValueError, ["split", "axis 3", "(2, 3)"]),
+    (lambda t: np.where(t), TypeError, ["np.where", "missing"]),
+    (lambda t: t.sum().backward(False), TypeError, ["retain_graph=False"]),
     (lambda t: t.astype(int), TypeError, ["astype", "int64", "detach"]),
     (lambda t: t.backward(), ValueError, ["(2, 3)", ".sum()", ".mean()", "pass g"]),
     (lambda t: t.backward(np.ones(3)), ValueError, ["g has shape (3,)", "y has shape (2, 3)"]),
@@ -253,6 +265,48 @@ def test_errors_name_what_happened_and_what_to_do(f, kind, parts):
         f(leaf(2, 3))
     for part in parts:
         assert part in str(caught.value)
+
+
+def test_format():
+    assert f"{Tensor(1.234):.2f}" == "1.23" and f"{Tensor([1.5])}" == "Tensor([1.5])"
+
+
+def test_switching_requires_grad_off_and_on_keeps_the_record():
+    t = leaf(2)
+    y = (t * t).sum()
+    t.requires_grad = False
+    assert not (t * 2).requires_grad
+    t.requires_grad = True
+    y.backward()
+    np.testing.assert_array_equal(t.grad, 2 * t.data)
+
+
+def test_a_cotangent_takes_the_dtype_of_the_output():
+    t = Tensor(np.float32([1, 2]), requires_grad=True)
+    for g in (Tensor([1.0, 1.0]), Tensor(np.array([1, 1])), np.ones(2)):
+        assert grad(t * 1, t, g).dtype == np.float32
+        t.grad = None
+        t.backward(g)
+        assert t.grad.dtype == np.float32
+
+
+def test_grad_of_a_number_stays_an_array():
+    t = Tensor(1.0, requires_grad=True)
+    for _ in range(3):
+        (t * 2).backward()
+    assert type(t.grad) is np.ndarray and t.grad == 6
+
+
+def test_constants_of_other_array_types():
+    t = leaf(2, 2)
+    matrix = np.array([[1.0, 2.0], [3.0, 4.0]])
+    np.testing.assert_array_equal(grad(t * matrix.view(np.matrix), t, np.ones((2, 2))), matrix)
+    buffer = array.array("d", [1, 1])
+    y = t * buffer
+    buffer[0] = 99
+    np.testing.assert_array_equal(grad(y, t, np.ones((2, 2))), 1)
+    with pytest.raises(TypeError, match="mask"):
+        t * np.ma.array(matrix, mask=matrix > 2)
 
 
 def test_grad_of_unused_is_none_on_request():

@@ -52,7 +52,7 @@ def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0) -> Repor
 
     v = rng.normal(size=outputs().size)
     report = _compare(outputs, names, leaves, v, both_paths=order == 2)
-    if order == 1 or not report:
+    if order == 1 or not report or not outputs().requires_grad:
         return report
 
     cotangent = Tensor(v, requires_grad=True)
@@ -68,7 +68,8 @@ def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0) -> Repor
 def _fresh(x: Any) -> Any:
     """A float64 leaf for every array of numbers, in the same nesting; integer and boolean arrays as they are."""
     if isinstance(x, (tuple, list)):
-        return type(x)(_fresh(item) for item in x)
+        items = [_fresh(item) for item in x]
+        return type(x)._make(items) if hasattr(x, "_fields") else type(x)(items)
     array = x.numpy() if isinstance(x, Tensor) else np.asarray(x)
     return Tensor(array.astype(np.float64), requires_grad=True) if array.dtype.kind == "f" or isinstance(x, (int, float)) else x
 
@@ -108,14 +109,14 @@ def _compare(outputs: Callable[[], Tensor], names: list[str], leaves: list[Tenso
     found = [_gradients(y, leaves, v, create_graph) for create_graph in ([False, True] if both_paths else [False])]
     rows = []
     for name, leaf, analytic in zip(names, leaves, zip(*found)):
-        numeric, bound = _numeric(outputs, leaf, v)
+        numeric, bound, rounding = _numeric(outputs, leaf, v)
         worst = max(analytic, key=lambda g: np.nan_to_num(np.abs(g - numeric), nan=np.inf).max(initial=0))
-        rows.append(_row(name, worst, numeric, bound, float(np.abs(v) @ np.abs(y.numpy())), repeatable))
+        rows.append(_row(name, worst, numeric, bound, rounding, repeatable))
     return Report(rows, reported_order)
 
 
-def _numeric(outputs: Callable[[], Tensor], leaf: Tensor, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The numeric gradient for one input and its bounds; the input is then as it was."""
+def _numeric(outputs: Callable[[], Tensor], leaf: Tensor, v: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The numeric gradient for one input and its error bounds; the input is then as it was."""
     original = leaf.numpy()
 
     def values(x: np.ndarray) -> np.ndarray:
@@ -135,18 +136,25 @@ def _gradients(y: Tensor, leaves: list[Tensor], v: np.ndarray, create_graph: boo
     return [np.zeros(leaf.shape) if g is None else g.numpy() if isinstance(g, Tensor) else g for leaf, g in zip(leaves, found)]
 
 
-def _row(name: str, analytic: np.ndarray, numeric: np.ndarray, bound: np.ndarray, scale: float, repeatable: bool) -> Row:
-    error = np.abs(analytic - numeric)
-    size = np.maximum(np.abs(numeric), np.sqrt(np.mean(numeric * numeric)) if numeric.size else 0) + scale
-    with np.errstate(invalid="ignore"):
-        unknown = ~(bound <= TOO_WIDE * size) | (not repeatable)  # written so that NaN counts as unknown
-        wrong = ~(error <= bound) & ~unknown
+def _row(name: str, analytic: np.ndarray, numeric: np.ndarray, bound: np.ndarray, rounding: np.ndarray,
+         repeatable: bool) -> Row:
     if not numeric.size:
         return Row(name, numeric.shape, 0, 0, None, 0.0, 0.0, 0.0, OK)
+    error = np.abs(analytic - numeric)
+    finite = numeric[np.isfinite(numeric)]
+    size = np.maximum(np.abs(numeric), np.sqrt(np.mean(finite * finite)) if finite.size else 0)
+    with np.errstate(invalid="ignore"):
+        wide = ~(bound <= TOO_WIDE * size)  # written so that NaN counts as wide
+        in_noise = wide & (bound <= 2 * rounding)  # too small a gradient to show beside the rounding errors of f
+        unknown = wide & ~in_noise | (not repeatable)
+        wrong = ~(error <= bound) & ~unknown
     severity = np.where(wrong, 2.0, unknown) * 1e300 + np.nan_to_num(error / np.maximum(bound, 1e-300), posinf=1e299)
     index = np.unravel_index(np.argmax(severity), numeric.shape)
+    visible = in_noise & ((numeric != 0) | (analytic != 0)) & ~wrong
     note = ("f gives other values when it is called again with the same inputs" if not repeatable else
-            "the function is not smooth or not finite at the entries that fail" if unknown.any() else "")
+            "f is not smooth or not finite near the entries that fail" if unknown.any() else
+            f"{visible.sum()} entries are too small to show beside the rounding errors of f, "
+            f"errors up to {bound[visible].max():.1e} in them would not be seen" if visible.any() else "")
     return Row(name, numeric.shape, numeric.size, int((wrong | unknown).sum()), tuple(int(i) for i in index),
                float(analytic[index]), float(numeric[index]), float(bound[index]),
                WRONG if wrong.any() else INCONCLUSIVE if unknown.any() else OK, note)

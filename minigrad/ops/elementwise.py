@@ -90,6 +90,8 @@ def abs(x):
 @op(lambda g, y: g * y * (1 - y))
 def sigmoid(x):
     """1 / (1 + exp(-x)), the gate of the LSTM.  dy/dx = y (1 - y)."""
+    if np.result_type(x).kind != "f":
+        x = np.asarray(x, float)
     e = np.exp(-np.abs(x))  # never overflows, and keeps the accuracy of the left tail
     return np.where(np.greater_equal(x, 0), 1, e) / (1 + e)
 

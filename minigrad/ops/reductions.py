@@ -34,7 +34,7 @@ def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Tensor:
 def _share_of_ties(g, x, y, axis):
     """g at the places where x reaches y, shared equally among ties."""
     kept = _kept(x.shape, axis)
-    mask = x == y.reshape(kept)
+    mask = (x == y.reshape(kept)) | (x != x)  # if the extreme is NaN, the NaNs tie
     return where(g.reshape(kept) / mask.sum(axis=axis, keepdims=True), 0.0, mask=mask)
 
 @op(_share_of_ties)
@@ -50,14 +50,16 @@ def min(x, *, axis=None, keepdims=False):
 def _softmax_weighted(g, x, y, axis):
     """g times softmax(x)."""
     kept = _kept(x.shape, axis)
-    return g.reshape(kept) * exp(x - y.reshape(kept))
+    finite = where(y, 0.0, mask=y > -math.inf)  # where all x are -inf, each has weight 0
+    return g.reshape(kept) * exp(x - finite.reshape(kept))
 
 @op(_softmax_weighted)
 def logsumexp(x, *, axis=None, keepdims=False):
     """log(sum(exp(x))) over an axis, several (a tuple) or all (None), without overflow."""
     largest = np.max(x, axis=axis, keepdims=True)
     largest = np.where(np.isfinite(largest), largest, 0)
-    y = np.log(np.sum(np.exp(x - largest), axis=axis, keepdims=True)) + largest
+    with np.errstate(divide="ignore"):  # log(0) = -inf where all x are -inf
+        y = np.log(np.sum(np.exp(x - largest), axis=axis, keepdims=True)) + largest
     return y if keepdims else y.reshape(np.sum(x, axis=axis).shape)
 
 def log_softmax(x: Any, *, axis: int = -1) -> Tensor:

@@ -35,10 +35,10 @@ def broadcast_to(x, *, shape):
 def _add_at(total, g, index):
     """total[index] += g, where an element may be meant several times."""
     parts = index if isinstance(index, tuple) else (index,)
-    if any(isinstance(part, (list, np.ndarray)) for part in parts):
-        np.add.at(total, index, g)
-    else:
+    if all(isinstance(part, (int, np.integer, slice, type(None), type(...))) for part in parts):
         total[index] += g
+    else:
+        np.add.at(total, index, g)
 
 @op(lambda g, index, x_shape: put(g, index=index, shape=x_shape), accumulate=_add_at)
 def getitem(x, *, index):
@@ -63,6 +63,8 @@ def _pieces(g, sizes, axis):
 @op(lambda g, xs_shape, axis: _pieces(g, [shape[axis] for shape in xs_shape], axis))
 def concat(*xs, axis=0):
     """Joined along an existing axis; all other axes are equal."""
+    if axis is None:
+        raise ValueError("axis must be a number; reshape to one axis first")
     return np.concatenate(xs, axis=axis)
 
 def _slices(g, axis):
@@ -76,11 +78,13 @@ def stack(*xs, axis=0):
 
 def split(x: Any, sections: int | Sequence[int], *, axis: int = 0) -> list[Tensor]:
     """x cut along an axis into equal sections (an int), or at these indices (a sequence), as np.split does."""
-    n = x.shape[axis]
-    if isinstance(sections, int):
+    shape = np.shape(x)
+    if not -len(shape) <= axis < len(shape):
+        raise ValueError(f"split: axis {axis} of x, which has shape {shape}")
+    n = shape[axis]
+    if isinstance(sections, (int, np.integer)):
         if sections < 1 or n % sections:
-            raise ValueError(f"split: axis {axis} of length {n} (x has shape {x.shape}) "
-                             f"does not divide into {sections} equal sections")
+            raise ValueError(f"split: axis {axis} of x, which has shape {shape}, does not divide into {sections} equal sections")
         sections = range(n // sections, n, n // sections) if n else [0] * (sections - 1)
-    before = (slice(None),) * (axis % x.ndim)
-    return [x[(*before, slice(start, end))] for start, end in zip([0, *sections], [*sections, n])]
+    before = (slice(None),) * (axis % len(shape))
+    return [getitem(x, index=(*before, slice(start, end))) for start, end in zip([0, *sections], [*sections, n])]
