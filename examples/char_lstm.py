@@ -226,15 +226,15 @@ def parse(argv: list[str] | None) -> tuple[argparse.Namespace, argparse.Argument
     parser.add_argument("--lr", type=float, default=4e-3, help="Adam's learning rate")
     parser.add_argument("--clip", type=float, default=1.0, help="largest norm of the gradient")
     parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
-    parser.add_argument("--checkpoint", type=Path, help="where to save (default: char_MODEL.npz)")
-    parser.add_argument("--plot", type=Path, help="where to plot (default: char_MODEL.png)")
+    parser.add_argument("--checkpoint", type=Path, default="char_MODEL.npz", help="where to save")
+    parser.add_argument("--plot", type=Path, default="char_MODEL.png", help="where to plot")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint, up to --steps in all")
     options = parser.parse_args(argv)
     for name in ("steps", "hidden", "layers", "time_steps", "batch", "lr", "clip"):
         if not getattr(options, name) > 0:
             parser.error(f"--{name.replace('_', '-')} must be above 0, not {getattr(options, name)}")
-    options.checkpoint = options.checkpoint or Path(f"char_{options.model}.npz")
-    options.plot = options.plot or Path(f"char_{options.model}.png")
+    options.checkpoint = Path(str(options.checkpoint).replace("MODEL", options.model))
+    options.plot = Path(str(options.plot).replace("MODEL", options.model))
     for path in (options.checkpoint, options.plot):
         if not path.parent.is_dir():
             parser.error(f"there is no folder {path.parent} to write {path.name} into")

@@ -1,15 +1,6 @@
 """Long short-term memory: gates decide what the memory cell C forgets, takes in and shows.
 
-    f_t = sigma(W_f [h_{t-1}, x_t] + b_f)     forget gate
-    i_t = sigma(W_i [h_{t-1}, x_t] + b_i)     input gate
-    c~_t = tanh(W_c [h_{t-1}, x_t] + b_c)     candidate values
-    C_t = f_t * C_{t-1} + i_t * c~_t          memory cell
-    o_t = sigma(W_o [h_{t-1}, x_t] + b_o)     output gate
-    h_t = o_t * tanh(C_t)
-
 Shapes: T time steps, B sequences in a batch, D inputs, H hidden units, L layers.
-Source: C. Olah, "Understanding LSTM Networks" (2015); S. Hochreiter and J. Schmidhuber, "Long short-term
-memory" (1997); the forget gate: F. Gers et al., "Learning to forget" (2000).
 """
 
 from __future__ import annotations
@@ -28,14 +19,25 @@ State = tuple[Tensor, Tensor]
 
 
 class LSTMCell(Module):
-    """One step of the equations above.
+    """One step:
 
-    x (B, D), (h, c) each (B, H) -> (h_t, C_t) each (B, H); without a state it starts from zeros.
+        f_t = sigma(W_f [h_{t-1}, x_t] + b_f)     forget gate
+        i_t = sigma(W_i [h_{t-1}, x_t] + b_i)     input gate
+        c~_t = tanh(W_c [h_{t-1}, x_t] + b_c)     candidate values
+        C_t = f_t * C_{t-1} + i_t * c~_t          memory cell
+        o_t = sigma(W_o [h_{t-1}, x_t] + b_o)     output gate
+        h_t = o_t * tanh(C_t)
+
+    x (B, D), state (h, c) each (B, H) -> (h_t, C_t) each (B, H); without a state it starts from zeros.
     Parameters W_f, W_i, W_c, W_o of shape (H + D, H), and b_f, b_i, b_c, b_o of shape (H,).
+
     forget_bias: b_f's first value; 1 lets the memory last from the start (Gers et al. 2000; R. Jozefowicz et al.,
-    "An empirical exploration of recurrent network architectures", 2015). The other biases start at 0.
-    init: "uniform" (within +-1/sqrt(H)) or "orthogonal".
+    "An empirical exploration of recurrent network architectures", 2015), and more lets it last longer. The other
+    biases start at 0. init: "uniform" (within +-1/sqrt(H)) or "orthogonal".
     Raises ValueError where a shape does not fit.
+
+    Source: C. Olah, "Understanding LSTM Networks" (2015); S. Hochreiter and J. Schmidhuber, "Long short-term
+    memory" (1997); the forget gate: F. Gers et al., "Learning to forget" (2000).
     """
 
     def __init__(self, input_size: int, hidden_size: int, *, rng: np.random.Generator, forget_bias: float = 1.0,

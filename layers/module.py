@@ -24,6 +24,9 @@ class Module:
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} must define forward()")
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}: {p.shape}' for name, p in self.named_parameters())})"
+
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """(name, parameter) pairs in the order of the attributes."""
         seen: set[int] = set()
@@ -91,6 +94,8 @@ def check_shape(owner: str, argument: str, x: Any, expected: tuple[int | str, ..
 
 def as_input(x: Any, dtype: np.dtype) -> Tensor:
     """x as a Tensor of the layer's dtype; an array or list is a constant."""
+    if isinstance(x, tuple):
+        raise TypeError("expected a Tensor or an array, not a tuple; RNN and LSTM return two things: outputs, state = lstm(x)")
     if isinstance(x, Tensor):
         return x if x.dtype == dtype else x.astype(dtype)
     return Tensor(np.asarray(x, dtype=dtype))

@@ -24,17 +24,19 @@ def main(argv: list[str] | None = None) -> int:
     check = commands.add_parser("check", help="compare the gradients of operations and layers with finite differences",
                                 description=main.__doc__)
     check.add_argument("names", nargs="*", metavar="NAME", help="operations or layers; all of them if none is named")
-    check.add_argument("--examples", type=int, default=10, help="random inputs for each (default %(default)s)")
+    check.add_argument("--examples", type=int, default=10, help="random inputs for each operation (default %(default)s)")
     check.add_argument("--seed", type=int, default=0, help="of the random inputs (default %(default)s)")
     options = parser.parse_args(argv)
-    if options.examples < 1:
-        check.error("--examples must be 1 or more")
+    if options.examples < 1 or options.seed < 0:
+        check.error("--examples must be 1 or more, --seed 0 or more")
 
     checks = {**_operations(), **_layers()}
-    unknown = [name for name in options.names if name not in checks]
+    by_lower_case = {name.lower(): name for name in checks}
+    unknown = [name for name in options.names if name.lower() not in by_lower_case]
     if unknown:
-        check.error(f"no operation or layer {', '.join(unknown)}; there are {', '.join(checks)}")
-    verdicts = [_check(name, checks[name], options.examples, options.seed) for name in options.names or checks]
+        check.error(f"minigrad comes with no operation or layer {', '.join(unknown)}; there are {', '.join(checks)}")
+    names = [by_lower_case[name.lower()] for name in options.names] or list(checks)
+    verdicts = [_check(name, checks[name], options.examples, options.seed) for name in names]
     worst = max(verdicts, key=lambda verdict: (OK, INCONCLUSIVE, WRONG).index(verdict))
     print(f"\n{verdicts.count(OK)} of {len(verdicts)} ok, {verdicts.count(WRONG)} wrong, "
           f"{verdicts.count(INCONCLUSIVE)} inconclusive")

@@ -22,7 +22,7 @@ def backward(y: Tensor, g: Any = None, retain_graph: bool = False) -> None:
 
     `g` has y's shape; it may be left out if y is a single number. Called by `Tensor.backward`.
     """
-    root = _node_of(y, "backward()")
+    root = _node_of(y, "backward: the tensor")
     for node, gradient in _reverse(root, _cotangent(y, g, "backward"), free=not retain_graph).items():
         node.grad = gradient if node.grad is None else np.asarray(node.grad + gradient)
 
@@ -41,8 +41,8 @@ def grad(y: Tensor, xs: Any, g: Any = None, create_graph: bool = False, allow_un
     Raises RuntimeError if some x has no path to y, unless `allow_unused` (then its gradient is None).
     """
     single = isinstance(xs, Tensor)
-    wanted = [_node_of(x, "grad() with respect to it") for x in ([xs] if single else xs)]
-    gradients = _reverse(_node_of(y, "grad() of it"), _cotangent(y, g, "grad"), set(wanted), create_graph)
+    wanted = [_node_of(x, f"grad: xs[{i}]") for i, x in enumerate([xs] if single else xs)]
+    gradients = _reverse(_node_of(y, "grad: y"), _cotangent(y, g, "grad"), set(wanted), create_graph)
     for position, node in enumerate(wanted):
         if node not in gradients and not allow_unused:
             raise RuntimeError(f"grad: y does not depend on xs[{position}], of shape {node.shape}; "
@@ -54,12 +54,13 @@ def grad(y: Tensor, xs: Any, g: Any = None, create_graph: bool = False, allow_un
     return found[0] if single else tuple(found)
 
 
-def _node_of(t: Tensor, purpose: str) -> Node:
+def _node_of(t: Tensor, name: str) -> Node:
     if not isinstance(t, Tensor):
-        raise TypeError(f"{purpose} needs a Tensor, not {type(t).__name__}")
+        raise TypeError(f"{name} must be a Tensor, not {type(t).__name__}; grad() returns Tensors, which can be "
+                        "differentiated again, if it is called with create_graph=True")
     if t._node is None:
-        raise RuntimeError(f"{purpose} needs a Tensor that requires grad; this one, of shape {t.shape}, does not: "
-                           "create its inputs with requires_grad=True, and compute it outside no_grad()")
+        raise RuntimeError(f"{name}, of shape {t.shape}, does not require grad: create its inputs with "
+                           "requires_grad=True, and compute it outside no_grad()")
     return t._node
 
 
@@ -82,8 +83,9 @@ def _reverse(root: Node, g: Any, wanted: Collection[Node] | None = None, create_
     """The gradients of the wanted nodes (default: of all leaves)."""
     nodes = _record_of(root)
     if any(node.op is not None and node.saved is None for node in nodes):
-        raise RuntimeError("backward through a record that an earlier backward() has freed: call that one with "
-                           "retain_graph=True; or, if a state was carried over from it, detach() the state first")
+        raise RuntimeError("backward through a record that an earlier backward() has freed. If a state was carried over "
+                           "from it, detach() the state first: h = h.detach(), or (h, c) = (h.detach(), c.detach()). "
+                           "To go through the same record twice, call the first backward() with retain_graph=True")
     if wanted is None:
         wanted, useful = {node for node in nodes if node.op is None}, set(nodes)
     else:
@@ -210,7 +212,7 @@ def _checked(piece: Any, parent: Node, node: Node, i: int, create_graph: bool) -
         raise wrong(f"returned dtype {piece.dtype}, not an array of floating-point numbers")
     if piece.shape != parent.shape:
         shape = piece.shape
-        piece = unbroadcast(piece, parent.shape)
+        piece = unbroadcast(piece, parent.shape, node.shape)
         if piece is None:
             raise wrong(f"returned shape {shape}, but the argument has shape {parent.shape} and the output {node.shape}")
     if piece.dtype != parent.dtype:
@@ -218,10 +220,14 @@ def _checked(piece: Any, parent: Node, node: Node, i: int, create_graph: bool) -
     return piece if create_graph else np.asarray(piece)  # NumPy makes scalars of 0-d results
 
 
-def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
-    """Sum g over the axes along which NumPy would stretch `shape` to g's shape; None if it would not."""
-    extra = g.ndim - len(shape)
-    if extra < 0 or any(n not in (1, m) for n, m in zip(shape, g.shape[extra:])):
-        return None
-    stretched = (extra + i for i, n in enumerate(shape) if n == 1 and g.shape[extra + i] != 1)
-    return g.sum(axis=(*range(extra), *stretched)).reshape(shape)
+def unbroadcast(g: Any, shape: tuple[int, ...], output: tuple[int, ...]) -> Any:
+    """Sum g over the axes along which NumPy stretched an argument of this shape to the output's; None if it did not."""
+    summed = []
+    for axis, length in enumerate(g.shape):
+        i = axis - g.ndim  # counted from the right, as broadcasting does
+        own = shape[i] if -i <= len(shape) else None
+        if own != length:
+            if own not in (1, None) or -i > len(output) or output[i] != length:
+                return None
+            summed.append(axis)
+    return g.sum(axis=tuple(summed)).reshape(shape) if g.ndim >= len(shape) else None

@@ -69,10 +69,12 @@ def index(choose: Choose, shape: Shape) -> Any:
         options += [slice(1, None), slice(None, None, -1), slice(None, None, 2), (slice(0, 2), ...), np.arange(n) % 2 == 0,
                     np.array([], int)]
         if n:
-            options += [0, -1, np.array([0, n - 1, 0]), [n - 1, 0, 0], np.array([[0, -1], [0, 0]]), (0, ...), (0, None), ((0, 0),)]
+            options += [0, -1, np.array([0, n - 1, 0]), [n - 1, 0, 0], np.array([[0, -1], [0, 0]]), (0, ...), (0, None),
+                        ((0, 0),)]
     if len(shape) > 1 and all(shape):
-        options += [(0, slice(None, None, -1)), (slice(None), np.array([0, 0])), (0, (-1, -1)), (np.array([0, 0]), np.array([-1, -1])),
-                    (slice(None), -1), (np.array([0, -1, 0]), None, slice(0, 1)), (np.array([[0], [0]]), np.array([0, -1]))]
+        options += [(0, slice(None, None, -1)), (slice(None), -1), (slice(None), np.array([0, 0])), (0, (-1, -1)),
+                    (np.array([0, 0]), np.array([-1, -1])), (np.array([0, -1, 0]), None, slice(0, 1)),
+                    (np.array([[0], [0]]), np.array([0, -1]))]
     return choose(options)
 
 

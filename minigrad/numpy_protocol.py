@@ -58,8 +58,8 @@ def call(function: Callable, args: tuple, kwargs: dict[str, Any], method: str = 
     if function in COMPARISONS and method == "__call__":
         return function(*(x._data if isinstance(x, Tensor) else x for x in args), **kwargs)
     if function not in TABLE or method != "__call__":
-        raise TypeError(f"{name} is not differentiable here: write it with minigrad's operations, declare it with @op, "
-                        "or take t.numpy() if no gradient is wanted")
+        raise TypeError(f"{name} has no gradient here: for the values alone pass t.numpy(); for a gradient write it with "
+                        "minigrad's operations, or declare it with @op")
     try:
         return TABLE[function](*args, **kwargs)
     except TypeError as error:

@@ -1,14 +1,7 @@
-"""The operation contract: a NumPy function plus one gradient formula per argument.
+"""The operation contract: a NumPy function plus one gradient formula per argument. `op` has it in full.
 
-    @op(lambda g, b: g * b,
-        lambda g, a: g * a)
-    def mul(a, b):
-        return a * b
-
-A formula is a vector-Jacobian product (vjp): `g` is the gradient arriving at the output y, with
-y's shape, and the formula returns the gradient for its argument. It names what it needs and only
-that is saved: `y` is the output, `a` an argument, `a_shape` that argument's shape, `axis` a static
-argument. Positional arguments are differentiable, keyword-only ones are static.
+Declaring checks the formulas against the function; calling computes the output and records a node, with what the
+formulas asked for. A record is a graph of such nodes, which backward.py walks.
 """
 
 from __future__ import annotations
@@ -74,16 +67,34 @@ def no_grad():
 
 
 def op(*formulas: Callable, accumulate: Callable | None = None) -> Callable[[Callable], Op]:
-    """Declare an operation: one formula per positional argument (one in all for `*args`, returning a list).
+    """Declare an operation: a NumPy function with one gradient formula per positional argument.
 
-    A formula is written with what arrays and Tensors share (operators, comparisons, indexing, `.sum`,
-    `.reshape`, `.swapaxes`, `.shape`, `.ndim`, `.dtype`) and minigrad's own operations, never `np.*`:
-    then it is itself differentiable. `accumulate(total, g, **static)` may add the gradient of a
-    one-argument operation into an existing array, where most of that gradient would be zeros.
+        @op(lambda g, b: g * b,
+            lambda g, a: g * a)
+        def mul(a, b):
+            return a * b
+
+    A formula is a vector-Jacobian product: `g` is the gradient arriving at the output y, with y's shape, and the
+    formula returns the gradient for its argument, g dy/da, before broadcasting is undone: the engine does that.
+    Positional arguments are differentiable; keyword-only ones (behind a * in the signature) are static, like axis.
+
+    After g a formula names what it needs, and only that is saved: `y` is the output, `a` an argument, `a_shape`
+    its shape, `axis` a static argument. It is written with what arrays and Tensors share (operators, comparisons,
+    indexing, `.sum`, `.reshape`, `.swapaxes`, `.shape`, `.ndim`, `.dtype`) and with minigrad's own operations:
+    then it can itself be differentiated. With np.* it may work at first order and raise TypeError at second.
+
+    A function of `*xs` has one formula, which returns a list of gradients and may name `xs` and `xs_shape`, the
+    list of shapes. `accumulate(total, g, **static)` may add the gradient of a one-argument operation into an
+    existing array, where most of that gradient would be zeros.
 
     Raises ValueError at the declaration if formulas and parameters do not match.
     Declaring a name again in the same module replaces the operation.
     """
+    for formula in formulas:
+        if list(inspect.signature(formula).parameters)[:1] != ["g"]:
+            raise ValueError("the first parameter of a gradient formula must be g: "
+                             "write @op(lambda g, ...: ...) above the function, with one formula for each argument")
+
     def declare(function: Callable) -> Op:
         operation = Op(function, formulas, accumulate)
         registry[f"{operation.__module__}.{operation.__name__}"] = operation
@@ -124,12 +135,11 @@ class Op:
         require(len(self.formulas) == len(self.inputs),
                 f"{len(self.formulas)} formulas for {len(self.inputs)} arguments ({', '.join(self.inputs)})")
         shapes = {f"{name}_shape" for name in self.inputs}
-        require(not shapes & {p.name for p in parameters}, f"{', '.join(shapes)} mean arguments' shapes: name static ones otherwise")
+        require(not shapes & {p.name for p in parameters},
+                f"{', '.join(shapes)} mean arguments' shapes: name static ones otherwise")
         known = {"y", *self.inputs, *static, *shapes}
         for name, formula in zip(self.inputs, self.formulas):
-            wanted = list(inspect.signature(formula).parameters)
-            require(wanted[:1] == ["g"], f"the first parameter of the formula for {name!r} must be g")
-            for unknown in set(wanted[1:]) - known:
+            for unknown in inspect.signature(formula).parameters.keys() - known - {"g"}:
                 require(False, f"the formula for {name!r} asks for {unknown!r}; it can have {', '.join(sorted(known))}")
 
     def _fetcher(self, name: str) -> Callable:
@@ -152,6 +162,9 @@ class Op:
         """The output: a Tensor, or a plain array if no Tensor was given."""
         if self.variadic and len(inputs) == 1 and isinstance(inputs[0], (list, tuple)):
             inputs = tuple(inputs[0])
+        if len(inputs) != len(self.inputs) and not self.variadic:
+            raise TypeError(f"{self.__name__} takes {len(self.inputs)} positional argument(s), not {len(inputs)}, "
+                            f"and static ones by keyword: {self.__name__}{inspect.signature(self.function)}")
         arrays, tensors, constants = [], False, False
         for position, x in enumerate(inputs):
             if isinstance(x, Tensor):
@@ -163,8 +176,6 @@ class Op:
         if self.defaults:
             static = {**self.defaults, **static}
         for name, value in static.items():
-            if name in self.inputs:
-                raise TypeError(f"{self.__name__}: pass {name!r} by its position, not as {name}=...")
             if isinstance(value, Tensor):
                 raise TypeError(f"{self.__name__}: the static argument {name!r} has no gradient and cannot be a Tensor; "
                                 "pass a NumPy array or a number")
@@ -220,7 +231,7 @@ class Op:
 
     def _signature(self, inputs: tuple) -> str:
         """The call as the user sees it: mul(a: (3, 4), b: (5,))."""
-        names = itertools.chain(self.inputs, itertools.repeat(self.inputs[-1] if self.variadic else "?"))
+        names = self.inputs * len(inputs) if self.variadic else self.inputs
         described = (f"{name}: {x.shape if hasattr(x, 'shape') else repr(x)[:60]}" for name, x in zip(names, inputs))
         return f"{self.__name__}({', '.join(described)})"
 
@@ -229,7 +240,7 @@ class Op:
         kind = next(kind for kind in (ValueError, IndexError, TypeError) if isinstance(error, kind))
         rule = inspect.cleandoc(self.__doc__ or "").split("\n")[0]
         return kind(f"{self._signature(inputs)}: {error}\n"
-                    f"  {self.__name__}{inspect.signature(self.function)}: {rule}")
+                    f"  {self.__name__}{inspect.signature(self.function)}{': ' if rule else ''}{rule}")
 
     def __repr__(self) -> str:
         return f"<operation {self.__name__}{inspect.signature(self.function)}>"

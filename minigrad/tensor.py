@@ -65,13 +65,6 @@ class Tensor:
             self._data = self._data.copy()
         return self._data
 
-    def _frozen(self) -> np.ndarray:
-        """The values in an array that nobody can write into."""
-        if self._data.flags.writeable:
-            handed_out, self._data = self._data, self._data.copy()  # a copy, as there may be views of it
-            handed_out.flags.writeable = self._data.flags.writeable = False
-        return self._data
-
     @data.setter
     def data(self, value: Any) -> None:
         if value is self._data:
@@ -82,6 +75,13 @@ class Tensor:
         if array.shape != self.shape:
             raise ValueError(f"cannot replace data of shape {self.shape} by data of shape {array.shape}")
         self._replace(array)
+
+    def _frozen(self) -> np.ndarray:
+        """The values in an array that nobody can write into."""
+        if self._data.flags.writeable:
+            handed_out, self._data = self._data, self._data.copy()  # a copy, as there may be views of it
+            handed_out.flags.writeable = self._data.flags.writeable = False
+        return self._data
 
     def _replace(self, array: np.ndarray) -> None:
         """Other values, in an array of this shape that nobody else holds."""
@@ -235,8 +235,8 @@ class Tensor:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if self.requires_grad:
-            raise TypeError("this NumPy function would cut the Tensor off from its graph: use minigrad's operation, "
-                            "or t.numpy() if no gradient is wanted; for a list of Tensors, minigrad.stack")
+            raise TypeError("turning this Tensor into an array would cut it off from its graph: use minigrad's operations "
+                            "(stack for a list of Tensors), or t.numpy() if no gradient is wanted")
         return np.array(self._data, dtype=dtype)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:

@@ -21,6 +21,8 @@ def clip_grad_norm(parameters: Iterable[Tensor] | Tensor, max_norm: float) -> fl
     """
     if not max_norm > 0:
         raise ValueError(f"clip_grad_norm: max_norm must be above 0, not {max_norm}")
+    if not isinstance(parameters, Iterable):
+        raise TypeError(f"clip_grad_norm takes a list of Tensors, as from module.parameters(), not a {type(parameters).__name__}")
     unique = {id(p): p for p in ([parameters] if isinstance(parameters, Tensor) else parameters)}.values()
     gradients = [(p, p.grad) for p in unique if p.grad is not None]
     norm = math.hypot(*(_norm(g) for _, g in gradients))

@@ -22,12 +22,14 @@ class Optimizer:
 
     def __init__(self, parameters: Iterable[Tensor], lr: float) -> None:
         name = type(self).__name__
-        if isinstance(parameters, Tensor):
-            raise TypeError(f"{name} takes a list of parameters, not one Tensor: put it in a list")
+        if isinstance(parameters, Tensor) or not isinstance(parameters, Iterable):
+            raise TypeError(f"{name} takes a list of Tensors, as from module.parameters(), not one {type(parameters).__name__}")
         self.parameters = list(parameters)
         for i, p in enumerate(self.parameters):
-            if not isinstance(p, Tensor) or not p.requires_grad or not p.is_leaf:
-                raise TypeError(f"{name}: parameter {i} is not a leaf Tensor that requires grad: {p!r:.80}")
+            if not isinstance(p, Tensor):
+                raise TypeError(f"{name}: parameter {i} is a {type(p).__name__}, not a Tensor; pass module.parameters()")
+            if not p.requires_grad or not p.is_leaf:
+                raise TypeError(f"{name}: parameter {i}, of shape {p.shape}, is not a leaf Tensor that requires grad")
         if not self.parameters:
             raise ValueError(f"{name} got no parameters to change")
         if len({id(p) for p in self.parameters}) < len(self.parameters):

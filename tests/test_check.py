@@ -202,6 +202,7 @@ def test_the_check_leaves_no_trace():
 
 def test_integers_are_constants_and_named_tuples_are_kept():
     Pair = namedtuple("Pair", "a b")
+    assert gradcheck(mg.tanh, [0.5, 1, 2]) and gradcheck(mg.tanh, 1)
     assert gradcheck(lambda pair: pair.a * pair.b, Pair(np.ones(2), np.ones(2)))
     report = gradcheck(lambda x, index: x[index], np.arange(3.0), np.array([0, 2, 0]))
     assert report and [row.name for row in report.rows] == ["x"]
@@ -234,7 +235,7 @@ def test_command_line_finds_what_is_wrong(capsys, monkeypatch):
     assert main(["check", "sigmoid", "tanh"]) == 1
     out = capsys.readouterr().out
     assert "1 of 2 ok, 1 wrong" in out and "WRONG" in out and "analytic" in out
-    assert main(["check", "LSTM"]) == 1
+    assert main(["check", "lstm"]) == 1
 
 
 def test_command_line_says_inconclusive(monkeypatch):
@@ -242,7 +243,7 @@ def test_command_line_says_inconclusive(monkeypatch):
     assert main(["check", "tanh"]) == 2
 
 
-@pytest.mark.parametrize("arguments", [["check", "nonsense"], ["check", "--examples", "0"], []])
+@pytest.mark.parametrize("arguments", [["check", "nonsense"], ["check", "--examples", "0"], ["check", "--seed", "-1"], []])
 def test_command_line_that_cannot_run(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(arguments)

@@ -252,6 +252,7 @@ def test_named_parameters():
     assert [name for name, _ in model.named_parameters()] == ["first.W", "first.b", "rest.0.W", "rest.0.b", "rest.1.b"]
     assert [name for name, _ in LSTM(2, 3, 2, rng=np.random.default_rng(0)).named_parameters()] == [
         f"cells.{layer}.{kind}_{gate}" for layer in (0, 1) for kind, gates in (("W", "fico"), ("b", "fico")) for gate in gates]
+    assert repr(Linear(2, 3, rng=np.random.default_rng(0))) == "Linear(W: (2, 3), b: (3,))"
     with pytest.raises(AttributeError):
         _ = model.frist
     with pytest.raises(NotImplementedError, match="Nested must define forward"):
@@ -314,6 +315,8 @@ def rng():
     (lambda: mse_loss(np.ones(2), np.ones(2)), TypeError, ["prediction", "ndarray"]),
     (lambda: mse_loss(Tensor(np.array([1, 2])), [1.5, 2.5]), TypeError, ["prediction", "int64"]),
     (lambda: cross_entropy([[1.0, 2.0]], [0]), TypeError, ["logits", "list"]),
+    (lambda: Linear(3, 1, rng=rng())(LSTM(2, 3, rng=rng())(np.ones((1, 1, 2)))), TypeError, ["outputs, state = lstm(x)"]),
+    (lambda: mse_loss(LSTM(2, 3, rng=rng())(np.ones((1, 1, 2))), 0), TypeError, ["prediction", "tuple"]),
     (lambda: LSTM(2, 3, rng=rng())(np.ones((1, 1, 2)), np.ones((1, 1, 3))), TypeError, ["pair (h, c)"]),
     (lambda: RNN(2, 3, 0, rng=rng()), ValueError, ["num_layers"]),
 ])

@@ -182,7 +182,8 @@ def test_float32_stays_float32(operation, data):
 
 def test_numbers_do_not_change_float32():
     x = Tensor(np.float32([1, 2]), requires_grad=True)
-    for y in (x * 2, 2.0 * x, x / 3, x / np.sqrt(2.0), x * np.float64(3), 1 - x, x ** 2, x ** 0.5, x + 1, mg.maximum(x, 1.5), mg.where(x, 0.0, mask=[True, False])):
+    for y in (x * 2, 2.0 * x, x / 3, x / np.sqrt(2.0), x * np.float64(3), 1 - x, x ** 2, x ** 0.5, x + 1,
+              mg.maximum(x, 1.5), mg.where(x, 0.0, mask=[True, False])):
         assert y.dtype == np.float32 and grad(y, x, np.ones(2)).dtype == np.float32
 
 
@@ -260,7 +261,8 @@ def test_extremes_that_are_nan_or_masked():
 
 def test_indices_of_every_spelling_count_duplicates():
     x = np.arange(4.0).reshape(2, 2)
-    for index in (((0, 0), (1, 1)), (0, (1, 1)), (slice(None), (1, 1)), ((0, 0),), array.array("l", [0, 0]), [0, 0], np.array([1, 1])):
+    for index in (((0, 0), (1, 1)), (0, (1, 1)), (slice(None), (1, 1)), ((0, 0),), array.array("l", [0, 0]), [0, 0],
+                  np.array([1, 1])):
         assert_gradients(lambda t, index=index: t[index], x, order=2)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from minigrad import Tensor
+from minigrad.layers import Linear
 from minigrad.optim import SGD, Adam, clip_grad_norm
 
 STEPS = 20
@@ -114,8 +115,12 @@ def test_clip_grad_norm_of_huge_gradients_and_repeated_parameters():
 
 @pytest.mark.parametrize(("f", "kind", "message"), [
     (lambda: SGD([], lr=1), ValueError, "no parameters"),
-    (lambda: SGD(Tensor([1.0], requires_grad=True), lr=1), TypeError, "put it in a list"),
-    (lambda: Adam([Tensor([1.0])]), TypeError, "parameter 0 is not a leaf Tensor"),
+    (lambda: SGD(Tensor([1.0], requires_grad=True), lr=1), TypeError, "not one Tensor"),
+    (lambda: Adam([Tensor([1.0])]), TypeError, r"parameter 0, of shape \(1,\), is not a leaf"),
+    (lambda: Adam(Linear(1, 1, rng=np.random.default_rng(0))), TypeError, r"module.parameters\(\), not one Linear"),
+    (lambda: Adam(Linear(1, 1, rng=np.random.default_rng(0)).parameters), TypeError, r"module.parameters\(\)"),
+    (lambda: Adam(Linear(1, 1, rng=np.random.default_rng(0)).named_parameters()), TypeError, "parameter 0 is a tuple"),
+    (lambda: clip_grad_norm(Linear(1, 1, rng=np.random.default_rng(0)), 1.0), TypeError, r"module.parameters\(\)"),
     (lambda: Adam([Tensor([1.0], requires_grad=True)] * 2), ValueError, "twice"),
     (lambda: Adam([Tensor([1.0], requires_grad=True)], lr=-1), ValueError, "lr must be"),
     (lambda: Adam([Tensor([1.0], requires_grad=True)], betas=(0.9, 1.0)), ValueError, "betas"),

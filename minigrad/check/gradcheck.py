@@ -45,7 +45,8 @@ def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0) -> Repor
         named.append((name, parameter))
     names, leaves = [name for name, _ in named], [leaf for _, leaf in named]
     if not leaves:
-        raise TypeError("gradcheck: no input with floating-point numbers, nothing to check")
+        raise TypeError("gradcheck: no input has floating-point numbers, so there is nothing to check; "
+                        "integer arrays are constants: convert them with .astype(float)")
 
     def outputs() -> Tensor:
         return _flat(f(*arguments))
@@ -67,15 +68,21 @@ def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0) -> Repor
 
 def _fresh(x: Any) -> Any:
     """A float64 leaf for every array of numbers, in the same nesting; integer and boolean arrays as they are."""
-    if isinstance(x, (tuple, list)):
+    if _is_nesting(x):
         items = [_fresh(item) for item in x]
-        return type(x)._make(items) if hasattr(x, "_fields") else type(x)(items)
+        return x._make(items) if hasattr(x, "_fields") else tuple(items)
     array = x.numpy() if isinstance(x, Tensor) else np.asarray(x)
-    return Tensor(array.astype(np.float64), requires_grad=True) if array.dtype.kind == "f" or isinstance(x, (int, float)) else x
+    of_numbers = array.dtype.kind == "f" or isinstance(x, (int, float, list))
+    return Tensor(array.astype(np.float64), requires_grad=True) if of_numbers else x
+
+
+def _is_nesting(x: Any) -> bool:
+    """A tuple or list of inputs; a list of numbers is an array."""
+    return isinstance(x, tuple) or isinstance(x, list) and any(isinstance(item, (Tensor, np.ndarray, tuple)) for item in x)
 
 
 def _leaves(x: Any, name: str) -> Iterator[tuple[str, Tensor]]:
-    if isinstance(x, (tuple, list)):
+    if isinstance(x, tuple):
         for i, item in enumerate(x):
             yield from _leaves(item, f"{name}[{i}]")
     elif isinstance(x, Tensor) and x.requires_grad:

@@ -17,7 +17,8 @@ def _as_matrix(g, a_ndim, b_ndim):
 def _matmul_a(g, a_shape, b):
     """g b^T"""
     columns = b.reshape(1, -1) if b.ndim == 1 else b.swapaxes(-1, -2)
-    return _as_matrix(g, len(a_shape), b.ndim) @ columns
+    gradient = _as_matrix(g, len(a_shape), b.ndim) @ columns
+    return gradient[..., 0, :] if len(a_shape) == 1 else gradient
 
 def _matmul_b(g, a, b_shape):
     """a^T g. A stack of a's times one matrix is folded into one product, instead of a stack of gradients to sum."""
@@ -33,4 +34,9 @@ def _matmul_b(g, a, b_shape):
 @op(_matmul_a, _matmul_b)
 def matmul(a, b):
     """a @ b: (..., n, k) @ (..., k, m) -> (..., n, m), the axes in front broadcast; a 1-d a is a row, a 1-d b a column."""
-    return np.matmul(a, b)
+    try:
+        return np.matmul(a, b)
+    except ValueError:
+        if not np.ndim(a) or not np.ndim(b) or np.shape(a)[-1] == np.shape(b)[-2:][0]:
+            raise
+        raise ValueError(f"the inner lengths {np.shape(a)[-1]} and {np.shape(b)[-2:][0]} differ") from None
