@@ -17,9 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
-import tempfile
-import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -27,17 +24,17 @@ import numpy as np
 from tqdm import tqdm
 
 from minigrad import no_grad, softmax
-from minigrad.layers import LSTM, RNN, Linear, Module, cross_entropy
+from minigrad.layers import GRU, LSTM, RNN, Linear, Module, cross_entropy, load_arrays, save_arrays
 from minigrad.optim import Adam, clip_grad_norm
 
 HELD_OUT = 0.1  # the last tenth of the text is not learnt from
 HELD_OUT_STREAMS = 10
 LOG_EVERY = 100  # steps between measurements on the held-out text
-MODELS = {"lstm": LSTM, "rnn": RNN}
+MODELS = {"lstm": LSTM, "rnn": RNN, "gru": GRU}
 
 
 class CharacterModel(Module):
-    """Scores for the next character:  logits_t = h_t W + b,  h_t from an LSTM or RNN over one-hot characters."""
+    """Scores for the next character:  logits_t = h_t W + b,  h_t from a recurrent layer over one-hot characters."""
 
     def __init__(self, model: str, characters: int, hidden: int, layers: int, rng: np.random.Generator):
         self.recurrent = MODELS[model](characters, hidden, layers, rng=rng, dtype=np.float32)
@@ -140,24 +137,16 @@ class Training:
         arrays |= {f"model.{name}": value for name, value in self.model.state_dict().items()}
         arrays |= {f"optimizer.{name}": value for name, value in self.optimizer.state_dict().items()}
         arrays |= {f"state.{i}": s.numpy() for i, s in enumerate(state)}
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-            try:
-                np.savez(file, **arrays)
-                file.close()
-                os.replace(file.name, path)
-            except BaseException:
-                os.unlink(file.name)
-                raise
+        save_arrays(path, arrays)
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint. Raises ValueError if it is none, or one of another architecture."""
         try:
-            with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-                arrays = dict(file)
+            arrays = load_arrays(path)
             saved, own = json.loads(arrays["architecture"].item()), self.architecture()
             differences = [f"{name} is {saved.get(name)!r} there and {own[name]!r} here" for name in own
                            if saved.get(name) != own[name]]
-        except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, AttributeError) as error:
             raise ValueError(f"{path} is no checkpoint of this program: {error}") from None
         if differences:
             raise ValueError(f"{path} is of another architecture: {'; '.join(differences)}")

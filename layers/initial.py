@@ -15,9 +15,40 @@ def check_generator(rng: Any) -> None:
         raise TypeError(f"rng must be a NumPy generator, as in rng=np.random.default_rng(0), not {rng!r:.60}")
 
 
-def uniform(rng: np.random.Generator, shape: tuple[int, ...], bound: float, dtype: Any) -> Tensor:
-    """A parameter drawn from -bound .. bound."""
-    return Tensor(rng.uniform(-bound, bound, shape).astype(dtype), requires_grad=True)
+def uniform(rng: np.random.Generator, rows: int, columns: int, fan: int) -> np.ndarray:
+    """-1/sqrt(fan) .. 1/sqrt(fan), as PyTorch's layers start."""
+    bound = 1 / math.sqrt(max(1, fan))
+    return rng.uniform(-bound, bound, (rows, columns))
+
+
+def xavier(rng: np.random.Generator, rows: int, columns: int, fan: int) -> np.ndarray:
+    """-a .. a with a = sqrt(6 / (rows + columns)) (X. Glorot and Y. Bengio, "Understanding the difficulty of training
+    deep feedforward neural networks", 2010)."""
+    bound = math.sqrt(6 / max(1, rows + columns))
+    return rng.uniform(-bound, bound, (rows, columns))
+
+
+def orthogonal(rng: np.random.Generator, rows: int, columns: int, fan: int) -> np.ndarray:
+    """Orthonormal columns, or rows if there are fewer of them: Q of a normal matrix's QR decomposition, with signs
+    such that R has a positive diagonal, which makes all directions alike (A. Saxe et al., "Exact solutions to the
+    nonlinear dynamics of learning in deep linear neural networks", 2014)."""
+    q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
+    q = q * np.where(np.diagonal(r) < 0, -1, 1)
+    return q if rows >= columns else q.T
+
+
+INITIAL = {"uniform": uniform, "xavier": xavier, "orthogonal": orthogonal}
+
+
+def weight(init: str, rng: np.random.Generator, rows: int, columns: int, fan: int, dtype: Any) -> Tensor:
+    """A parameter (rows, columns) with first values of that name."""
+    return Tensor(_values(init, rng, rows, columns, fan).astype(dtype), requires_grad=True)
+
+
+def recurrent_weight(init: str, rng: np.random.Generator, input_size: int, hidden_size: int, dtype: Any) -> Tensor:
+    """W of W [h, x]: shape (hidden + input, hidden), the rows of h first; h's and x's part are drawn each by itself."""
+    parts = [_values(init, rng, rows, hidden_size, hidden_size) for rows in (hidden_size, input_size)]
+    return Tensor(np.concatenate(parts).astype(dtype), requires_grad=True)
 
 
 def constant(value: float, shape: tuple[int, ...], dtype: Any) -> Tensor:
@@ -25,23 +56,7 @@ def constant(value: float, shape: tuple[int, ...], dtype: Any) -> Tensor:
     return Tensor(np.full(shape, value, dtype), requires_grad=True)
 
 
-def orthogonal(rng: np.random.Generator, n: int) -> np.ndarray:
-    """A random orthogonal n x n matrix, all directions alike (Saxe et al. 2014, "Exact solutions to the
-    nonlinear dynamics of learning in deep linear neural networks"): Q of a normal matrix's QR decomposition,
-    signs chosen so that R has a positive diagonal."""
-    q, r = np.linalg.qr(rng.normal(size=(n, n)))
-    return q * np.where(np.diagonal(r) < 0, -1, 1)
-
-
-def recurrent_weight(rng: np.random.Generator, input_size: int, hidden_size: int, init: str, dtype: Any) -> Tensor:
-    """W of W [h, x]: shape (hidden + input, hidden), the rows of h first.
-
-    init "uniform": -1/sqrt(hidden) .. 1/sqrt(hidden), as in PyTorch. "orthogonal": the rows of h orthogonal,
-    so that they keep the length of h; those of x uniform.
-    """
-    if init not in ("uniform", "orthogonal"):
-        raise ValueError(f"init must be 'uniform' or 'orthogonal', not {init!r}")
-    weight = uniform(rng, (hidden_size + input_size, hidden_size), 1 / math.sqrt(max(1, hidden_size)), dtype)
-    if init == "orthogonal":
-        weight.data[:hidden_size] = orthogonal(rng, hidden_size)
-    return weight
+def _values(init: str, rng: np.random.Generator, rows: int, columns: int, fan: int) -> np.ndarray:
+    if init not in INITIAL:
+        raise ValueError(f"init must be {' or '.join(map(repr, INITIAL))}, not {init!r}")
+    return INITIAL[init](rng, rows, columns, fan)

@@ -1,30 +1,30 @@
-"""The affine map."""
+"""Layers without time: the affine map, the look-up table, dropout, and one after the other."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minigrad import Tensor
 
-from .initial import check_generator, constant, uniform
-from .module import Module, as_input, check_shape
+from .initial import check_generator, constant, weight
+from .module import Module, as_input, check_in_range, check_shape
 
 
 class Linear(Module):
     """y = x W + b: x (..., input_size) -> y (..., output_size), with W (input_size, output_size).
 
-    W starts uniform within +-1/sqrt(input_size), b at 0. bias=False leaves b out.
+    init: W starts "uniform" (within +-1/sqrt(input_size)), "xavier" or "orthogonal"; b at 0. bias=False leaves b out.
     Raises ValueError if x's last axis is not input_size long.
     """
 
     def __init__(self, input_size: int, output_size: int, *, rng: np.random.Generator, bias: bool = True,
-                 dtype: Any = np.float64) -> None:
+                 init: str = "uniform", dtype: Any = np.float64) -> None:
         check_generator(rng)
         self.input_size, self.output_size = input_size, output_size
-        self.W = uniform(rng, (input_size, output_size), 1 / math.sqrt(max(1, input_size)), dtype)
+        self.W = weight(init, rng, input_size, output_size, input_size, dtype)
         self.b = constant(0.0, (output_size,), dtype) if bias else None
 
     def forward(self, x: Any) -> Tensor:
@@ -32,3 +32,55 @@ class Linear(Module):
         check_shape(f"Linear({self.input_size}, {self.output_size})", "x", x, (*x.shape[:-1], self.input_size))
         y = x @ self.W
         return y if self.b is None else y + self.b
+
+
+class Embedding(Module):
+    """A row of W for each of `num_embeddings` things: numbers (...) -> W[numbers] (..., size).
+
+    W (num_embeddings, size) starts standard normal. The same as a one-hot vector times W, without the zeros.
+    Raises TypeError for numbers that are no integers, ValueError for those outside 0 .. num_embeddings - 1.
+    """
+
+    def __init__(self, num_embeddings: int, size: int, *, rng: np.random.Generator, dtype: Any = np.float64) -> None:
+        check_generator(rng)
+        self.W = Tensor(rng.normal(size=(num_embeddings, size)).astype(dtype), requires_grad=True)
+
+    def forward(self, numbers: Any) -> Tensor:
+        return self.W[check_in_range("Embedding", "numbers", numbers, len(self.W))]
+
+
+class Dropout(Module):
+    """In training each element is 0 with probability p and x / (1 - p) otherwise, so that its mean stays; after
+    eval() it is x. Every call draws anew from rng.
+
+    Source: N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (2014).
+    """
+
+    def __init__(self, p: float, *, rng: np.random.Generator) -> None:
+        check_generator(rng)
+        if not 0 <= p < 1:
+            raise ValueError(f"Dropout: p must be 0 or more and below 1, not {p}")
+        self.p, self.rng = p, rng
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        kept = self.rng.random(x.shape) >= self.p
+        return x * (kept / (1 - self.p)).astype(x.dtype)
+
+
+class Sequential(Module):
+    """The layers one after the other: Sequential(Linear(...), tanh, Linear(...)). Functions are layers too.
+
+    Parameters are named "0.W", "0.b", "2.W", ...: the layer's place first.
+    """
+
+    def __init__(self, *layers: Callable[[Any], Any]) -> None:
+        self.length = len(layers)
+        for i, layer in enumerate(layers):
+            setattr(self, str(i), layer)
+
+    def forward(self, x: Any) -> Any:
+        for i in range(self.length):
+            x = getattr(self, str(i))(x)
+        return x

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import Tensor, logsumexp
+from minigrad import Tensor, logsumexp, stack
 
-from .module import as_input
+from .module import as_input, check_in_range
 
 
 def _check_scores(loss: str, argument: str, scores: Any) -> None:
@@ -17,16 +17,21 @@ def _check_scores(loss: str, argument: str, scores: Any) -> None:
         raise TypeError(f"{loss}: {argument} must be a Tensor of floating-point numbers, not {what}")
 
 
+def _same_shape(loss: str, argument: str, scores: Tensor, target: Any) -> Tensor:
+    target = as_input(target, scores.dtype)
+    if scores.shape != target.shape:
+        raise ValueError(f"{loss}: {argument} has shape {scores.shape} and target {target.shape}; "
+                         "they must be equal (reshape one of them)")
+    return target
+
+
 def mse_loss(prediction: Tensor, target: Any) -> Tensor:
     """The mean squared error, mean((prediction - target)^2), over all elements; both have the same shape.
 
     Raises ValueError if the shapes differ.
     """
     _check_scores("mse_loss", "prediction", prediction)
-    target = as_input(target, prediction.dtype)
-    if prediction.shape != target.shape:
-        raise ValueError(f"mse_loss: prediction has shape {prediction.shape} and target {target.shape}; "
-                         "they must be equal (reshape one of them)")
+    target = _same_shape("mse_loss", "prediction", prediction, target)
     return ((prediction - target) ** 2).mean()
 
 
@@ -37,17 +42,26 @@ def cross_entropy(logits: Tensor, target: Any) -> Tensor:
     Raises ValueError if the shapes do not match or a target is out of range, TypeError if it is no integer.
     """
     _check_scores("cross_entropy", "logits", logits)
-    target = target.numpy() if isinstance(target, Tensor) else np.asarray(target)
-    if target.dtype.kind not in "iu":
-        raise TypeError(f"cross_entropy: target must be class numbers (integers), not {target.dtype}")
-    if logits.ndim == 0 or target.shape != logits.shape[:-1]:
-        raise ValueError(f"cross_entropy: logits have shape {logits.shape} and target {target.shape}; "
+    if logits.ndim == 0 or np.shape(target) != logits.shape[:-1]:
+        raise ValueError(f"cross_entropy: logits have shape {logits.shape} and target {np.shape(target)}; "
                          "target must have the shape of logits without the last axis")
-    classes = logits.shape[-1]
-    out_of_range = np.argwhere((target < 0) | (target >= classes))
-    if out_of_range.size:
-        position = tuple(int(i) for i in out_of_range[0])
-        raise ValueError(f"cross_entropy: target{list(position)} is {target[position]}, but logits of shape "
-                         f"{logits.shape} have classes 0 .. {classes - 1}")
+    target = check_in_range("cross_entropy", "target", target, logits.shape[-1])
     of_target = logits[(*np.indices(target.shape), target)]
     return (logsumexp(logits, axis=-1) - of_target).mean()
+
+
+def binary_cross_entropy_with_logits(logits: Tensor, target: Any) -> Tensor:
+    """The mean of -(t log p + (1 - t) log(1 - p)) with p = sigmoid(logits), in nats, computed as
+
+        log(1 + exp(x)) - t x,
+
+    which cannot overflow. logits, target (...): the same shape; target in 0 .. 1.
+    Raises ValueError if the shapes differ or a target is outside 0 .. 1.
+    """
+    _check_scores("binary_cross_entropy_with_logits", "logits", logits)
+    target = _same_shape("binary_cross_entropy_with_logits", "logits", logits, target)
+    outside = target.numpy()[~((target >= 0) & (target <= 1))]
+    if outside.size:
+        raise ValueError(f"binary_cross_entropy_with_logits: target must be in 0 .. 1, not {outside[0]}")
+    zeros = Tensor(np.zeros(logits.shape, logits.dtype))
+    return (logsumexp(stack(zeros, logits), axis=0) - target * logits).mean()

@@ -1,7 +1,4 @@
-"""Long short-term memory: gates decide what the memory cell C forgets, takes in and shows.
-
-Shapes: T time steps, B sequences in a batch, D inputs, H hidden units, L layers.
-"""
+"""Long short-term memory: gates decide what the memory cell C forgets, takes in and shows."""
 
 from __future__ import annotations
 
@@ -9,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import Tensor, concat, sigmoid, stack, tanh
+from minigrad import Tensor, concat, sigmoid, tanh
 
 from .initial import check_generator, constant, recurrent_weight
 from .module import Module
-from .rnn import cell_input, check_layers, empty_outputs, sequence_input
+from .recurrent import Recurrent, cell_input
 
 State = tuple[Tensor, Tensor]
 
@@ -33,7 +30,7 @@ class LSTMCell(Module):
 
     forget_bias: b_f's first value; 1 lets the memory last from the start (Gers et al. 2000; R. Jozefowicz et al.,
     "An empirical exploration of recurrent network architectures", 2015), and more lets it last longer. The other
-    biases start at 0. init: "uniform" (within +-1/sqrt(H)) or "orthogonal".
+    biases start at 0. init: "uniform" (within +-1/sqrt(H)), "xavier" or "orthogonal".
     Raises ValueError where a shape does not fit.
 
     Source: C. Olah, "Understanding LSTM Networks" (2015); S. Hochreiter and J. Schmidhuber, "Long short-term
@@ -45,13 +42,12 @@ class LSTMCell(Module):
         check_generator(rng)
         self.input_size, self.hidden_size = input_size, hidden_size
         self.W_f, self.W_i, self.W_c, self.W_o = (
-            recurrent_weight(rng, input_size, hidden_size, init, dtype) for _ in range(4))
+            recurrent_weight(init, rng, input_size, hidden_size, dtype) for _ in range(4))
         self.b_f = constant(forget_bias, (hidden_size,), dtype)
         self.b_i, self.b_c, self.b_o = (constant(0.0, (hidden_size,), dtype) for _ in range(3))
 
     def forward(self, x: Any, state: tuple[Any, Any] | None = None) -> State:
-        h, c = _pair(state)
-        x, h, c = cell_input(self, x, h=h, c=c)
+        x, h, c = cell_input(self, x, state, "h", "c")
         h_x = concat(h, x, axis=-1)
         f = sigmoid(h_x @ self.W_f + self.b_f)
         i = sigmoid(h_x @ self.W_i + self.b_i)
@@ -60,7 +56,7 @@ class LSTMCell(Module):
         o = sigmoid(h_x @ self.W_o + self.b_o)
         return o * tanh(C), C
 
-    def steps(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[list[Tensor], Tensor]:
+    def steps(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[list[Tensor], State]:
         """h_1 .. h_T and C_T for x (T, B, D), from the state (h, c), each (B, H).
 
         The same equations with the four weights side by side, and W [h, x] = W_h h + W_x x, where W_x x is
@@ -79,38 +75,11 @@ class LSTMCell(Module):
             c = f * c + i * tanh(a[:, 3 * H:])
             h = o * tanh(c)
             outputs.append(h)
-        return outputs, c
+        return outputs, (h, c)
 
 
-class LSTM(Module):
-    """Layers of LSTMCells over whole sequences; each layer takes the outputs of the layer below as its inputs.
+class LSTM(Recurrent):
+    __doc__ = f"""Layers of LSTMCells; the state is a pair (h, C) of what is said here. {Recurrent.__doc__}"""
 
-    x (T, B, D), state (h_0, c_0) each (L, B, H) or None for zeros
-    -> outputs of the top layer (T, B, H), final state (h_T, C_T) each (L, B, H).
-    Raises ValueError where a shape does not fit.
-    """
-
-    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, *, rng: np.random.Generator,
-                 forget_bias: float = 1.0, init: str = "uniform", dtype: Any = np.float64) -> None:
-        check_layers(num_layers)
-        self.cells = [LSTMCell(input_size if layer == 0 else hidden_size, hidden_size, rng=rng,
-                               forget_bias=forget_bias, init=init, dtype=dtype) for layer in range(num_layers)]
-
-    def forward(self, x: Any, state: tuple[Any, Any] | None = None) -> tuple[Tensor, State]:
-        h_0, c_0 = _pair(state)
-        x, h_0, c_0 = sequence_input(self, x, h_0=h_0, c_0=c_0)
-        final_h, final_c = [], []
-        for layer, cell in enumerate(self.cells):
-            outputs, c = cell.steps(x, h_0[layer], c_0[layer])
-            final_h.append(outputs[-1] if outputs else h_0[layer])
-            final_c.append(c)
-            x = stack(*outputs) if outputs else empty_outputs(x, cell)
-        return x, (stack(*final_h), stack(*final_c))
-
-
-def _pair(state: Any) -> tuple[Any, Any]:
-    if state is None:
-        return None, None
-    if not isinstance(state, (tuple, list)) or len(state) != 2:
-        raise TypeError(f"the state of an LSTM is a pair (h, c), not {type(state).__name__}")
-    return state[0], state[1]
+    cell = LSTMCell
+    state_names = ("h_0", "c_0")

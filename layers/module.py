@@ -3,12 +3,15 @@ an ordinary Python object whose __init__ makes Tensors and whose forward uses th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from minigrad import Tensor
+
+from .files import load_arrays, save_arrays
 
 
 class Module:
@@ -17,6 +20,8 @@ class Module:
     A parameter is a leaf Tensor that requires grad, held as an attribute, or in a list, tuple, dict or Module
     that is one. Its name is the path to it, as "cells.0.W_f"; one that is held twice is listed once.
     """
+
+    training = True
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.forward(*args, **kwargs)
@@ -29,11 +34,11 @@ class Module:
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """(name, parameter) pairs in the order of the attributes."""
-        seen: set[int] = set()
-        for name, value in _walk(self, "", set()):
-            if id(value) not in seen:
-                seen.add(id(value))
-                yield name, value
+        return ((name, value) for name, value in _walk(self, "", set()) if isinstance(value, Tensor))
+
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """(name, module) pairs: this one, named "", and all that it is made of."""
+        return ((name, value) for name, value in _walk(self, "", set()) if isinstance(value, Module))
 
     def parameters(self) -> list[Tensor]:
         return [parameter for _, parameter in self.named_parameters()]
@@ -42,6 +47,16 @@ class Module:
         """Forget all gradients: without it, backward() adds to the old ones."""
         for parameter in self.parameters():
             parameter.grad = None
+
+    def train(self, training: bool = True) -> Module:
+        """Switch this module and all in it to training (the state they start in); returns the module."""
+        for _, module in self.named_modules():
+            module.training = training
+        return self
+
+    def eval(self) -> Module:
+        """Switch to evaluation, where Dropout does nothing; returns the module."""
+        return self.train(False)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """A copy of every parameter's values, by name."""
@@ -65,23 +80,37 @@ class Module:
         for name, parameter in own.items():
             parameter.data = values[name]
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all parameters to a .npz file; an older file is replaced only when the new one is complete."""
+        save_arrays(path, self.state_dict())
 
-def _walk(value: Any, path: str, inside: set[int]) -> Iterator[tuple[str, Tensor]]:
-    if isinstance(value, Tensor):
-        if value.requires_grad and value.is_leaf:
-            yield path, value
-        return
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Take over the parameters from a file that save() wrote.
+
+        Raises ValueError, and changes nothing, if the file is damaged, none of ours, or for another module.
+        """
+        self.load_state_dict(load_arrays(path))
+
+
+def _walk(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """Every parameter and module in `value`, once, with the path to it."""
     if isinstance(value, Module):
         items = list(vars(value).items())
     elif isinstance(value, Mapping):
         items = [(str(key), item) for key, item in value.items()]
     elif isinstance(value, (list, tuple)):
         items = [(str(i), item) for i, item in enumerate(value)]
+    elif isinstance(value, Tensor) and value.requires_grad and value.is_leaf:
+        items = []
     else:
         return
-    if id(value) not in inside:  # a module may refer to one that contains it
-        for name, item in items:
-            yield from _walk(item, f"{path}.{name}" if path else name, inside | {id(value)})
+    if id(value) in seen:  # shared, or a module that refers to one that contains it
+        return
+    seen.add(id(value))
+    if isinstance(value, (Module, Tensor)):
+        yield path, value
+    for name, item in items:
+        yield from _walk(item, f"{path}.{name}" if path else name, seen)
 
 
 def check_shape(owner: str, argument: str, x: Any, expected: tuple[int | str, ...]) -> None:
@@ -99,3 +128,15 @@ def as_input(x: Any, dtype: np.dtype) -> Tensor:
     if isinstance(x, Tensor):
         return x if x.dtype == dtype else x.astype(dtype)
     return Tensor(np.asarray(x, dtype=dtype))
+
+
+def check_in_range(owner: str, argument: str, numbers: Any, count: int) -> np.ndarray:
+    """`numbers` as an array of integers; TypeError if they are none, ValueError unless all are in 0 .. count - 1."""
+    numbers = numbers.numpy() if isinstance(numbers, Tensor) else np.asarray(numbers)
+    if numbers.dtype.kind not in "iu":
+        raise TypeError(f"{owner}: {argument} must be integers, not {numbers.dtype}")
+    outside = np.argwhere((numbers < 0) | (numbers >= count))
+    if outside.size:
+        position = tuple(int(i) for i in outside[0])
+        raise ValueError(f"{owner}: {argument}{list(position)} is {numbers[position]}; there are 0 .. {count - 1}")
+    return numbers

@@ -1,4 +1,4 @@
-"""Adam."""
+"""Adam, and AdamW, which decays the weights apart from the gradient."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad import Tensor
 
-from .optimizer import Optimizer
+from .optimizer import LearningRate, Optimizer
 
 
 class Adam(Optimizer):
@@ -25,18 +25,38 @@ class Adam(Optimizer):
 
     remembers = ("t", "m", "v")
 
-    def __init__(self, parameters: Iterable[Tensor], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+    def __init__(self, parameters: Iterable[Tensor], lr: LearningRate = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
                  eps: float = 1e-8, weight_decay: float = 0.0) -> None:
         super().__init__(parameters, lr)
         if not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"Adam: betas must be in 0 .. 1, not {betas}")
+            raise ValueError(f"{type(self).__name__}: betas must be in 0 .. 1, not {betas}")
         self.betas, self.eps, self.weight_decay = (float(betas[0]), float(betas[1])), eps, weight_decay
 
-    def update(self, value: np.ndarray, g: np.ndarray, memory: dict[str, Any]) -> np.ndarray:
-        beta1, beta2 = self.betas
+    def update(self, value: np.ndarray, g: np.ndarray, lr: float, memory: dict[str, Any]) -> np.ndarray:
         if self.weight_decay:
             g = g + self.weight_decay * value
+        return self._adam(value, g, lr, memory)
+
+    def _adam(self, value: np.ndarray, g: np.ndarray, lr: float, memory: dict[str, Any]) -> np.ndarray:
+        beta1, beta2 = self.betas
         t = memory["t"] = int(memory.get("t", 0)) + 1
         m = memory["m"] = beta1 * memory.get("m", 0.0) + (1 - beta1) * g
         v = memory["v"] = beta2 * memory.get("v", 0.0) + (1 - beta2) * g * g
-        return self.lr * (m / (1 - beta1 ** t)) / (np.sqrt(v / (1 - beta2 ** t)) + self.eps)
+        return value - lr * (m / (1 - beta1 ** t)) / (np.sqrt(v / (1 - beta2 ** t)) + self.eps)
+
+
+class AdamW(Adam):
+    """Adam with the weight decay taken from the parameter itself, before the step:
+
+        p = p - lr weight_decay p;   then Adam's step without weight decay
+
+    Source: I. Loshchilov and F. Hutter, "Decoupled weight decay regularization" (2019), with the names and defaults
+    of torch.optim.AdamW.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], lr: LearningRate = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+                 eps: float = 1e-8, weight_decay: float = 1e-2) -> None:
+        super().__init__(parameters, lr, betas, eps, weight_decay)
+
+    def update(self, value: np.ndarray, g: np.ndarray, lr: float, memory: dict[str, Any]) -> np.ndarray:
+        return self._adam(value - lr * self.weight_decay * value, g, lr, memory)

@@ -21,10 +21,7 @@ def clip_grad_norm(parameters: Iterable[Tensor] | Tensor, max_norm: float) -> fl
     """
     if not max_norm > 0:
         raise ValueError(f"clip_grad_norm: max_norm must be above 0, not {max_norm}")
-    if not isinstance(parameters, Iterable):
-        raise TypeError(f"clip_grad_norm takes a list of Tensors, as from module.parameters(), not a {type(parameters).__name__}")
-    unique = {id(p): p for p in ([parameters] if isinstance(parameters, Tensor) else parameters)}.values()
-    gradients = [(p, p.grad) for p in unique if p.grad is not None]
+    gradients = _gradients("clip_grad_norm", parameters)
     norm = math.hypot(*(_norm(g) for _, g in gradients))
     scale = max_norm / (norm + 1e-6)
     if scale < 1:
@@ -39,3 +36,22 @@ def _norm(g: np.ndarray) -> float:
     if largest == 0 or not math.isfinite(largest):
         return largest
     return largest * math.sqrt(float(np.sum(np.square(g / largest, dtype=np.float64))))
+
+
+def clip_grad_value(parameters: Iterable[Tensor] | Tensor, clip_value: float) -> None:
+    """Bring every element of every gradient into -clip_value .. clip_value, as torch.nn.utils.clip_grad_value_ does.
+
+    This changes the gradient's direction; clip_grad_norm keeps it. Parameters without a gradient are left alone.
+    """
+    if not clip_value > 0:
+        raise ValueError(f"clip_grad_value: clip_value must be above 0, not {clip_value}")
+    for p, g in _gradients("clip_grad_value", parameters):
+        p.grad = np.clip(g, -clip_value, clip_value)
+
+
+def _gradients(function: str, parameters: Iterable[Tensor] | Tensor) -> list[tuple[Tensor, np.ndarray]]:
+    """Each parameter that has a gradient, once, with it."""
+    if not isinstance(parameters, Iterable):
+        raise TypeError(f"{function} takes a list of Tensors, as from module.parameters(), not a {type(parameters).__name__}")
+    unique = {id(p): p for p in ([parameters] if isinstance(parameters, Tensor) else parameters)}.values()
+    return [(p, p.grad) for p in unique if p.grad is not None]

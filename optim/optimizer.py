@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from minigrad import Tensor
 
+LearningRate = float | Callable[[int], float]
+
 
 class Optimizer:
     """Changes parameters after their gradients. A subclass defines `update` for one parameter.
 
     parameters: leaf Tensors that require grad, as from Module.parameters(). One whose gradient is None is left alone.
+    lr: the learning rate; or a schedule, a function from the number of steps already made to the learning rate:
+    lr=lambda step: 0.1 / (1 + step).
     Raises TypeError or ValueError for anything else, for none at all, and for one that is given twice.
     """
 
     remembers: tuple[str, ...] = ()
     """The names of what `update` keeps in its memory."""
 
-    def __init__(self, parameters: Iterable[Tensor], lr: float) -> None:
+    def __init__(self, parameters: Iterable[Tensor], lr: LearningRate) -> None:
         name = type(self).__name__
         if isinstance(parameters, Tensor) or not isinstance(parameters, Iterable):
             raise TypeError(f"{name} takes a list of Tensors, as from module.parameters(), not one {type(parameters).__name__}")
@@ -34,10 +38,16 @@ class Optimizer:
             raise ValueError(f"{name} got no parameters to change")
         if len({id(p) for p in self.parameters}) < len(self.parameters):
             raise ValueError(f"{name} got the same parameter twice")
-        if not lr >= 0:
-            raise ValueError(f"{name}: the learning rate lr must be 0 or more, not {lr}")
-        self.lr = lr
+        self.lr, self.steps = lr, 0
+        self.current_lr()
         self.memory: list[dict[str, Any]] = [{} for _ in self.parameters]
+
+    def current_lr(self) -> float:
+        """The learning rate of the next step. Raises ValueError if it is negative or not a number."""
+        lr = self.lr(self.steps) if callable(self.lr) else self.lr
+        if not lr >= 0:
+            raise ValueError(f"{type(self).__name__}: the learning rate lr must be 0 or more, not {lr}")
+        return lr
 
     def zero_grad(self) -> None:
         """Forget all gradients: without it, backward() adds to the old ones."""
@@ -46,21 +56,30 @@ class Optimizer:
 
     def step(self) -> None:
         """Change every parameter that has a gradient."""
+        lr = self.current_lr()
         for p, memory in zip(self.parameters, self.memory):
             if p.grad is not None:
-                p._replace(p._data - self.update(p._data, p.grad, memory))
+                p._replace(self.update(p._data, p.grad, lr, memory))
+        self.steps += 1
 
-    def update(self, value: np.ndarray, g: np.ndarray, memory: dict[str, Any]) -> np.ndarray:
-        """What to subtract from a parameter; `memory` is its own, kept from step to step."""
+    def update(self, value: np.ndarray, g: np.ndarray, lr: float, memory: dict[str, Any]) -> np.ndarray:
+        """A parameter's new values, from its values and gradient; `memory` is its own, kept from step to step."""
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """What the optimiser remembers, as arrays named "0.m": parameter number, name. With it training resumes exactly."""
-        return {f"{i}.{name}": np.array(value) for i, memory in enumerate(self.memory) for name, value in memory.items()}
+        """What the optimiser remembers, as arrays: "steps", and for each parameter, by its number, those of its memory,
+        as "0.v". With it training resumes exactly."""
+        memory = {f"{i}.{name}": np.array(value) for i, memory in enumerate(self.memory) for name, value in memory.items()}
+        return {"steps": np.array(self.steps), **memory}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what state_dict() gave. Raises ValueError, and changes nothing, if it is not for these parameters."""
         memory: list[dict[str, Any]] = [{} for _ in self.parameters]
+        state = dict(state)
+        try:
+            steps = int(state.pop("steps"))
+        except (KeyError, TypeError, ValueError):
+            raise ValueError(f"{type(self).__name__}: this is no optimiser's state, it has no number of steps") from None
         for key, value in state.items():
             number, _, name = key.partition(".")
             if not number.isdecimal() or int(number) >= len(memory) or name not in self.remembers:
@@ -71,4 +90,4 @@ class Optimizer:
                 raise ValueError(f"{type(self).__name__}: {key!r} has shape {value.shape} and dtype {value.dtype}, "
                                  f"the parameter {p.shape} and {p.dtype}")
             memory[int(number)][name] = value
-        self.memory = memory
+        self.memory, self.steps = memory, steps

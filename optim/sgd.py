@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad import Tensor
 
-from .optimizer import Optimizer
+from .optimizer import LearningRate, Optimizer
 
 
 class SGD(Optimizer):
@@ -24,17 +24,17 @@ class SGD(Optimizer):
 
     remembers = ("v",)
 
-    def __init__(self, parameters: Iterable[Tensor], lr: float = 1e-3, momentum: float = 0.0,
+    def __init__(self, parameters: Iterable[Tensor], lr: LearningRate = 1e-3, momentum: float = 0.0,
                  weight_decay: float = 0.0, nesterov: bool = False) -> None:
         super().__init__(parameters, lr)
         if nesterov and momentum <= 0:
             raise ValueError("SGD: nesterov needs a momentum above 0")
         self.momentum, self.weight_decay, self.nesterov = momentum, weight_decay, nesterov
 
-    def update(self, value: np.ndarray, g: np.ndarray, memory: dict[str, Any]) -> np.ndarray:
+    def update(self, value: np.ndarray, g: np.ndarray, lr: float, memory: dict[str, Any]) -> np.ndarray:
         if self.weight_decay:
             g = g + self.weight_decay * value
         if self.momentum:
             v = memory["v"] = self.momentum * memory["v"] + g if "v" in memory else g.copy()
             g = g + self.momentum * v if self.nesterov else v
-        return self.lr * g
+        return value - lr * g

@@ -95,7 +95,7 @@ def test_an_interrupted_write_leaves_the_old_checkpoint(small, tmp_path, monkeyp
     (TEXT.encode(), ("--lr", "nan"), "--lr must be above 0"),
     (TEXT.encode(), ("--resume",), "char_lstm.npz"),
     (TEXT.encode(), ("--checkpoint", "nowhere/x.npz"), "no folder nowhere"),
-    (TEXT.encode(), ("--model", "gru"), "invalid choice"),
+    (TEXT.encode(), ("--model", "cnn"), "invalid choice"),
 ])
 def test_bad_input_ends_in_one_clear_error(small, tmp_path, capsys, content, arguments, message):
     (tmp_path / "text.txt").unlink()

@@ -7,8 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minigrad import Tensor, grad, gradcheck
-from minigrad.layers import LSTM, RNN, Linear, LSTMCell, Module, RNNCell, cross_entropy, mse_loss
+from minigrad import Tensor, grad, gradcheck, tanh
+from minigrad.layers import (
+    GRU, LSTM, RNN, Dropout, Embedding, GRUCell, Linear, LSTMCell, Module, RNNCell, Sequential,
+    binary_cross_entropy_with_logits, cross_entropy, load_arrays, mse_loss, save_arrays,
+)
+from minigrad.optim import Adam
 from minigrad.testing import assert_gradients
 
 sizes = st.integers(1, 3)
@@ -30,7 +34,7 @@ def randomise(model, rng):
 # -- gradients ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cell", [RNNCell, LSTMCell])
+@pytest.mark.parametrize("cell", [RNNCell, LSTMCell, GRUCell])
 @pytest.mark.parametrize("order", [1, 2])
 @settings(max_examples=10)
 @given(B=sizes, D=sizes, H=sizes, seed=seeds)
@@ -44,18 +48,20 @@ def test_cell_gradients(cell, order, B, D, H, seed):
     assert {"x", "h"} <= names or {"x", "state[0]", "state[1]"} <= names
 
 
-@pytest.mark.parametrize("sequence", [RNN, LSTM])
+@pytest.mark.parametrize("sequence", [RNN, LSTM, GRU])
 @settings(max_examples=5)
-@given(T=sizes, B=sizes, D=sizes, H=sizes, layers=st.integers(1, 2), seed=seeds)
-def test_sequence_gradients(sequence, T, B, D, H, layers, seed):
+@given(T=sizes, B=sizes, D=sizes, H=sizes, layers=st.integers(1, 2), bidirectional=st.booleans(), batch_first=st.booleans(),
+       seed=seeds)
+def test_sequence_gradients(sequence, T, B, D, H, layers, bidirectional, batch_first, seed):
     rng = np.random.default_rng(seed)
-    model = randomise(sequence(D, H, layers, rng=rng), rng)
-    report = gradcheck(model, rng.normal(size=(T, B, D)), random_state(model, (layers, B, H), rng))
+    model = randomise(sequence(D, H, layers, rng=rng, bidirectional=bidirectional, batch_first=batch_first), rng)
+    x = rng.normal(size=(B, T, D) if batch_first else (T, B, D))
+    report = gradcheck(model, x, random_state(model, (layers * (1 + bidirectional), B, H), rng))
     assert report, f"\n{report}"
     assert len(report.rows) == len(model.parameters()) + (3 if sequence is LSTM else 2)
 
 
-@pytest.mark.parametrize("sequence", [RNN, LSTM])
+@pytest.mark.parametrize("sequence", [RNN, LSTM, GRU])
 def test_sequence_gradients_of_second_order(sequence):
     rng = np.random.default_rng(0)
     model = randomise(sequence(2, 2, 2, rng=rng), rng)
@@ -74,6 +80,23 @@ def test_loss_gradients(shape, seed):
     rng = np.random.default_rng(seed)
     assert_gradients(mse_loss, rng.normal(size=shape), rng.normal(size=shape), order=2)
     assert_gradients(cross_entropy, rng.normal(size=(*shape, 4)), rng.integers(0, 4, shape), order=2)
+    target = rng.random(shape)
+    assert_gradients(lambda x: binary_cross_entropy_with_logits(x, target), rng.normal(size=shape) * 3, order=2)
+
+
+@given(seed=seeds)
+def test_embedding_and_sequential_gradients(seed):
+    rng = np.random.default_rng(seed)
+    numbers = rng.integers(0, 4, (2, 3))  # some of them several times
+    assert_gradients(Sequential(Embedding(4, 2, rng=rng), Linear(2, 3, rng=rng), tanh, Linear(3, 1, rng=rng)), numbers, order=2)
+
+
+@given(seed=seeds, p=st.sampled_from([0.0, 0.3, 0.9]))
+def test_dropout_gradients(seed, p):
+    def f(x):
+        return Dropout(p, rng=np.random.default_rng(seed))(x) * x
+
+    assert_gradients(f, np.random.default_rng(seed).normal(size=(3, 4)), order=2)
 
 
 # -- forward --------------------------------------------------------------------------------------------
@@ -124,6 +147,20 @@ def lstm_reference(cell, x, h, c):
     return [sigma(affine("o", j)) * math.tanh(C[j]) for j in range(len(h))], C
 
 
+def gru_reference(cell, x, h):
+    def affine(name, inputs, j):
+        W, b = getattr(cell, f"W_{name}").numpy().tolist(), getattr(cell, f"b_{name}").numpy().tolist()
+        return math.fsum(inputs[r] * W[r][j] for r in range(len(inputs))) + b[j]
+
+    def sigma(v):
+        return 1 / (1 + math.exp(-v))
+
+    hidden = range(len(h))
+    z, r = ([sigma(affine(name, [*h, *x], j)) for j in hidden] for name in "zr")
+    new = [math.tanh(affine("h", [*(r[k] * h[k] for k in hidden), *x], j)) for j in hidden]
+    return [(1 - z[j]) * h[j] + z[j] * new[j] for j in hidden]
+
+
 def rnn_reference(cell, x, h):
     W, b, hx = cell.W.numpy().tolist(), cell.b.numpy().tolist(), [*h, *x]
     return [math.tanh(math.fsum(hx[r] * W[r][j] for r in range(len(hx))) + b[j]) for j in range(len(h))]
@@ -154,7 +191,47 @@ def test_sequences_against_the_equations_in_plain_python(T, B, D, H, layers, see
         np.testing.assert_allclose(rnn_outputs.data[:, n], rnn_below, **close)
 
 
-@pytest.mark.parametrize("sequence", [RNN, LSTM])
+@settings(max_examples=10)
+@given(T=sizes, D=sizes, H=sizes, seed=seeds)
+def test_gru_against_the_equations_in_plain_python(T, D, H, seed):
+    rng = np.random.default_rng(seed)
+    model, x, h = randomise(GRU(D, H, rng=rng), rng), rng.normal(size=(T, 1, D)), rng.normal(size=H)
+    outputs, last = model(x, h.reshape(1, 1, H))
+    h = h.tolist()
+    for t in range(T):
+        h = gru_reference(model.cells[0], x[t, 0].tolist(), h)
+        np.testing.assert_allclose(outputs.data[t, 0], h, rtol=1e-13, atol=1e-14)
+    np.testing.assert_array_equal(last.data[0], outputs.data[-1])
+
+
+@pytest.mark.parametrize("sequence", [RNN, LSTM, GRU])
+def test_bidirectional_is_one_layer_each_way(sequence):
+    rng = np.random.default_rng(0)
+    both = randomise(sequence(2, 3, rng=rng, bidirectional=True), rng)
+    x = rng.normal(size=(4, 2, 2))
+    outputs, last = both(x)
+    parts = []
+    for cell, order in zip(both.cells, (slice(None), slice(None, None, -1))):
+        one_way = sequence(2, 3, rng=rng)
+        one_way.cells = [cell]
+        out, state = one_way(x[order])
+        parts.append((out.data[order], state[0].data if sequence is LSTM else state.data))
+    np.testing.assert_array_equal(outputs.data, np.concatenate([part[0] for part in parts], axis=-1))
+    np.testing.assert_array_equal((last[0] if sequence is LSTM else last).data, np.concatenate([part[1] for part in parts]))
+
+
+@pytest.mark.parametrize("sequence", [RNN, LSTM, GRU])
+def test_batch_first_swaps_inputs_and_outputs_only(sequence):
+    rng = np.random.default_rng(0)
+    model, swapped = (sequence(2, 3, 2, rng=np.random.default_rng(1), batch_first=first) for first in (False, True))
+    x = rng.normal(size=(4, 5, 2))
+    (one, state), (other, same) = model(x), swapped(x.swapaxes(0, 1))
+    np.testing.assert_array_equal(one.data.swapaxes(0, 1), other.data)
+    for s, t in zip(state, same):
+        np.testing.assert_array_equal(s.data, t.data)
+
+
+@pytest.mark.parametrize("sequence", [RNN, LSTM, GRU])
 def test_layer_equals_cell_gradients_included(sequence):
     rng = np.random.default_rng(0)
     model = randomise(sequence(3, 4, rng=rng), rng)
@@ -175,7 +252,7 @@ def test_layer_equals_cell_gradients_included(sequence):
         np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-13)
 
 
-@pytest.mark.parametrize("sequence", [RNN, LSTM])
+@pytest.mark.parametrize("sequence", [RNN, LSTM, GRU])
 def test_a_sequence_may_be_cut_and_its_state_carried(sequence):
     rng = np.random.default_rng(0)
     model, x = sequence(2, 3, 2, rng=rng), rng.normal(size=(5, 2, 2))
@@ -187,7 +264,7 @@ def test_a_sequence_may_be_cut_and_its_state_carried(sequence):
         np.testing.assert_array_equal(one.data, other.data)
 
 
-@pytest.mark.parametrize("sequence", [RNN, LSTM])
+@pytest.mark.parametrize("sequence", [RNN, LSTM, GRU])
 def test_dtype_and_empty_sequences(sequence):
     model = sequence(2, 3, 2, rng=np.random.default_rng(0), dtype=np.float32)
     assert model(Tensor(np.zeros((4, 2, 2))))[0].dtype == np.float32
@@ -217,6 +294,41 @@ def test_cross_entropy_of_extreme_logits(dtype):
     np.testing.assert_array_equal(grad(loss, logits), [[0, 0], [0.5, -0.5]])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_binary_cross_entropy(dtype):
+    x = np.array([-1e4, -2.0, 0.0, 0.5, 1e4], dtype)
+    logits, target = Tensor(x, requires_grad=True), np.array([0, 0.25, 0.5, 1, 1])
+    loss = binary_cross_entropy_with_logits(logits, target)
+    p = [1 / (1 + math.exp(-v)) for v in (-2, 0, 0.5)]
+    expected = -(0.25 * math.log(p[0]) + 0.75 * math.log(1 - p[0]) + math.log(0.5) + math.log(p[2])) / 5
+    assert loss.item() == pytest.approx(expected, rel=1e-6 if dtype == np.float32 else 1e-13) and loss.dtype == dtype
+    sigmoid = np.array([0, *p, 1])
+    np.testing.assert_allclose(grad(loss, logits), (sigmoid - target) / 5, rtol=1e-6, atol=1e-7)
+    wrong = Tensor(np.array([-1e4, 1e4], dtype), requires_grad=True)
+    assert binary_cross_entropy_with_logits(wrong, [1, 0]).item() == 1e4
+
+
+def test_dropout_keeps_the_mean_and_does_nothing_in_evaluation():
+    x = Tensor(np.ones((100, 100)))
+    model = Sequential(Dropout(0.25, rng=np.random.default_rng(0)))
+    y = model(x).numpy()
+    assert set(np.unique(y)) == {0, 1 / 0.75}
+    assert abs((y == 0).mean() - 0.25) < 5 * math.sqrt(0.25 * 0.75 / 10_000)  # 5 standard deviations
+    assert (model(x).numpy() != y).any()
+    assert model.eval() is model and not model.training
+    assert model(x) is x
+    model.train()
+    assert (model(x).numpy() == 0).any()
+    assert Dropout(0.5, rng=np.random.default_rng(0))(Tensor(np.ones(4, np.float32))).dtype == np.float32
+
+
+def test_embedding_is_one_hot_times_weight():
+    embedding = Embedding(5, 2, rng=np.random.default_rng(0))
+    numbers = np.array([[0, 4], [3, 4]])
+    np.testing.assert_array_equal(embedding(numbers).data, np.eye(5)[numbers] @ embedding.W.data)
+    np.testing.assert_array_equal(embedding(Tensor(numbers)).data, embedding.W.data[numbers])
+
+
 # -- initialisation -----------------------------------------------------------------------------------------
 
 
@@ -229,6 +341,12 @@ def test_initial_values():
     np.testing.assert_array_equal(same.W_o.data, cell.W_o.data)
     W = RNNCell(3, 16, rng=np.random.default_rng(0), init="orthogonal").W.data[:16]
     np.testing.assert_allclose(W @ W.T, np.eye(16), atol=1e-14)  # 16 products of rounding error 1e-16
+    W = RNNCell(3, 16, rng=np.random.default_rng(0), init="xavier").W.data
+    for part, rows in ((W[:16], 16), (W[16:], 3)):
+        assert 0.8 < np.abs(part).max() / math.sqrt(6 / (rows + 16)) <= 1
+    tall, wide = (Linear(*shape, rng=np.random.default_rng(0), init="orthogonal").W.data for shape in ((8, 3), (3, 8)))
+    np.testing.assert_allclose(tall.T @ tall, np.eye(3), atol=1e-14)
+    np.testing.assert_allclose(wide @ wide.T, np.eye(3), atol=1e-14)
     state = np.random.get_state()[1].tolist()
     LSTM(2, 3, rng=np.random.default_rng(0))
     assert np.random.get_state()[1].tolist() == state
@@ -282,6 +400,88 @@ def test_load_state_dict_lists_all_problems_and_changes_nothing():
         np.testing.assert_array_equal(value, before[name])
 
 
+def test_save_and_load(tmp_path):
+    one, other = (GRU(2, 3, rng=np.random.default_rng(seed)) for seed in (0, 1))
+    one.save(tmp_path / "weights.npz")
+    other.load(tmp_path / "weights.npz")
+    for name, value in one.state_dict().items():
+        np.testing.assert_array_equal(other.state_dict()[name], value)
+    assert [file.name for file in tmp_path.iterdir()] == ["weights.npz"]
+
+
+@pytest.mark.parametrize(("damage", "message"), [
+    ("truncated", "damaged"), ("empty", "damaged"), ("text", "damaged"), ("other", "missing: W_z"), ("pickled", "damaged"),
+    ("one array", "damaged")])
+def test_loading_what_is_no_file_of_ours_changes_nothing(tmp_path, damage, message):
+    model, path = GRUCell(2, 3, rng=np.random.default_rng(0)), tmp_path / "weights.npz"
+    before = model.state_dict()
+    model.save(path)
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif damage in ("empty", "text"):
+        path.write_bytes(b"" if damage == "empty" else b"hello")
+    elif damage == "other":
+        Linear(2, 3, rng=np.random.default_rng(0)).save(path)
+    elif damage == "pickled":
+        np.savez(path, **{name: np.array([print], dtype=object) for name in before})
+    else:
+        with open(path, "wb") as file:
+            np.save(file, np.ones(3))
+    with pytest.raises(ValueError, match=message):
+        model.load(path)
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+    with pytest.raises(FileNotFoundError):
+        model.load(tmp_path / "nothing.npz")
+
+
+def test_only_numbers_and_text_are_saved(tmp_path):
+    save_arrays(tmp_path / "a.npz", {"text": "words", "number": 3})
+    found = load_arrays(tmp_path / "a.npz")
+    assert found["text"].item() == "words" and found["number"] == 3
+    with pytest.raises(TypeError, match="objects in thing"):
+        save_arrays(tmp_path / "a.npz", {"thing": object()})
+    assert load_arrays(tmp_path / "a.npz").keys() == {"text", "number"}
+
+
+def test_resumed_training_equals_an_uninterrupted_run(tmp_path):
+    """Bit for bit, with model, optimiser and generator from a file; Dropout draws from the generator."""
+    class Model(Module):
+        def __init__(self, rng):
+            self.lstm, self.dropout, self.output = LSTM(2, 4, rng=rng), Dropout(0.5, rng=rng), Linear(4, 1, rng=rng)
+
+        def forward(self, x):
+            return self.output(self.dropout(self.lstm(x)[0]))
+
+    def start():
+        rng = np.random.default_rng(0)
+        model = Model(rng)
+        return model, Adam(model.parameters(), lr=lambda step: 0.1 / (1 + step)), rng
+
+    def train(model, optimizer, rng, steps):
+        for _ in range(steps):
+            x = rng.normal(size=(3, 2, 2))
+            optimizer.zero_grad()
+            mse_loss(model(x), x[:, :, :1]).backward()
+            optimizer.step()
+
+    whole, *rest = start()
+    train(whole, *rest, 20)
+    model, optimizer, rng = start()
+    train(model, optimizer, rng, 8)
+    model.save(tmp_path / "model.npz")
+    save_arrays(tmp_path / "optimizer.npz", optimizer.state_dict())
+    state = rng.bit_generator.state
+
+    model, optimizer, rng = start()
+    model.load(tmp_path / "model.npz")
+    optimizer.load_state_dict(load_arrays(tmp_path / "optimizer.npz"))
+    rng.bit_generator.state = state
+    train(model, optimizer, rng, 12)
+    for name, value in whole.state_dict().items():
+        np.testing.assert_array_equal(model.state_dict()[name], value)
+
+
 def test_zero_grad():
     model = Linear(2, 1, rng=np.random.default_rng(0))
     model(np.ones((1, 2))).sum().backward()
@@ -305,7 +505,7 @@ def rng():
     (lambda: LSTM(2, 3, rng=rng())(np.ones((4, 2))), ValueError, ["LSTM(2, 3, num_layers=1)", "(time, batch, 2)"]),
     (lambda: RNN(2, 3, 2, rng=rng())(np.ones((5, 4, 2)), np.ones((1, 4, 3))), ValueError, ["h_0", "(1, 4, 3)", "(2, 4, 3)"]),
     (lambda: RNN(2, 3, rng=0), TypeError, ["default_rng"]),
-    (lambda: RNN(2, 3, rng=rng(), init="zeros"), ValueError, ["'uniform' or 'orthogonal'", "zeros"]),
+    (lambda: RNN(2, 3, rng=rng(), init="zeros"), ValueError, ["'uniform' or 'xavier' or 'orthogonal'", "zeros"]),
     (lambda: mse_loss(Tensor(np.ones(3)), np.ones((3, 1))), ValueError, ["(3,)", "(3, 1)", "equal"]),
     (lambda: cross_entropy(Tensor(np.ones((2, 3))), [0, 3]), ValueError, ["target[1] is 3", "0 .. 2"]),
     (lambda: cross_entropy(Tensor(np.ones((2, 3))), [0, -1]), ValueError, ["target[1] is -1"]),
@@ -317,7 +517,15 @@ def rng():
     (lambda: cross_entropy([[1.0, 2.0]], [0]), TypeError, ["logits", "list"]),
     (lambda: Linear(3, 1, rng=rng())(LSTM(2, 3, rng=rng())(np.ones((1, 1, 2)))), TypeError, ["outputs, state = lstm(x)"]),
     (lambda: mse_loss(LSTM(2, 3, rng=rng())(np.ones((1, 1, 2))), 0), TypeError, ["prediction", "tuple"]),
-    (lambda: LSTM(2, 3, rng=rng())(np.ones((1, 1, 2)), np.ones((1, 1, 3))), TypeError, ["pair (h, c)"]),
+    (lambda: LSTM(2, 3, rng=rng())(np.ones((1, 1, 2)), np.ones((1, 1, 3))), TypeError, ["pair (h_0, c_0)"]),
+    (lambda: Embedding(3, 2, rng=rng())([[0], [3]]), ValueError, ["numbers[1, 0] is 3", "0 .. 2"]),
+    (lambda: Embedding(3, 2, rng=rng())([-1]), ValueError, ["numbers[0] is -1"]),
+    (lambda: Embedding(3, 2, rng=rng())([0.5]), TypeError, ["integers", "float64"]),
+    (lambda: Dropout(1.0, rng=rng()), ValueError, ["below 1"]),
+    (lambda: binary_cross_entropy_with_logits(Tensor([1.0]), [2.0]), ValueError, ["0 .. 1", "2.0"]),
+    (lambda: binary_cross_entropy_with_logits(Tensor([1.0]), [[1.0]]), ValueError, ["(1,)", "(1, 1)"]),
+    (lambda: GRU(2, 3, rng=rng(), forget_bias=1), TypeError, ["forget_bias"]),
+    (lambda: GRU(2, 3, rng=rng(), batch_first=True)(np.ones((1, 2, 3))), ValueError, ["(batch, time, 2)"]),
     (lambda: RNN(2, 3, 0, rng=rng()), ValueError, ["num_layers"]),
 ])
 def test_errors_name_layer_argument_and_shapes(f, kind, parts):

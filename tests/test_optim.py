@@ -7,7 +7,7 @@ import pytest
 
 from minigrad import Tensor
 from minigrad.layers import Linear
-from minigrad.optim import SGD, Adam, clip_grad_norm
+from minigrad.optim import SGD, Adagrad, Adam, AdamW, RMSprop, clip_grad_norm, clip_grad_value
 
 STEPS = 20
 
@@ -47,7 +47,48 @@ def adam_reference(p, gradients, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_d
     return values
 
 
+def adamw_reference(p, gradients, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
+    m = v = 0.0
+    values = []
+    for t, g in enumerate(gradients, start=1):
+        p = p * (1 - lr * weight_decay)
+        m = betas[0] * m + (1 - betas[0]) * g
+        v = betas[1] * v + (1 - betas[1]) * g ** 2
+        p = p - lr * (m / (1 - betas[0] ** t)) / (math.sqrt(v / (1 - betas[1] ** t)) + eps)
+        values.append(p)
+    return values
+
+
+def rmsprop_reference(p, gradients, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, centered=False):
+    v = a = b = 0.0
+    values = []
+    for g in gradients:
+        g = g + weight_decay * p
+        v = alpha * v + (1 - alpha) * g ** 2
+        a = alpha * a + (1 - alpha) * g
+        b = momentum * b + g / (math.sqrt(v - a ** 2 if centered else v) + eps)
+        p = p - lr * b
+        values.append(p)
+    return values
+
+
+def adagrad_reference(p, gradients, lr=1e-2, lr_decay=0.0, weight_decay=0.0, initial_accumulator_value=0.0, eps=1e-10):
+    v, values = initial_accumulator_value, []
+    for t, g in enumerate(gradients):
+        g = g + weight_decay * p
+        v = v + g ** 2
+        p = p - lr / (1 + t * lr_decay) * g / (math.sqrt(v) + eps)
+        values.append(p)
+    return values
+
+
 @pytest.mark.parametrize(("optimizer", "reference", "options"), [
+    (AdamW, adamw_reference, {}),
+    (AdamW, adamw_reference, {"lr": 0.3, "betas": (0.8, 0.95), "weight_decay": 0.2}),
+    (RMSprop, rmsprop_reference, {}),
+    (RMSprop, rmsprop_reference, {"lr": 0.1, "alpha": 0.9, "momentum": 0.5, "centered": True, "weight_decay": 0.1}),
+    (Adagrad, adagrad_reference, {}),
+    (Adagrad, adagrad_reference, {"lr": 0.3, "lr_decay": 0.1, "weight_decay": 0.1, "initial_accumulator_value": 0.5}),
     (SGD, sgd_reference, {"lr": 0.1}),
     (SGD, sgd_reference, {"lr": 0.1, "weight_decay": 0.3}),
     (SGD, sgd_reference, {"lr": 0.1, "momentum": 0.9}),
@@ -66,7 +107,27 @@ def test_trajectory(optimizer, reference, options):
         np.testing.assert_allclose([value[index] for value in values], expected, rtol=1e-13, atol=1e-14)
 
 
-@pytest.mark.parametrize("make", [lambda p: SGD(p, lr=0.1, momentum=0.9), lambda p: Adam(p, lr=0.1)])
+def test_a_schedule_is_a_function_of_the_step():
+    p = Tensor([0.0], requires_grad=True)
+    optimizer = SGD([p], lr=lambda step: 1 / (1 + step))
+    values = trajectory(optimizer, p, [np.array([1.0])] * 3)
+    np.testing.assert_allclose(np.ravel(values), [-1, -1.5, -1.5 - 1 / 3], rtol=1e-15)
+    assert optimizer.current_lr() == 1 / 4
+    optimizer.lr = 0.5
+    assert trajectory(optimizer, p, [np.array([1.0])])[0] == pytest.approx(-1.5 - 1 / 3 - 0.5)
+
+
+def test_clip_grad_value():
+    p, q = Tensor(np.zeros(3), requires_grad=True), Tensor(np.zeros(1), requires_grad=True)
+    p.grad = np.array([-3.0, 0.25, 2.0])
+    clip_grad_value([p, q], 0.5)
+    np.testing.assert_array_equal(p.grad, [-0.5, 0.25, 0.5])
+    assert q.grad is None
+
+
+@pytest.mark.parametrize("make", [
+    lambda p: SGD(p, lr=0.1, momentum=0.9), lambda p: Adam(p, lr=0.1), lambda p: AdamW(p, lr=lambda step: 0.1 / (1 + step)),
+    lambda p: RMSprop(p, momentum=0.9, centered=True), lambda p: Adagrad(p, lr_decay=0.1)])
 def test_training_resumes_exactly(make):
     rng = np.random.default_rng(0)
     start, gradients = rng.normal(size=3), rng.normal(size=(STEPS, 3))
@@ -120,16 +181,19 @@ def test_clip_grad_norm_of_huge_gradients_and_repeated_parameters():
     (lambda: Adam(Linear(1, 1, rng=np.random.default_rng(0))), TypeError, r"module.parameters\(\), not one Linear"),
     (lambda: Adam(Linear(1, 1, rng=np.random.default_rng(0)).parameters), TypeError, r"module.parameters\(\)"),
     (lambda: Adam(Linear(1, 1, rng=np.random.default_rng(0)).named_parameters()), TypeError, "parameter 0 is a tuple"),
+    (lambda: clip_grad_value([], -1), ValueError, "clip_value"),
+    (lambda: SGD([Tensor([1.0], requires_grad=True)], lr=lambda step: -1), ValueError, "lr must be"),
     (lambda: clip_grad_norm(Linear(1, 1, rng=np.random.default_rng(0)), 1.0), TypeError, r"module.parameters\(\)"),
     (lambda: Adam([Tensor([1.0], requires_grad=True)] * 2), ValueError, "twice"),
     (lambda: Adam([Tensor([1.0], requires_grad=True)], lr=-1), ValueError, "lr must be"),
     (lambda: Adam([Tensor([1.0], requires_grad=True)], betas=(0.9, 1.0)), ValueError, "betas"),
     (lambda: SGD([Tensor([1.0], requires_grad=True)], nesterov=True), ValueError, "nesterov"),
     (lambda: clip_grad_norm([], 0), ValueError, "max_norm"),
-    (lambda: Adam([Tensor([1.0], requires_grad=True)]).load_state_dict({"1.m": 0}), ValueError, "'1.m'"),
-    (lambda: SGD([Tensor([1.0], requires_grad=True)]).load_state_dict({"0.m": [0]}), ValueError, "there is no '0.m' here"),
-    (lambda: Adam([Tensor([1.0], requires_grad=True)]).load_state_dict({"0.m": ["x"]}), ValueError, "dtype"),
-    (lambda: Adam([Tensor([1.0], requires_grad=True)]).load_state_dict({"0.m": [0, 0]}), ValueError, r"\(2,\).*\(1,\)"),
+    (lambda: Adam([Tensor([1.0], requires_grad=True)]).load_state_dict({"steps": 1, "1.m": 0}), ValueError, "'1.m'"),
+    (lambda: SGD([Tensor([1.0], requires_grad=True)]).load_state_dict({"steps": 1, "0.m": [0]}), ValueError, "no '0.m' here"),
+    (lambda: Adam([Tensor([1.0], requires_grad=True)]).load_state_dict({"steps": 1, "0.m": ["x"]}), ValueError, "dtype"),
+    (lambda: Adam([Tensor([1.0], requires_grad=True)]).load_state_dict({"steps": 1, "0.m": [0, 0]}), ValueError, r"\(2,\)"),
+    (lambda: Adam([Tensor([1.0], requires_grad=True)]).load_state_dict({"W": 1}), ValueError, "no number of steps"),
 ])
 def test_errors(f, kind, message):
     with pytest.raises(kind, match=message):

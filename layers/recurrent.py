@@ -1,0 +1,89 @@
+"""Recurrent: layers of cells over whole sequences, the same for RNN, LSTM and GRU.
+
+Shapes: T time steps, B sequences in a batch, D inputs, H hidden units, L layers.
+A cell has `steps(x, *state)`, which gives its outputs for a sequence and its last state.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad import Tensor, concat, stack
+
+from .module import Module, as_input, check_shape
+
+
+class Recurrent(Module):
+    """Cells over a sequence; each layer takes the outputs of the layer below as its inputs.
+
+    num_layers: L. batch_first: x and the outputs are (B, T, ...) instead of (T, B, ...); states are not concerned.
+    bidirectional: each layer has a second cell, which reads the sequence from its end; the outputs of both stand
+    side by side (..., 2H), and states are (2L, B, H): layer 0 forwards, layer 0 backwards, layer 1 forwards, ...
+    The other options are the cell's.
+
+    x (T, B, D), state (L, B, H) or None for zeros -> outputs of the top layer (T, B, H), final state (L, B, H).
+    Raises ValueError where a shape does not fit.
+    """
+
+    cell: type[Any]
+    state_names: tuple[str, ...] = ("h_0",)
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, *, rng: np.random.Generator,
+                 batch_first: bool = False, bidirectional: bool = False, **cell_options: Any) -> None:
+        if num_layers < 1:
+            raise ValueError(f"num_layers must be 1 or more, not {num_layers}")
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.batch_first, self.directions = batch_first, 2 if bidirectional else 1
+        self.cells = [self.cell(input_size if layer == 0 else hidden_size * self.directions, hidden_size, rng=rng, **cell_options)
+                      for layer in range(num_layers) for _ in range(self.directions)]
+
+    def forward(self, x: Any, state: Any = None) -> tuple[Tensor, Any]:
+        x, states = self._checked(x, state)
+        final = []
+        for layer in range(self.num_layers):
+            both = []
+            for direction in range(self.directions):
+                number = layer * self.directions + direction
+                order = slice(None, None, -1 if direction else 1)
+                outputs, last = self.cells[number].steps(x[order], *(s[number] for s in states))
+                final.append(last)
+                both.append(stack(*outputs[order]) if outputs else
+                            Tensor(np.zeros((0, x.shape[1], self.hidden_size), x.dtype)))
+            x = both[0] if self.directions == 1 else concat(*both, axis=-1)
+        last_states = tuple(stack(*parts) for parts in zip(*final))
+        return x.swapaxes(0, 1) if self.batch_first else x, last_states[0] if len(last_states) == 1 else last_states
+
+    def _checked(self, x: Any, state: Any) -> tuple[Tensor, list[Tensor]]:
+        """x as (T, B, D) and the states as (L, B, H), in the parameters' dtype."""
+        owner = f"{type(self).__name__}({self.input_size}, {self.hidden_size}, num_layers={self.num_layers})"
+        dtype = self.parameters()[0].dtype
+        x = as_input(x, dtype)
+        axes = ("batch", "time") if self.batch_first else ("time", "batch")
+        check_shape(owner, "x", x, (*axes, self.input_size))
+        if self.batch_first:
+            x = x.swapaxes(0, 1)
+        return x, checked_states(owner, self.state_names, state, (len(self.cells), x.shape[1], self.hidden_size), dtype)
+
+
+def cell_input(cell: Any, x: Any, state: Any, *names: str) -> list[Tensor]:
+    """A cell's x and states as Tensors of the right shapes; without a state it starts from zeros."""
+    dtype = cell.parameters()[0].dtype
+    x = as_input(x, dtype)
+    owner = f"{type(cell).__name__}({cell.input_size}, {cell.hidden_size})"
+    check_shape(owner, "x", x, ("batch", cell.input_size))
+    return [x, *checked_states(owner, names, state, (len(x), cell.hidden_size), dtype)]
+
+
+def checked_states(owner: str, names: tuple[str, ...], state: Any, shape: tuple[int, ...], dtype: Any) -> list[Tensor]:
+    """The one or two parts of a state."""
+    if state is None:
+        return [Tensor(np.zeros(shape, dtype)) for _ in names]
+    parts = (state,) if len(names) == 1 else state
+    if not isinstance(parts, (tuple, list)) or len(parts) != len(names):
+        raise TypeError(f"{owner}: the state is a pair ({', '.join(names)}), not {type(state).__name__}")
+    tensors = [as_input(part, dtype) for part in parts]
+    for name, tensor in zip(names, tensors):
+        check_shape(owner, name, tensor, shape)
+    return tensors
