@@ -1,7 +1,7 @@
 """A recurrent network learns to write, character by character.
 
     python examples/char_lstm.py                   an LSTM reads "Alice's Adventures in Wonderland"
-    python examples/char_lstm.py --model rnn       the plain RNN for comparison
+    python examples/char_lstm.py --model rnn       the plain RNN for comparison; or gru
     python examples/char_lstm.py --text my.txt     any other text
 
 What to look at: the samples, from noise over letter frequencies to words; and the plot. Its dashed lines are

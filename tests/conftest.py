@@ -1,8 +1,14 @@
-"""Hypothesis profiles. The default is the same for everybody; HYPOTHESIS_PROFILE=thorough searches for long."""
+"""What all tests share: hypothesis profiles, and a registry that forgets what a test declared.
+
+The default profile is the same for everybody; HYPOTHESIS_PROFILE=thorough searches for long.
+"""
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from minigrad import registry
 
 # Derandomised, so the example database could only repeat what is drawn anyway.
 settings.register_profile("default", deadline=None, derandomize=True, max_examples=60, database=None,
@@ -10,3 +16,11 @@ settings.register_profile("default", deadline=None, derandomize=True, max_exampl
 settings.register_profile("thorough", deadline=None, max_examples=3000, database=None,
                           suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture
+def clean_registry():
+    before = dict(registry)
+    yield
+    registry.clear()
+    registry.update(before)

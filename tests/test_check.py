@@ -9,18 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import Tensor, gradcheck, op, registry
+from minigrad import Tensor, gradcheck, op
 from minigrad.__main__ import main
 from minigrad.check.numeric import derivatives
 from minigrad.layers import LSTMCell, RNNCell
 
 
-@pytest.fixture(autouse=True)
-def clean_registry():
-    before = dict(registry)
-    yield
-    registry.clear()
-    registry.update(before)
+pytestmark = pytest.mark.usefixtures("clean_registry")
 
 
 def with_formula(formula):

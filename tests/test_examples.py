@@ -5,6 +5,7 @@ import math
 import char_lstm
 import numpy as np
 import pytest
+import to_pytorch
 
 TEXT = "the quick brown fox jumps over the lazy dog. " * 30
 
@@ -21,7 +22,7 @@ def small(tmp_path, monkeypatch):
     return run
 
 
-@pytest.mark.parametrize("model", ["lstm", "rnn"])
+@pytest.mark.parametrize("model", ["lstm", "rnn", "gru"])
 def test_learns_and_leaves_checkpoint_and_plot(small, tmp_path, capsys, model):
     small("--model", model, "--lr", "0.02", steps=150)
     out = capsys.readouterr().out
@@ -67,6 +68,12 @@ def test_without_matplotlib_there_is_no_plot(small, tmp_path, capsys, monkeypatc
     small()
     assert "matplotlib is not installed" in capsys.readouterr().out
     assert not (tmp_path / "char_lstm.png").exists()
+
+
+def test_without_pytorch_the_way_there_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "torch", None)
+    with pytest.raises(SystemExit, match="pip install torch"):
+        to_pytorch.main([])
 
 
 def test_an_interrupted_write_leaves_the_old_checkpoint(small, tmp_path, monkeypatch):

@@ -323,14 +323,6 @@ def test_constants_under_an_integer_tensor():
 # -- declaring operations -----------------------------------------------------------------------------
 
 
-@pytest.fixture
-def clean_registry():
-    before = dict(registry)
-    yield
-    registry.clear()
-    registry.update(before)
-
-
 def test_a_students_operation(clean_registry):
     @op(lambda g, x, y: g * y * (1 - x * y))
     def arcsinh_like(x):

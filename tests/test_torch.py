@@ -9,7 +9,7 @@ from minigrad import Tensor, concat, grad
 from minigrad import layers, optim
 
 FILE = Path(__file__).parent / "data" / "torch_reference.npz"
-TOLERANCE = {"rtol": 1e-10, "atol": 1e-12}  # float64; sums of some hundred terms in other orders
+TOLERANCE = {"rtol": 1e-12, "atol": 1e-13}  # float64; sums of some hundred terms near 1, in other orders
 
 
 @pytest.fixture(scope="module")
