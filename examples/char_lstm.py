@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from minigrad import no_grad, softmax
+from minigrad import detach, no_grad, softmax
 from minigrad.layers import GRU, LSTM, RNN, Linear, Module, cross_entropy, load_arrays, save_arrays
 from minigrad.optim import Adam, clip_grad_norm
 
@@ -64,11 +64,6 @@ def streams(characters: np.ndarray, count: int) -> np.ndarray:
     """The text cut into equally long pieces side by side: (time, count)."""
     length = len(characters) // count
     return characters[:length * count].reshape(count, length).T
-
-
-def detached(state):
-    """The state's values without their history: the gradient goes back to the start of the piece and no further."""
-    return tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
 
 
 @no_grad()
@@ -119,7 +114,8 @@ class Training:
         loss.backward()
         clip_grad_norm(self.model.parameters(), self.options.clip)
         self.optimizer.step()
-        self.step, self.position, self.state = self.step + 1, self.position + T, detached(state)
+        # the state goes on, its history does not: the gradient reaches back to the start of the piece and no further
+        self.step, self.position, self.state = self.step + 1, self.position + T, detach(state)
         self.losses.append(loss.item() / math.log(2))
         return self.losses[-1]
 

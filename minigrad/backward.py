@@ -12,7 +12,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from .op import Node, recording
+from .op import Node, count_not_finite, state, switched
 from .ops import astype
 from .tensor import Tensor
 
@@ -25,6 +25,7 @@ def backward(y: Tensor, g: Any = None, retain_graph: bool = False) -> None:
     root = _node_of(y, "backward: the tensor")
     for node, gradient in _reverse(root, _cotangent(y, g, "backward"), free=not retain_graph).items():
         node.grad = gradient if node.grad is None else np.asarray(node.grad + gradient)
+        node.backwards += 1
 
 
 @overload
@@ -80,14 +81,14 @@ def _cotangent(y: Tensor, g: Any, name: str) -> Any:
 
 def _reverse(root: Node, g: Any, wanted: Collection[Node] | None = None, create_graph: bool = False,
              free: bool = False) -> dict[Node, Any]:
-    """The gradients of the wanted nodes (default: of all leaves)."""
+    """The gradients of the wanted nodes (default: of all that keep theirs, as leaves do)."""
     nodes = _record_of(root)
     if any(node.op is not None and node.saved is None for node in nodes):
         raise RuntimeError("backward through a record that an earlier backward() has freed. If a state was carried over "
-                           "from it, detach() the state first: h = h.detach(), or (h, c) = (h.detach(), c.detach()). "
+                           "from it, detach() the state first: state = minigrad.detach(state), for an LSTM's pair too. "
                            "To go through the same record twice, call the first backward() with retain_graph=True")
     if wanted is None:
-        wanted, useful = {node for node in nodes if node.op is None}, set(nodes)
+        wanted, useful = {node for node in nodes if node.keeps_grad}, set(nodes)
     else:
         useful = set()
         for node in reversed(nodes):
@@ -98,7 +99,7 @@ def _reverse(root: Node, g: Any, wanted: Collection[Node] | None = None, create_
         gradients.total[root] = g if isinstance(g, Tensor) else Tensor(g)
     else:
         gradients.total[root] = g._frozen() if isinstance(g, Tensor) else g
-    with recording(create_graph):
+    with switched("recording", create_graph):
         for node in nodes:
             if node.op is None or node not in useful:
                 continue
@@ -168,14 +169,25 @@ def _apply_formulas(node: Node, g: Any, useful: Collection[Node], gradients: _Gr
     if create_graph:
         saved = _as_tensors(node)
     if op.variadic:
-        pieces = op.formulas[0](g, *map(saved.__getitem__, op.needs[0]))
+        pieces = _run(node, 0, g, saved)
         if not isinstance(pieces, (list, tuple)) or len(pieces) != len(parents):
             raise TypeError(f"operation {op.__name__!r}: the gradient formula must return a list of {len(parents)} gradients, "
                             f"one for each of *{op.inputs[0]}")
     for i, parent in enumerate(parents):
         if parent is not None and parent in useful:
-            piece = pieces[i] if op.variadic else op.formulas[i](g, *map(saved.__getitem__, op.needs[i]))
-            gradients.add(parent, _checked(piece, parent, node, i, create_graph))
+            piece = pieces[i] if op.variadic else _run(node, i, g, saved)
+            gradients.add(parent, _checked(piece, parent, node, i, g, create_graph))
+
+
+def _run(node: Node, i: int, g: Any, saved: dict[str, Any]) -> Any:
+    """Formula number i, with what it asks for."""
+    op = node.op
+    assert op is not None
+    try:
+        return op.formulas[i](g, *map(saved.__getitem__, op.needs[i]))
+    except (TypeError, ValueError, IndexError, AttributeError) as error:
+        raise RuntimeError(f"operation {op.__name__!r}: the gradient formula for argument {op.inputs[i]!r} failed, with g of "
+                           f"shape {g.shape}: {type(error).__name__}: {error}") from error
 
 
 def _as_tensors(node: Node) -> dict[str, Any]:
@@ -196,17 +208,19 @@ def _as_tensors(node: Node) -> dict[str, Any]:
     return saved
 
 
-def _checked(piece: Any, parent: Node, node: Node, i: int, create_graph: bool) -> Any:
+def _checked(piece: Any, parent: Node, node: Node, i: int, g: Any, create_graph: bool) -> Any:
     """What a formula returned, with broadcasting undone and in the argument's dtype; an error if it does not fit."""
     def wrong(problem: str) -> Exception:
         assert node.op is not None
         name = f"{node.op.inputs[0]}[{i}]" if node.op.variadic else node.op.inputs[i]
         return TypeError(f"operation {node.op.__name__!r}: the gradient formula for argument {name!r} {problem}")
 
-    if create_graph and not isinstance(piece, Tensor):
-        raise wrong(f"returned {type(piece).__name__}, cut off from the graph, so it cannot be differentiated again: "
+    if create_graph and (not isinstance(piece, Tensor) or g.requires_grad and not piece.requires_grad):
+        raise wrong(f"returned a {type(piece).__name__} cut off from the graph, so it cannot be differentiated again: "
                     "write it with operators, methods and minigrad's operations, without np.*")
     if not create_graph and not isinstance(piece, np.ndarray):
+        if isinstance(piece, Tensor):
+            raise wrong("returned a Tensor, but was given arrays: it must not make Tensors itself")
         piece = np.asarray(piece)
     if piece.dtype.kind != "f":
         raise wrong(f"returned dtype {piece.dtype}, not an array of floating-point numbers")
@@ -217,6 +231,11 @@ def _checked(piece: Any, parent: Node, node: Node, i: int, create_graph: bool) -
             raise wrong(f"returned shape {shape}, but the argument has shape {parent.shape} and the output {node.shape}")
     if piece.dtype != parent.dtype:
         piece = astype(piece, dtype=parent.dtype)
+    if state.anomalies:
+        values = piece._data if isinstance(piece, Tensor) else np.asarray(piece)
+        if not np.isfinite(values).all():
+            where = f", which was called at\n  {node.origin}" if node.origin else ""
+            raise FloatingPointError(str(wrong(f"gives {count_not_finite(values)}{where}")))
     return piece if create_graph else np.asarray(piece)  # NumPy makes scalars of 0-d results
 
 

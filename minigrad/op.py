@@ -9,7 +9,9 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+import os
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -30,7 +32,7 @@ class Node:
     A node never refers to its own Tensor, so graphs have no reference cycles.
     """
 
-    __slots__ = ("op", "parents", "saved", "static", "order", "shape", "dtype", "grad")
+    __slots__ = ("op", "parents", "saved", "static", "order", "shape", "dtype", "grad", "keeps_grad", "backwards", "origin")
 
     _creation = itertools.count()
 
@@ -40,22 +42,29 @@ class Node:
         self.order = next(Node._creation)  # inputs exist before outputs: a topological order
         self.shape, self.dtype = array.shape, array.dtype
         self.grad: np.ndarray | None = None
+        self.keeps_grad = op is None  # or after retain_grad()
+        self.backwards = 0  # how many calls of backward() have added to grad
+        self.origin = calling_line() if state.anomalies else None
 
 
-class _State(threading.local):
+class State(threading.local):
+    """Two switches that each thread has for itself."""
+
     recording = True
+    anomalies = False  # look for the first number that is not finite
 
 
-_state = _State()
+state = State()
 
 
 @contextmanager
-def recording(on: bool) -> Iterator[None]:
-    before, _state.recording = _state.recording, on
+def switched(switch: str, on: bool) -> Iterator[None]:
+    before = getattr(state, switch)
+    setattr(state, switch, on)
     try:
         yield
     finally:
-        _state.recording = before
+        setattr(state, switch, before)
 
 
 def no_grad():
@@ -63,7 +72,23 @@ def no_grad():
 
     Each thread has its own switch; it is restored when the block ends, by an exception too.
     """
-    return recording(False)
+    return switched("recording", False)
+
+
+def detect_anomaly():
+    """Find the first NaN or infinity: `with detect_anomaly(): ...` around forward and backward.
+
+    Raises FloatingPointError that names the operation, its shapes and the line that called it. Slower: for debugging.
+    """
+    return switched("anomalies", True)
+
+
+def calling_line() -> str:
+    """Where the program outside minigrad is: file, line number and text."""
+    frames = traceback.extract_stack()
+    package = os.path.dirname(__file__)
+    outside = [frame for frame in frames if not (frame.filename or "").startswith(package + os.sep)] or frames
+    return f'{outside[-1].filename}:{outside[-1].lineno}: {outside[-1].line}'
 
 
 def op(*formulas: Callable, accumulate: Callable | None = None) -> Callable[[Callable], Op]:
@@ -106,6 +131,7 @@ class Op:
     """A declared operation. Calling it computes the output and, where a gradient may be asked for, records a node."""
 
     __name__: str
+    __qualname__: str
 
     def __init__(self, function: Callable, formulas: tuple[Callable, ...], accumulate: Callable | None) -> None:
         functools.update_wrapper(self, function)
@@ -188,8 +214,10 @@ class Op:
         if not tensors:
             return y
         y = self._result(y, inputs)
+        if state.anomalies and not np.isfinite(y).all():
+            raise FloatingPointError(f"{self._signature(inputs)} gives {count_not_finite(y)}, called at\n  {calling_line()}")
         node = None
-        if _state.recording:
+        if state.recording:
             parents = tuple([x._node if isinstance(x, Tensor) else None for x in inputs])
             if any(parents):
                 if constants:  # the user may write into arrays before backward: save copies
@@ -242,8 +270,16 @@ class Op:
         return kind(f"{self._signature(inputs)}: {error}\n"
                     f"  {self.__name__}{inspect.signature(self.function)}{': ' if rule else ''}{rule}")
 
+    def __reduce__(self) -> str:
+        return self.__qualname__  # copied and pickled as functions are: by name
+
     def __repr__(self) -> str:
         return f"<operation {self.__name__}{inspect.signature(self.function)}>"
+
+
+def count_not_finite(array: np.ndarray) -> str:
+    """"2 NaN and 1 infinite of 6 numbers"."""
+    return f"{np.isnan(array).sum()} NaN and {np.isinf(array).sum()} infinite of {array.size} numbers"
 
 
 def _own(value: Any) -> Any:

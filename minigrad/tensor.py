@@ -111,20 +111,28 @@ class Tensor:
     @property
     def grad(self) -> np.ndarray | None:
         """What backward() has gathered so far, an array of this shape and dtype; None before the first time."""
-        if not self.is_leaf:
-            raise RuntimeError(f"a result of an operation ({self._node.op.__name__}) keeps no .grad: "
-                               "ask for it with minigrad.grad(y, x)")
+        if self._node is not None and not self._node.keeps_grad:
+            raise RuntimeError(f"this is not a leaf but the result of {self._node.op.__name__}, which keeps no .grad (did "
+                               "x = x * 2 replace your leaf?): call retain_grad() on it before backward(), or use grad(y, x)")
         return None if self._node is None else self._node.grad
 
     @grad.setter
     def grad(self, value: Any) -> None:
-        if self._node is None or not self.is_leaf:
-            raise RuntimeError("only a leaf that requires grad has a .grad")
+        if self._node is None or not self._node.keeps_grad:
+            raise RuntimeError("only a leaf that requires grad has a .grad, and a result after retain_grad()")
         if value is not None and value is not self._node.grad:
             value = np.array(value, dtype=self.dtype)
             if value.shape != self.shape:
                 raise ValueError(f"grad of shape {value.shape} for a Tensor of shape {self.shape}")
         self._node.grad = value
+        if value is None:
+            self._node.backwards = 0
+
+    def retain_grad(self) -> None:
+        """Let backward() keep the gradient of this result in `.grad`, as it does for leaves."""
+        if self._node is None:
+            raise RuntimeError("retain_grad: this Tensor does not require grad")
+        self._node.keeps_grad = True
 
     def backward(self, g: Any = None, retain_graph: bool = False) -> None:
         """Add the gradient of this tensor (dotted with g) to `.grad` of every leaf it depends on.
@@ -162,6 +170,12 @@ class Tensor:
 
     def __format__(self, specification: str) -> str:
         return format(self.item(), specification) if specification else repr(self)
+
+    def __reduce__(self) -> tuple:
+        if not self.is_leaf:
+            raise TypeError(f"the result of {self._node.op.__name__} cannot be copied or pickled with its graph: "
+                            "detach() it first")
+        return _restored, (self._data, self.requires_grad, self.grad)
 
     def __len__(self) -> int:
         return len(self._data)
@@ -257,6 +271,24 @@ def number_array(data: Any) -> np.ndarray:
     if array.dtype.kind not in "biuf":
         raise TypeError(f"must be real numbers, not {data!r:.60} of dtype {array.dtype}")
     return array
+
+
+def _restored(data: np.ndarray, requires_grad: bool, grad: np.ndarray | None) -> Tensor:
+    """A leaf from a copy or a pickle."""
+    t = Tensor(data, requires_grad)
+    if grad is not None:
+        t.grad = grad
+    return t
+
+
+def detach(state: Any) -> Any:
+    """A Tensor, or nested tuples and lists of them, with the same values, cut off from the graph: what is carried from
+    batch to batch as the state of an RNN or LSTM."""
+    if isinstance(state, (tuple, list)):
+        return type(state)(detach(part) for part in state)
+    if not isinstance(state, Tensor):
+        raise TypeError(f"detach takes a Tensor or a tuple of Tensors, not {type(state).__name__}")
+    return state.detach()
 
 
 def _plain(value: Any) -> Any:

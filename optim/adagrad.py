@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from minigrad import Tensor
-
-from .optimizer import LearningRate, Optimizer
+from .optimizer import LearningRate, Optimizer, Parameters
 
 
 class Adagrad(Optimizer):
@@ -24,7 +21,7 @@ class Adagrad(Optimizer):
 
     remembers = ("t", "v")
 
-    def __init__(self, parameters: Iterable[Tensor], lr: LearningRate = 1e-2, lr_decay: float = 0.0,
+    def __init__(self, parameters: Parameters, lr: LearningRate = 1e-2, lr_decay: float = 0.0,
                  weight_decay: float = 0.0, initial_accumulator_value: float = 0.0, eps: float = 1e-10) -> None:
         super().__init__(parameters, lr)
         self.lr_decay, self.weight_decay, self.eps = lr_decay, weight_decay, eps

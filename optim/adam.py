@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from minigrad import Tensor
-
-from .optimizer import LearningRate, Optimizer
+from .optimizer import LearningRate, Optimizer, Parameters
 
 
 class Adam(Optimizer):
@@ -25,7 +22,7 @@ class Adam(Optimizer):
 
     remembers = ("t", "m", "v")
 
-    def __init__(self, parameters: Iterable[Tensor], lr: LearningRate = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+    def __init__(self, parameters: Parameters, lr: LearningRate = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
                  eps: float = 1e-8, weight_decay: float = 0.0) -> None:
         super().__init__(parameters, lr)
         if not all(0 <= beta < 1 for beta in betas):
@@ -54,7 +51,7 @@ class AdamW(Adam):
     of torch.optim.AdamW.
     """
 
-    def __init__(self, parameters: Iterable[Tensor], lr: LearningRate = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+    def __init__(self, parameters: Parameters, lr: LearningRate = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
                  eps: float = 1e-8, weight_decay: float = 1e-2) -> None:
         super().__init__(parameters, lr, betas, eps, weight_decay)
 

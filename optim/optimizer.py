@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -9,13 +10,15 @@ import numpy as np
 
 from minigrad import Tensor
 
+Parameters = Iterable[Tensor] | Iterable[tuple[str, Tensor]]
 LearningRate = float | Callable[[int], float]
 
 
 class Optimizer:
     """Changes parameters after their gradients. A subclass defines `update` for one parameter.
 
-    parameters: leaf Tensors that require grad, as from Module.parameters(). One whose gradient is None is left alone.
+    parameters: leaf Tensors that require grad, as from Module.parameters(); or (name, Tensor) pairs, as from
+    named_parameters(), and then messages have the names. One whose gradient is None is left alone.
     lr: the learning rate; or a schedule, a function from the number of steps already made to the learning rate:
     lr=lambda step: 0.1 / (1 + step).
     Raises TypeError or ValueError for anything else, for none at all, and for one that is given twice.
@@ -24,22 +27,28 @@ class Optimizer:
     remembers: tuple[str, ...] = ()
     """The names of what `update` keeps in its memory."""
 
-    def __init__(self, parameters: Iterable[Tensor], lr: LearningRate) -> None:
+    def __init__(self, parameters: Parameters, lr: LearningRate) -> None:
         name = type(self).__name__
         if isinstance(parameters, Tensor) or not isinstance(parameters, Iterable):
             raise TypeError(f"{name} takes a list of Tensors, as from module.parameters(), not one {type(parameters).__name__}")
-        self.parameters = list(parameters)
-        for i, p in enumerate(self.parameters):
+        given: list[tuple[str, Any]] = [
+            item if isinstance(item, tuple) and len(item) == 2 else (f"parameter {i}", item) for i, item in enumerate(parameters)]
+        self.names = [parameter for parameter, _ in given]
+        self.parameters: list[Tensor] = [p for _, p in given]
+        for parameter, p in given:
             if not isinstance(p, Tensor):
-                raise TypeError(f"{name}: parameter {i} is a {type(p).__name__}, not a Tensor; pass module.parameters()")
+                raise TypeError(f"{name}: {parameter} is a {type(p).__name__}, not a Tensor; pass module.parameters()")
             if not p.requires_grad or not p.is_leaf:
-                raise TypeError(f"{name}: parameter {i}, of shape {p.shape}, is not a leaf Tensor that requires grad")
+                raise TypeError(f"{name}: {parameter}, of shape {p.shape}, is not a leaf Tensor that requires grad")
         if not self.parameters:
             raise ValueError(f"{name} got no parameters to change")
-        if len({id(p) for p in self.parameters}) < len(self.parameters):
-            raise ValueError(f"{name} got the same parameter twice")
+        numbers = [id(p) for p in self.parameters]
+        twice = [self.names[i] for i, number in enumerate(numbers) if number in numbers[:i]]
+        if twice:
+            raise ValueError(f"{name} got the same parameter twice: {', '.join(twice)} came before under another name or number")
         self.lr, self.steps = lr, 0
         self.current_lr()
+        self._warned = False
         self.memory: list[dict[str, Any]] = [{} for _ in self.parameters]
 
     def current_lr(self) -> float:
@@ -54,9 +63,25 @@ class Optimizer:
         for p in self.parameters:
             p.grad = None
 
-    def step(self) -> None:
-        """Change every parameter that has a gradient."""
+    def step(self, warn_accumulated: bool = False) -> None:
+        """Change every parameter that has a gradient.
+
+        Raises RuntimeError if none has one, and warns once if only some have. warn_accumulated: warn too if a gradient is
+        the sum of several backward() calls, as when zero_grad() is forgotten.
+        """
         lr = self.current_lr()
+        without = [f"{name} {p.shape}" for name, p in zip(self.names, self.parameters) if p.grad is None]
+        if len(without) == len(self.parameters):
+            raise RuntimeError(f"{type(self).__name__}: no parameter has a gradient, call loss.backward() before step(); "
+                               f"without: {', '.join(without)}")
+        if without and not self._warned:
+            self._warned = True
+            warnings.warn(f"{type(self).__name__}: no gradient reached {', '.join(without)}; left alone", stacklevel=2)
+        if warn_accumulated:
+            sums = [name for name, p in zip(self.names, self.parameters) if p._node.backwards > 1]
+            if sums:
+                warnings.warn(f"{type(self).__name__}: the gradients of {', '.join(sums)} are sums of several backward() calls; "
+                              "call zero_grad() before each", stacklevel=2)
         for p, memory in zip(self.parameters, self.memory):
             if p.grad is not None:
                 p._replace(self.update(p._data, p.grad, lr, memory))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from minigrad import Tensor
-
-from .optimizer import LearningRate, Optimizer
+from .optimizer import LearningRate, Optimizer, Parameters
 
 
 class RMSprop(Optimizer):
@@ -26,7 +23,7 @@ class RMSprop(Optimizer):
 
     remembers = ("v", "a", "b")
 
-    def __init__(self, parameters: Iterable[Tensor], lr: LearningRate = 1e-2, alpha: float = 0.99, eps: float = 1e-8,
+    def __init__(self, parameters: Parameters, lr: LearningRate = 1e-2, alpha: float = 0.99, eps: float = 1e-8,
                  weight_decay: float = 0.0, momentum: float = 0.0, centered: bool = False) -> None:
         super().__init__(parameters, lr)
         self.alpha, self.eps, self.weight_decay = float(alpha), eps, weight_decay

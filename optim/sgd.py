@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from minigrad import Tensor
-
-from .optimizer import LearningRate, Optimizer
+from .optimizer import LearningRate, Optimizer, Parameters
 
 
 class SGD(Optimizer):
@@ -24,7 +21,7 @@ class SGD(Optimizer):
 
     remembers = ("v",)
 
-    def __init__(self, parameters: Iterable[Tensor], lr: LearningRate = 1e-3, momentum: float = 0.0,
+    def __init__(self, parameters: Parameters, lr: LearningRate = 1e-3, momentum: float = 0.0,
                  weight_decay: float = 0.0, nesterov: bool = False) -> None:
         super().__init__(parameters, lr)
         if nesterov and momentum <= 0:
