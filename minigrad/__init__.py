@@ -8,8 +8,8 @@
 
 import os
 
-from .tensor import Tensor, detach  # first: the operations need it (see the end of tensor.py)
-from .backward import grad
+from .tensor import Tensor  # first: the operations need it (see the end of tensor.py)
+from .backward import detach, grad
 from .check import gradcheck
 from .op import detect_anomaly, no_grad, op, registry
 from .ops import (

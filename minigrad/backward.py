@@ -55,6 +55,16 @@ def grad(y: Tensor, xs: Any, g: Any = None, create_graph: bool = False, allow_un
     return found[0] if single else tuple(found)
 
 
+def detach(state: Any) -> Any:
+    """A Tensor, or nested tuples and lists of them, with the same values, cut off from the graph: what is carried from
+    batch to batch as the state of an RNN or LSTM."""
+    if isinstance(state, (tuple, list)):
+        return type(state)(detach(part) for part in state)
+    if not isinstance(state, Tensor):
+        raise TypeError(f"detach takes a Tensor or a tuple of Tensors, not {type(state).__name__}")
+    return state.detach()
+
+
 def _node_of(t: Tensor, name: str) -> Node:
     if not isinstance(t, Tensor):
         raise TypeError(f"{name} must be a Tensor, not {type(t).__name__}; grad() returns Tensors, which can be "

@@ -281,16 +281,6 @@ def _restored(data: np.ndarray, requires_grad: bool, grad: np.ndarray | None) ->
     return t
 
 
-def detach(state: Any) -> Any:
-    """A Tensor, or nested tuples and lists of them, with the same values, cut off from the graph: what is carried from
-    batch to batch as the state of an RNN or LSTM."""
-    if isinstance(state, (tuple, list)):
-        return type(state)(detach(part) for part in state)
-    if not isinstance(state, Tensor):
-        raise TypeError(f"detach takes a Tensor or a tuple of Tensors, not {type(state).__name__}")
-    return state.detach()
-
-
 def _plain(value: Any) -> Any:
     return value._data if isinstance(value, Tensor) else value
 

@@ -1,5 +1,6 @@
 """The gradient check itself: it finds planted errors, it raises no false alarm, its bounds hold, it leaves no trace."""
 
+import json
 import math
 from collections import namedtuple
 
@@ -40,15 +41,15 @@ KNOWN = {
 @given(x=st.floats(-3, 3), v=st.floats(0.1, 5))
 def test_the_true_derivative_lies_within_the_bound(name, x, v):
     f, slope = KNOWN[name]
-    number, bound, _ = derivatives(f, np.array([x]), np.array([v]))
-    assert abs(number[0] - v * slope(x)) <= bound[0]
+    found = derivatives(f, np.array([x]), np.array([v]))
+    assert abs(found.value[0] - v * slope(x)) <= found.bound[0]
 
 
 @given(x=st.floats(0.1, 3), scale=st.sampled_from([1e-8, 1e-3, 1e3, 1e8]))
 def test_bounds_hold_and_stay_narrow_at_all_scales(x, scale):
-    number, bound, _ = derivatives(lambda a: np.sin(a / scale) * scale, np.array([x * scale]), np.array([1.0]))
+    found = derivatives(lambda a: np.sin(a / scale) * scale, np.array([x * scale]), np.array([1.0]))
     # 1e-8: with steps of 2^-8, what the two one-sided slopes may differ by is near (2^-8)^3 = 6e-8, and a tenth counts
-    assert abs(number[0] - math.cos(x)) <= bound[0] <= 1e-8
+    assert abs(found.value[0] - math.cos(x)) <= found.bound[0] <= 1e-8
 
 
 # -- verdicts -------------------------------------------------------------------------------------------
@@ -124,8 +125,14 @@ def test_a_gradient_that_is_lost_on_the_way_is_wrong():
 
 
 def test_what_cannot_be_judged_is_inconclusive():
-    assert gradcheck(mg.relu, np.array([1e-9, 1.0])).verdict == "INCONCLUSIVE"
     assert gradcheck(mg.log, np.array([1e-300, 1e9])).verdict == "INCONCLUSIVE"
+
+    @op(lambda g: 0.0 * g)
+    def step(x):
+        return np.where(np.asarray(x) >= 0, 1.0, 0.0)
+
+    report = gradcheck(step, np.array([0.0, 1.0]))
+    assert report.verdict == "INCONCLUSIVE" and "f jumps" in str(report)
     rng = np.random.default_rng(0)
     report = gradcheck(lambda x: x * rng.random(2), np.ones(2))
     assert report.verdict == "INCONCLUSIVE" and "called again" in str(report)
@@ -144,6 +151,50 @@ def test_no_false_alarm_where_rounding_or_kinks_spoil_the_differences(f, centre,
     rng = np.random.default_rng(0)
     for _ in range(30):
         assert gradcheck(f, centre + spread * rng.normal(size=10)).verdict != "WRONG"
+
+
+def test_kinks_accept_the_slopes_between_left_and_right_and_no_other():
+    for x in ([0.0, 1.0], [1e-12, 1.0]):
+        report = gradcheck(mg.relu, np.array(x))
+        assert report and report.rows[0].verdict == "KINK" and "1 entries lie on a kink" in str(report)
+
+    def relu_with_slope(slope):
+        @op(lambda g, x: mg.where(g, 0.0, mask=x > 0) + mg.where(slope * g, 0.0, mask=x == 0))
+        def student(x):
+            return np.maximum(x, 0)
+        return student
+
+    for slope, right in ((0.0, True), (0.3, True), (1.0, True), (1.01, False), (-0.01, False)):
+        assert bool(gradcheck(relu_with_slope(slope), np.array([0.0, 1.0]))) == right
+    ties = np.array([[1.0, 1.0], [2.0, 1.0]])
+    assert gradcheck(lambda x: x.max(axis=1), ties) and gradcheck(lambda x: mg.maximum(x, 1.0), ties)
+    # two kinks whose jumps cancel in the weighted sum must not look like a smooth function
+    assert gradcheck(lambda x: mg.concat(mg.relu(x), mg.relu(-x), mg.abs(x)), np.zeros(2))
+
+
+def test_kinks_and_ends_of_the_domain_nearby_do_not_disturb():
+    assert gradcheck(mg.relu, np.array([1e-4, -1e-5, 1.0])).rows[0].verdict == "ok"
+    assert gradcheck(mg.log, np.array([1e-5, 1.0])).rows[0].verdict == "ok"
+    assert gradcheck(mg.sqrt, np.array([1e-4, 1.0])).rows[0].verdict == "ok"
+
+
+def test_a_step_that_is_a_period_of_f_does_not_deceive():
+    @op(lambda g, x: 64 * math.pi * g * mg.tanh(x * 0))
+    def wrong(x):
+        return np.sin(64 * math.pi * x)
+
+    assert gradcheck(wrong, np.array([1.0, 1.0])).verdict != "ok"
+
+
+def test_a_gradient_of_zero_everywhere_is_said():
+    assert "not really tested" in str(gradcheck(lambda x, h: x + 0.0 * h, np.ones(2), np.ones(2)))
+    report = gradcheck(LSTMCell(2, 3, rng=np.random.default_rng(0)), np.ones((1, 2)), (np.zeros((1, 3)), np.zeros((1, 3))))
+    assert report and [row.name for row in report.rows if row.notes] == ["W_f", "b_f"]
+
+
+def test_report_as_json():
+    report = json.loads(gradcheck(mg.tanh, np.ones((2, 1))).to_json())
+    assert report["verdict"] == "ok" and report["rows"][0]["name"] == "x" and report["rows"][0]["shape"] == [2, 1]
 
 
 def test_what_rounding_hides_is_said():

@@ -11,8 +11,8 @@ import numpy as np
 from ..backward import grad
 from ..ops import concat
 from ..tensor import Tensor
-from .numeric import derivatives
-from .report import INCONCLUSIVE, OK, WRONG, Report, Row
+from .numeric import Derivatives, derivatives
+from .report import INCONCLUSIVE, KINK, OK, WRONG, Report, Row
 
 TOO_WIDE = 1e-3  # a bound wider than this part of the gradient's own size shows nothing
 
@@ -116,14 +116,14 @@ def _compare(outputs: Callable[[], Tensor], names: list[str], leaves: list[Tenso
     found = [_gradients(y, leaves, v, create_graph) for create_graph in ([False, True] if both_paths else [False])]
     rows = []
     for name, leaf, analytic in zip(names, leaves, zip(*found)):
-        numeric, bound, rounding = _numeric(outputs, leaf, v)
-        worst = max(analytic, key=lambda g: np.nan_to_num(np.abs(g - numeric), nan=np.inf).max(initial=0))
-        rows.append(_row(name, worst, numeric, bound, rounding, repeatable))
+        numeric = _numeric(outputs, leaf, v)
+        worst = max(analytic, key=lambda g: np.nan_to_num(np.abs(g - numeric.value), nan=np.inf).max(initial=0))
+        rows.append(_row(name, worst, numeric, repeatable))
     return Report(rows, reported_order)
 
 
-def _numeric(outputs: Callable[[], Tensor], leaf: Tensor, v: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The numeric gradient for one input and its error bounds; the input is then as it was."""
+def _numeric(outputs: Callable[[], Tensor], leaf: Tensor, v: np.ndarray) -> Derivatives:
+    """The numeric gradient for one input; the input is then as it was."""
     original = leaf.numpy()
 
     def values(x: np.ndarray) -> np.ndarray:
@@ -143,25 +143,40 @@ def _gradients(y: Tensor, leaves: list[Tensor], v: np.ndarray, create_graph: boo
     return [np.zeros(leaf.shape) if g is None else g.numpy() if isinstance(g, Tensor) else g for leaf, g in zip(leaves, found)]
 
 
-def _row(name: str, analytic: np.ndarray, numeric: np.ndarray, bound: np.ndarray, rounding: np.ndarray,
-         repeatable: bool) -> Row:
-    if not numeric.size:
-        return Row(name, numeric.shape, 0, 0, None, 0.0, 0.0, 0.0, OK)
-    error = np.abs(analytic - numeric)
-    finite = numeric[np.isfinite(numeric)]
-    size = np.maximum(np.abs(numeric), np.sqrt(np.mean(finite * finite)) if finite.size else 0)
-    with np.errstate(invalid="ignore"):
-        wide = ~(bound <= TOO_WIDE * size)  # written so that NaN counts as wide
-        in_noise = wide & (bound <= 2 * rounding)  # too small a gradient to show beside the rounding errors of f
-        unknown = wide & ~in_noise | (not repeatable)
-        wrong = ~(error <= bound) & ~unknown
+def _row(name: str, analytic: np.ndarray, numeric: Derivatives, repeatable: bool) -> Row:
+    value, bound = numeric.value, numeric.bound
+    if not value.size:
+        return Row(name, value.shape, 0, 0, None, 0.0, 0.0, 0.0, OK)
+    error = np.abs(analytic - value)
+    finite = value[np.isfinite(value)]
+    size = np.maximum(np.abs(value), np.sqrt(np.mean(finite * finite)) if finite.size else 0)
+    with np.errstate(invalid="ignore"):  # comparisons are written so that NaN counts as unknown, or else as wrong
+        wide = ~(bound <= TOO_WIDE * size)
+        in_noise = wide & (bound <= 2 * numeric.rounding)  # too small a gradient to show beside the rounding errors of f
+        on_kink = np.isfinite(numeric.low) & np.isfinite(numeric.high)
+        unknown = wide & ~in_noise & ~on_kink | (not repeatable)
+        right = np.where(on_kink, (numeric.low <= analytic) & (analytic <= numeric.high), error <= bound)
+    wrong = ~right & ~unknown
     severity = np.where(wrong, 2.0, unknown) * 1e300 + np.nan_to_num(error / np.maximum(bound, 1e-300), posinf=1e299)
-    index = np.unravel_index(np.argmax(severity), numeric.shape)
-    visible = in_noise & ((numeric != 0) | (analytic != 0)) & ~wrong
-    note = ("f gives other values when it is called again with the same inputs" if not repeatable else
-            "f is not smooth or not finite near the entries that fail" if unknown.any() else
-            f"{visible.sum()} entries are too small to show beside the rounding errors of f, "
-            f"errors up to {bound[visible].max():.1e} in them would not be seen" if visible.any() else "")
-    return Row(name, numeric.shape, numeric.size, int((wrong | unknown).sum()), tuple(int(i) for i in index),
-               float(analytic[index]), float(numeric[index]), float(bound[index]),
-               WRONG if wrong.any() else INCONCLUSIVE if unknown.any() else OK, note)
+    index = np.unravel_index(np.argmax(severity), value.shape)
+    verdict = WRONG if wrong.any() else INCONCLUSIVE if unknown.any() else KINK if on_kink.any() else OK
+    return Row(name, value.shape, value.size, int((wrong | unknown).sum()), tuple(int(i) for i in index),
+               float(analytic[index]), float(value[index]), float(bound[index]), verdict,
+               tuple(_notes(analytic, numeric, repeatable, unknown, on_kink & ~wrong, in_noise & ~wrong)))
+
+
+def _notes(analytic: np.ndarray, numeric: Derivatives, repeatable: bool, unknown: np.ndarray, on_kink: np.ndarray,
+           in_noise: np.ndarray) -> Iterator[str]:
+    if not repeatable:
+        yield "f gives other values when it is called again with the same inputs (does it draw random numbers?)"
+    elif unknown.any():
+        jumps = np.isinf(numeric.low).any()
+        yield f"f {'jumps' if jumps else 'is not smooth or not finite'} near the entries that fail"
+    if on_kink.any():
+        yield f"{on_kink.sum()} entries lie on a kink of f, where any slope between left and right is accepted"
+    hidden = in_noise & ((numeric.value != 0) | (analytic != 0))
+    if hidden.any():
+        yield (f"{hidden.sum()} entries are too small to show beside the rounding errors of f, "
+               f"errors up to {numeric.bound[hidden].max():.1e} in them would not be seen")
+    if not analytic.any() and not numeric.value.any():
+        yield "the gradient is 0 everywhere: this input was not really tested (try other values)"

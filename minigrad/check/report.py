@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 
-OK, WRONG, INCONCLUSIVE = "ok", "WRONG", "INCONCLUSIVE"
+OK, WRONG, KINK, INCONCLUSIVE = "ok", "WRONG", "KINK", "INCONCLUSIVE"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One input or parameter: the entry where analytic and numeric gradient differ most, measured by the bound."""
+    """One input or parameter, with the entry where analytic and numeric gradient differ most, measured by the bound.
+
+    verdict: "ok"; "KINK" (right, but some entries lie on a kink, where any slope between left and right is accepted);
+    "WRONG"; or "INCONCLUSIVE". notes: what a reader should know besides.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -20,7 +25,7 @@ class Row:
     numeric: float
     bound: float
     verdict: str
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,10 @@ class Report:
     def __bool__(self) -> bool:
         return self.verdict == OK
 
+    def to_json(self) -> str:
+        """The same for machines."""
+        return json.dumps({"verdict": self.verdict, "order": self.order, "rows": [asdict(row) for row in self.rows]})
+
     def __str__(self) -> str:
         derivative = {1: "gradient", 2: "second-order gradient"}[self.order]
         header = ("input", "shape", "failing", "worst at", "analytic", "numeric", "+-", "verdict")
@@ -47,5 +56,5 @@ class Report:
             f"{row.bound:.1e}", row.verdict) for row in self.rows]
         widths = [max(len(line[i]) for line in table) for i in range(len(header))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in table]
-        notes = [f"{row.name}: {row.note}" for row in self.rows if row.note]
+        notes = [f"{row.name}: {note}" for row in self.rows for note in row.notes]
         return "\n".join([f"{derivative}: {self.verdict}", *lines, *notes])
