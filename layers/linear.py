@@ -62,7 +62,8 @@ class Dropout(Module):
             raise ValueError(f"Dropout: p must be 0 or more and below 1, not {p}")
         self.p, self.rng = p, rng
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Any) -> Tensor:
+        x = as_input(x, x.dtype if isinstance(x, Tensor) and x.dtype.kind == "f" else np.dtype(float))
         if not self.training or self.p == 0:
             return x
         kept = self.rng.random(x.shape) >= self.p
@@ -78,6 +79,8 @@ class Sequential(Module):
     def __init__(self, *layers: Callable[[Any], Any]) -> None:
         self.length = len(layers)
         for i, layer in enumerate(layers):
+            if not callable(layer) or isinstance(layer, type):
+                raise TypeError(f"Sequential: layer {i} is {layer!r:.60}, not a layer or a function")
             setattr(self, str(i), layer)
 
     def forward(self, x: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import Tensor
+from minigrad.tensor import number_array
 
 from .files import load_arrays, save_arrays
 
@@ -18,7 +19,8 @@ class Module:
     """A layer or model: write `__init__` (make parameters) and `forward` (the equations), call it like a function.
 
     A parameter is a leaf Tensor that requires grad, held as an attribute, or in a list, tuple, dict or Module
-    that is one. Its name is the path to it, as "cells.0.W_f"; one that is held twice is listed once.
+    that is one. Its name is the path to it, as "cells.0.W_f"; one that is held twice is listed once. It remains
+    a parameter when it is frozen with requires_grad = False.
     """
 
     training = True
@@ -59,15 +61,23 @@ class Module:
         return self.train(False)
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """A copy of every parameter's values, by name."""
-        return {name: parameter.numpy() for name, parameter in self.named_parameters()}
+        """A copy of every parameter's values, by name. Raises ValueError if two have the same name."""
+        return {name: parameter.numpy() for name, parameter in self._by_name().items()}
+
+    def _by_name(self) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        for name, parameter in self.named_parameters():
+            if name in found:
+                raise ValueError(f"two parameters of this {type(self).__name__} are called {name!r}")
+            found[name] = parameter
+        return found
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over values that state_dict() gave; they are converted to the parameters' dtypes.
 
         Raises ValueError, with all names that are missing, unexpected or have another shape, and then changes nothing.
         """
-        own = dict(self.named_parameters())
+        own = self._by_name()
         problems = [f"missing: {name}, of shape {p.shape}" for name, p in own.items() if name not in state]
         problems += [f"unexpected: {name}" for name in state if name not in own]
         values = {name: np.asarray(state[name]) for name in own if name in state}
@@ -77,8 +87,9 @@ class Module:
                      for name, value in values.items() if value.dtype.kind not in "biuf"]
         if problems:
             raise ValueError(f"these values are not for this {type(self).__name__}:\n  " + "\n  ".join(problems))
+        converted = {name: values[name].astype(parameter.dtype) for name, parameter in own.items()}
         for name, parameter in own.items():
-            parameter.data = values[name]
+            parameter.data = converted[name]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all parameters to a .npz file; an older file is replaced only when the new one is complete."""
@@ -100,7 +111,7 @@ def _walk(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
         items = [(str(key), item) for key, item in value.items()]
     elif isinstance(value, (list, tuple)):
         items = [(str(i), item) for i, item in enumerate(value)]
-    elif isinstance(value, Tensor) and value.requires_grad and value.is_leaf:
+    elif isinstance(value, Tensor) and value.is_leaf and value._leaf is not None:  # frozen ones are parameters too
         items = []
     else:
         return
@@ -127,12 +138,17 @@ def as_input(x: Any, dtype: np.dtype) -> Tensor:
         raise TypeError("expected a Tensor or an array, not a tuple; RNN and LSTM return two things: outputs, state = lstm(x)")
     if isinstance(x, Tensor):
         return x if x.dtype == dtype else x.astype(dtype)
-    return Tensor(np.asarray(x, dtype=dtype))
+    try:
+        return Tensor(number_array(x).astype(dtype))
+    except TypeError as error:
+        raise TypeError(f"expected a Tensor or an array, which {error}") from None
 
 
 def check_in_range(owner: str, argument: str, numbers: Any, count: int) -> np.ndarray:
     """`numbers` as an array of integers; TypeError if they are none, ValueError unless all are in 0 .. count - 1."""
-    numbers = numbers.numpy() if isinstance(numbers, Tensor) else np.asarray(numbers)
+    numbers = numbers.numpy() if isinstance(numbers, Tensor) else number_array(numbers)
+    if not numbers.size:
+        return numbers.astype(int)
     if numbers.dtype.kind not in "iu":
         raise TypeError(f"{owner}: {argument} must be integers, not {numbers.dtype}")
     outside = np.argwhere((numbers < 0) | (numbers >= count))

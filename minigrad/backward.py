@@ -6,6 +6,7 @@ Tensors, are recorded like any other computation, and can be differentiated agai
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Sequence
 from operator import attrgetter
 from typing import Any, overload
@@ -23,9 +24,17 @@ def backward(y: Tensor, g: Any = None, retain_graph: bool = False) -> None:
     `g` has y's shape; it may be left out if y is a single number. Called by `Tensor.backward`.
     """
     root = _node_of(y, "backward: the tensor")
-    for node, gradient in _reverse(root, _cotangent(y, g, "backward"), free=not retain_graph).items():
-        node.grad = gradient if node.grad is None else np.asarray(node.grad + gradient)
-        node.backwards += 1
+    gradients = _reverse(root, _cotangent(y, g, "backward"))
+    with _adding:
+        for node, gradient in gradients.items():
+            node.grad = gradient if node.grad is None else np.asarray(node.grad + gradient)
+            node.backwards += 1
+    if not retain_graph:
+        for node in _record_of(root):
+            node.parents, node.saved = (), None
+
+
+_adding = threading.Lock()  # threads may share parameters
 
 
 @overload
@@ -59,7 +68,8 @@ def detach(state: Any) -> Any:
     """A Tensor, or nested tuples and lists of them, with the same values, cut off from the graph: what is carried from
     batch to batch as the state of an RNN or LSTM."""
     if isinstance(state, (tuple, list)):
-        return type(state)(detach(part) for part in state)
+        parts = [detach(part) for part in state]
+        return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
     if not isinstance(state, Tensor):
         raise TypeError(f"detach takes a Tensor or a tuple of Tensors, not {type(state).__name__}")
     return state.detach()
@@ -89,8 +99,7 @@ def _cotangent(y: Tensor, g: Any, name: str) -> Any:
     return g
 
 
-def _reverse(root: Node, g: Any, wanted: Collection[Node] | None = None, create_graph: bool = False,
-             free: bool = False) -> dict[Node, Any]:
+def _reverse(root: Node, g: Any, wanted: Collection[Node] | None = None, create_graph: bool = False) -> dict[Node, Any]:
     """The gradients of the wanted nodes (default: of all that keep theirs, as leaves do)."""
     nodes = _record_of(root)
     if any(node.op is not None and node.saved is None for node in nodes):
@@ -117,8 +126,6 @@ def _reverse(root: Node, g: Any, wanted: Collection[Node] | None = None, create_
             if not create_graph:
                 g.flags.writeable = False  # a formula that changed it would change somebody else's gradient
             _apply_formulas(node, g, useful, gradients, create_graph)
-            if free:
-                node.parents, node.saved = (), None
     found = {node: gradients.total[node] for node in wanted if node in gradients.total}
     if create_graph:
         return found

@@ -10,6 +10,7 @@ import functools
 import inspect
 import itertools
 import os
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -86,8 +87,9 @@ def detect_anomaly():
 def calling_line() -> str:
     """Where the program outside minigrad is: file, line number and text."""
     frames = traceback.extract_stack()
-    package = os.path.dirname(__file__)
-    outside = [frame for frame in frames if not (frame.filename or "").startswith(package + os.sep)] or frames
+    modules = (sys.modules.get(name) for name in ("minigrad", "minigrad.layers", "minigrad.optim"))
+    ours = tuple(os.path.dirname(m.__file__) + os.sep for m in modules if m is not None and m.__file__)
+    outside = [frame for frame in frames if not (frame.filename or "").startswith(ours)] or frames
     return f'{outside[-1].filename}:{outside[-1].lineno}: {outside[-1].line}'
 
 

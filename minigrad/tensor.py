@@ -74,7 +74,7 @@ class Tensor:
         array = number_array(value)
         if array.shape != self.shape:
             raise ValueError(f"cannot replace data of shape {self.shape} by data of shape {array.shape}")
-        self._replace(array)
+        self._replace(array.astype(self.dtype, copy=False))
 
     def _frozen(self) -> np.ndarray:
         """The values in an array that nobody can write into."""
@@ -84,9 +84,10 @@ class Tensor:
         return self._data
 
     def _replace(self, array: np.ndarray) -> None:
-        """Other values, in an array of this shape that nobody else holds."""
-        self._data = array.astype(self.dtype, copy=False)
-        self._data.flags.writeable = False
+        """Other values, in an array of this shape and dtype that nobody else holds."""
+        self._data.flags.writeable = False  # it may have been handed out, and is no longer ours
+        array.flags.writeable = False
+        self._data = array
 
     @property
     def requires_grad(self) -> bool:
@@ -118,15 +119,16 @@ class Tensor:
 
     @grad.setter
     def grad(self, value: Any) -> None:
-        if self._node is None or not self._node.keeps_grad:
+        node = self._node or self._leaf
+        if node is None or not node.keeps_grad:
             raise RuntimeError("only a leaf that requires grad has a .grad, and a result after retain_grad()")
-        if value is not None and value is not self._node.grad:
+        if value is not None and value is not node.grad:
             value = np.array(value, dtype=self.dtype)
             if value.shape != self.shape:
                 raise ValueError(f"grad of shape {value.shape} for a Tensor of shape {self.shape}")
-        self._node.grad = value
+        node.grad = value
         if value is None:
-            self._node.backwards = 0
+            node.backwards = 0
 
     def retain_grad(self) -> None:
         """Let backward() keep the gradient of this result in `.grad`, as it does for leaves."""

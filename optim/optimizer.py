@@ -32,13 +32,14 @@ class Optimizer:
         if isinstance(parameters, Tensor) or not isinstance(parameters, Iterable):
             raise TypeError(f"{name} takes a list of Tensors, as from module.parameters(), not one {type(parameters).__name__}")
         given: list[tuple[str, Any]] = [
-            item if isinstance(item, tuple) and len(item) == 2 else (f"parameter {i}", item) for i, item in enumerate(parameters)]
+            item if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str) else (f"parameter {i}", item)
+            for i, item in enumerate(parameters)]
         self.names = [parameter for parameter, _ in given]
         self.parameters: list[Tensor] = [p for _, p in given]
         for parameter, p in given:
             if not isinstance(p, Tensor):
                 raise TypeError(f"{name}: {parameter} is a {type(p).__name__}, not a Tensor; pass module.parameters()")
-            if not p.requires_grad or not p.is_leaf:
+            if not p.is_leaf or p._leaf is None:
                 raise TypeError(f"{name}: {parameter}, of shape {p.shape}, is not a leaf Tensor that requires grad")
         if not self.parameters:
             raise ValueError(f"{name} got no parameters to change")
@@ -54,8 +55,8 @@ class Optimizer:
     def current_lr(self) -> float:
         """The learning rate of the next step. Raises ValueError if it is negative or not a number."""
         lr = self.lr(self.steps) if callable(self.lr) else self.lr
-        if not lr >= 0:
-            raise ValueError(f"{type(self).__name__}: the learning rate lr must be 0 or more, not {lr}")
+        if not isinstance(lr, (int, float, np.number)) or not lr >= 0:
+            raise ValueError(f"{type(self).__name__}: the learning rate lr must be a number, 0 or more, not {lr!r}")
         return lr
 
     def zero_grad(self) -> None:
@@ -70,49 +71,66 @@ class Optimizer:
         the sum of several backward() calls, as when zero_grad() is forgotten.
         """
         lr = self.current_lr()
-        without = [f"{name} {p.shape}" for name, p in zip(self.names, self.parameters) if p.grad is None]
-        if len(without) == len(self.parameters):
+        trained = [(name, p) for name, p in zip(self.names, self.parameters) if p.requires_grad]
+        without = [f"{name} {p.shape}" for name, p in trained if p.grad is None]
+        if len(without) == len(trained):
             raise RuntimeError(f"{type(self).__name__}: no parameter has a gradient, call loss.backward() before step(); "
                                f"without: {', '.join(without)}")
         if without and not self._warned:
             self._warned = True
             warnings.warn(f"{type(self).__name__}: no gradient reached {', '.join(without)}; left alone", stacklevel=2)
         if warn_accumulated:
-            sums = [name for name, p in zip(self.names, self.parameters) if p._node.backwards > 1]
+            sums = [name for name, p in trained if p._node.backwards > 1]
             if sums:
                 warnings.warn(f"{type(self).__name__}: the gradients of {', '.join(sums)} are sums of several backward() calls; "
                               "call zero_grad() before each", stacklevel=2)
-        for p, memory in zip(self.parameters, self.memory):
-            if p.grad is not None:
-                p._replace(self.update(p._data, p.grad, lr, memory))
-        self.steps += 1
+        memory = [dict(own) for own in self.memory]
+        values = [None if p.grad is None else self._checked(i, self.update(p._data, p.grad, lr, memory[i]))
+                  for i, p in enumerate(self.parameters)]
+        for p, value in zip(self.parameters, values):  # nothing has changed until all is known to be right
+            if value is not None:
+                p._replace(value)
+        self.memory, self.steps = memory, self.steps + 1
+
+    def _checked(self, i: int, value: Any) -> np.ndarray:
+        """What `update` returned, as an array of the parameter's dtype that shares no memory with it or its gradient."""
+        p = self.parameters[i]
+        if np.shape(value) != p.shape or np.asarray(value).dtype.kind not in "iuf":
+            raise TypeError(f"{type(self).__name__}.update must return an array of shape {p.shape} for {self.names[i]}, "
+                            f"not {type(value).__name__} of shape {np.shape(value)}")
+        array = np.asarray(value).astype(p.dtype, copy=False)
+        assert p.grad is not None
+        return array.copy() if np.may_share_memory(array, p.grad) or np.may_share_memory(array, p._data) else array
 
     def update(self, value: np.ndarray, g: np.ndarray, lr: float, memory: dict[str, Any]) -> np.ndarray:
         """A parameter's new values, from its values and gradient; `memory` is its own, kept from step to step."""
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """What the optimiser remembers, as arrays: "steps", and for each parameter, by its number, those of its memory,
-        as "0.v". With it training resumes exactly."""
+        """What the optimiser remembers, as arrays: its kind, "steps", and for each parameter, by its number, those of its
+        memory, as "0.v". With it training resumes exactly."""
         memory = {f"{i}.{name}": np.array(value) for i, memory in enumerate(self.memory) for name, value in memory.items()}
-        return {"steps": np.array(self.steps), **memory}
+        return {"kind": np.array(self._kind()), "steps": np.array(self.steps), **memory}
+
+    def _kind(self) -> str:
+        return f"{type(self).__name__} of {len(self.parameters)} parameters"
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what state_dict() gave. Raises ValueError, and changes nothing, if it is not for these parameters."""
-        memory: list[dict[str, Any]] = [{} for _ in self.parameters]
         state = dict(state)
-        try:
-            steps = int(state.pop("steps"))
-        except (KeyError, TypeError, ValueError):
-            raise ValueError(f"{type(self).__name__}: this is no optimiser's state, it has no number of steps") from None
+        kind, steps = (np.asarray(state.pop(name, None)) for name in ("kind", "steps"))
+        if str(kind) != self._kind() or steps.dtype.kind not in "iu" or steps.shape != () or steps < 0:
+            raise ValueError(f"this is the state of {kind} after {steps} steps, expected that of {self._kind()}")
+        memory: list[dict[str, Any]] = [{} for _ in self.parameters]
         for key, value in state.items():
-            number, _, name = key.partition(".")
+            number, _, name = str(key).partition(".")
             if not number.isdecimal() or int(number) >= len(memory) or name not in self.remembers:
-                raise ValueError(f"{type(self).__name__}: there is no {key!r} here, with {len(memory)} parameters and, "
-                                 f"for each, {', '.join(self.remembers) or 'nothing to remember'}")
+                raise ValueError(f"{self._kind()}: there is no {key!r} here; each has "
+                                 f"{', '.join(self.remembers) or 'nothing to remember'}")
             p, value = self.parameters[int(number)], np.array(value)
-            if value.shape not in ((), p.shape) or value.dtype.kind not in "biuf":
-                raise ValueError(f"{type(self).__name__}: {key!r} has shape {value.shape} and dtype {value.dtype}, "
+            expected = () if value.dtype.kind in "iu" else p.shape  # whole numbers count steps
+            if value.shape != expected or value.dtype.kind not in "iuf":
+                raise ValueError(f"{self._kind()}: {key!r} has shape {value.shape} and dtype {value.dtype}, "
                                  f"the parameter {p.shape} and {p.dtype}")
-            memory[int(number)][name] = value
-        self.memory, self.steps = memory, steps
+            memory[int(number)][name] = int(value) if value.dtype.kind in "iu" else value.astype(p.dtype)
+        self.memory, self.steps = memory, int(steps)

@@ -320,6 +320,7 @@ def test_dropout_keeps_the_mean_and_does_nothing_in_evaluation():
     model.train()
     assert (model(x).numpy() == 0).any()
     assert Dropout(0.5, rng=np.random.default_rng(0))(Tensor(np.ones(4, np.float32))).dtype == np.float32
+    assert set(np.unique(Dropout(0.2, rng=np.random.default_rng(0))(np.full(50, 8)).data)) == {0, 10}
 
 
 def test_embedding_is_one_hot_times_weight():
@@ -435,6 +436,43 @@ def test_loading_what_is_no_file_of_ours_changes_nothing(tmp_path, damage, messa
         model.load(tmp_path / "nothing.npz")
 
 
+def test_names_that_could_clash(tmp_path):
+    class Odd(Module):
+        def __init__(self, value):
+            self.file, self.allow_pickle = (Tensor([value + i], requires_grad=True) for i in range(2))
+            self.inner = {"a": Tensor([value + 2], requires_grad=True), "a.npy": Tensor([value + 3], requires_grad=True)}
+
+    Odd(1.0).save(tmp_path / "odd")
+    model = Odd(7.0)
+    model.load(tmp_path / "odd")
+    np.testing.assert_array_equal(list(model.state_dict().values()), [[1], [2], [3], [4]])
+    model.inner = {1: model.file, "1": model.allow_pickle}
+    del model.file, model.allow_pickle
+    with pytest.raises(ValueError, match="two parameters .* 'inner.1'"):
+        model.state_dict()
+
+
+def test_files_have_the_usual_rights_and_errors_name_the_path(tmp_path):
+    model = Linear(2, 3, rng=np.random.default_rng(0))
+    (tmp_path / "other").write_bytes(b"")
+    model.save(tmp_path / "mine")
+    assert (tmp_path / "mine").stat().st_mode == (tmp_path / "other").stat().st_mode
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    model.save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    with pytest.raises(FileNotFoundError, match="no folder .*nowhere to write weights.npz"):
+        model.save(tmp_path / "nowhere" / "weights.npz")
+
+
+def test_frozen_layers_still_run():
+    for kind in (RNN, LSTM, GRU):
+        model = kind(2, 3, rng=np.random.default_rng(0), dtype=np.float32)
+        for p in model.parameters():
+            p.requires_grad = False
+        assert model(np.ones((2, 1, 2)))[0].dtype == np.float32
+        assert gradcheck(kind(2, 3, rng=np.random.default_rng(0)), np.ones((2, 1, 2)))
+
+
 def test_only_numbers_and_text_are_saved(tmp_path):
     save_arrays(tmp_path / "a.npz", {"text": "words", "number": 3})
     found = load_arrays(tmp_path / "a.npz")
@@ -521,6 +559,10 @@ def rng():
     (lambda: Embedding(3, 2, rng=rng())([[0], [3]]), ValueError, ["numbers[1, 0] is 3", "0 .. 2"]),
     (lambda: Embedding(3, 2, rng=rng())([-1]), ValueError, ["numbers[0] is -1"]),
     (lambda: Embedding(3, 2, rng=rng())([0.5]), TypeError, ["integers", "float64"]),
+    (lambda: Linear(2, 1, rng=rng())(np.ma.array([[1.0, 2.0]], mask=[[0, 1]])), TypeError, ["without a mask"]),
+    (lambda: mse_loss(Tensor([1.0]), [None]), TypeError, ["real numbers", "None"]),
+    (lambda: Sequential([np.tanh]), TypeError, ["layer 0", "not a layer"]),
+    (lambda: Sequential(Linear), TypeError, ["layer 0", "not a layer"]),
     (lambda: Dropout(1.0, rng=rng()), ValueError, ["below 1"]),
     (lambda: binary_cross_entropy_with_logits(Tensor([1.0]), [2.0]), ValueError, ["0 .. 1", "2.0"]),
     (lambda: binary_cross_entropy_with_logits(Tensor([1.0]), [[1.0]]), ValueError, ["(1,)", "(1, 1)"]),

@@ -123,6 +123,32 @@ def test_detect_anomaly_names_operation_and_line():
     assert mg.tanh(x).requires_grad
 
 
+def test_detect_anomaly_names_the_users_line_for_layers_too():
+    model = LSTM(1, 2, rng=np.random.default_rng(0))
+    with detect_anomaly(), np.errstate(all="ignore"), pytest.raises(FloatingPointError, match="the guilty call"):
+        model(np.full((1, 1, 1), np.nan))  # the guilty call
+
+
+def test_a_backward_that_failed_can_be_repeated():
+    x = Tensor([0.0], requires_grad=True)
+    y = mg.sqrt(x).sum()
+    with np.errstate(all="ignore"):
+        with detect_anomaly(), pytest.raises(FloatingPointError):
+            y.backward()
+        y.backward()
+    assert x.grad == np.inf
+
+
+def test_threads_that_share_a_parameter_lose_nothing():
+    p = leaf(1)
+    threads = [threading.Thread(target=lambda: [(p * 1.0).sum().backward() for _ in range(500)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert p.grad == 2000
+
+
 def test_wide_graphs():
     x = leaf(1)
     mg.concat(*[x] * 100_000).sum().backward()

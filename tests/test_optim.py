@@ -138,6 +138,66 @@ def test_a_schedule_is_a_function_of_the_step():
     assert trajectory(optimizer, p, [np.array([1.0])])[0] == pytest.approx(-1.5 - 1 / 3 - 0.5)
 
 
+@pytest.mark.parametrize("optimizer", [SGD, Adam, AdamW, RMSprop, Adagrad])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_parameter_that_is_a_single_number(optimizer, dtype):
+    w = Tensor(dtype(1.0), requires_grad=True)
+    o = optimizer([w], lr=0.1)
+    for _ in range(3):
+        o.zero_grad()
+        (w * w).backward()
+        o.step()
+    assert w.shape == () and w.dtype == dtype and 0 < w.item() < 1
+    w.data[...] = 3
+    assert w.item() == 3
+
+
+def test_frozen_parameters_are_kept_and_left_alone():
+    model = Linear(2, 1, rng=np.random.default_rng(0))
+    o = SGD(model.parameters(), lr=0.1)
+    model.W.requires_grad = False
+    before = model.state_dict()
+    assert set(before) == {"W", "b"}
+    o.zero_grad()
+    model(np.ones((1, 2))).sum().backward()
+    o.step(warn_accumulated=True)
+    assert (model.W.data == before["W"]).all() and model.b.data == before["b"] - 0.1
+    SGD(model.parameters(), lr=0.1)
+    for p in model.parameters():
+        p.requires_grad = True
+    assert model(np.ones((1, 2))).requires_grad
+
+
+def test_a_step_that_fails_changes_nothing():
+    class Wrong(SGD):
+        def update(self, value, g, lr, memory):
+            memory["v"] = g
+            return value - g if value.size == 2 else self.result(value, g)
+
+    for result in (lambda value, g: None, lambda value, g: np.ones((3, 3)), lambda value, g: "x"):
+        p, q = (Tensor(np.ones(n), requires_grad=True) for n in (2, 3))
+        o = Wrong([p, q])
+        o.result = result
+        p.grad, q.grad = np.ones(2), np.ones(3)
+        with pytest.raises(TypeError, match=r"Wrong.update must return .* \(3,\) for parameter 1"):
+            o.step()
+        assert (p.data == 1).all() and o.memory == [{}, {}] and o.steps == 0
+
+    o.result = lambda value, g: g
+    o.step()
+    q.grad *= 2
+    assert (q.data == 1).all()
+
+
+def test_data_handed_out_before_a_step_can_no_longer_be_written():
+    p = Tensor([1.0], requires_grad=True)
+    held = p.data
+    p.grad = np.ones(1)
+    SGD([p], lr=0.1).step()
+    with pytest.raises(ValueError, match="read-only"):
+        held[0] = 5
+
+
 def test_clip_grad_value():
     p, q = Tensor(np.zeros(3), requires_grad=True), Tensor(np.zeros(1), requires_grad=True)
     p.grad = np.array([-3.0, 0.25, 2.0])
@@ -197,6 +257,10 @@ def test_clip_grad_norm_of_huge_gradients_and_repeated_parameters():
     assert clip_grad_norm([p], 1.0) == 0
 
 
+def one():
+    return Tensor([1.0], requires_grad=True)
+
+
 @pytest.mark.parametrize(("f", "kind", "message"), [
     (lambda: SGD([], lr=1), ValueError, "no parameters"),
     (lambda: SGD(Tensor([1.0], requires_grad=True), lr=1), TypeError, "not one Tensor"),
@@ -205,18 +269,22 @@ def test_clip_grad_norm_of_huge_gradients_and_repeated_parameters():
     (lambda: Adam(Linear(1, 1, rng=np.random.default_rng(0)).parameters), TypeError, r"module.parameters\(\)"),
     (lambda: Adam([np.ones(2)]), TypeError, "parameter 0 is a ndarray"),
     (lambda: clip_grad_value([], -1), ValueError, "clip_value"),
-    (lambda: SGD([Tensor([1.0], requires_grad=True)], lr=lambda step: -1), ValueError, "lr must be"),
+    (lambda: SGD([one()], lr=lambda step: -1), ValueError, "lr must be"),
     (lambda: clip_grad_norm(Linear(1, 1, rng=np.random.default_rng(0)), 1.0), TypeError, r"module.parameters\(\)"),
-    (lambda: Adam([Tensor([1.0], requires_grad=True)] * 2), ValueError, "twice"),
-    (lambda: Adam([Tensor([1.0], requires_grad=True)], lr=-1), ValueError, "lr must be"),
-    (lambda: Adam([Tensor([1.0], requires_grad=True)], betas=(0.9, 1.0)), ValueError, "betas"),
-    (lambda: SGD([Tensor([1.0], requires_grad=True)], nesterov=True), ValueError, "nesterov"),
+    (lambda: Adam([one()] * 2), ValueError, "twice"),
+    (lambda: Adam([one()], lr=-1), ValueError, "lr must be"),
+    (lambda: Adam([one()], betas=(0.9, 1.0)), ValueError, "betas"),
+    (lambda: SGD([one()], nesterov=True), ValueError, "nesterov"),
     (lambda: clip_grad_norm([], 0), ValueError, "max_norm"),
-    (lambda: Adam([Tensor([1.0], requires_grad=True)]).load_state_dict({"steps": 1, "1.m": 0}), ValueError, "'1.m'"),
-    (lambda: SGD([Tensor([1.0], requires_grad=True)]).load_state_dict({"steps": 1, "0.m": [0]}), ValueError, "no '0.m' here"),
-    (lambda: Adam([Tensor([1.0], requires_grad=True)]).load_state_dict({"steps": 1, "0.m": ["x"]}), ValueError, "dtype"),
-    (lambda: Adam([Tensor([1.0], requires_grad=True)]).load_state_dict({"steps": 1, "0.m": [0, 0]}), ValueError, r"\(2,\)"),
-    (lambda: Adam([Tensor([1.0], requires_grad=True)]).load_state_dict({"W": 1}), ValueError, "no number of steps"),
+    (lambda: Adam([one()]).load_state_dict({"kind": "Adam of 1 parameters", "steps": 1, "1.m": 0}), ValueError, "'1.m'"),
+    (lambda: SGD([one()]).load_state_dict({"kind": "SGD of 1 parameters", "steps": 1, "0.m": [0]}), ValueError, "no '0.m' here"),
+    (lambda: Adam([one()]).load_state_dict({"kind": "Adam of 1 parameters", "steps": 1, "0.m": ["x"]}), ValueError, "dtype"),
+    (lambda: Adam([one()]).load_state_dict({"kind": "Adam of 1 parameters", "steps": 1, "0.m": [0, 0]}), ValueError, r"\(2,\)"),
+    (lambda: Adam([one()]).load_state_dict({"W": 1}), ValueError, "expected that of Adam"),
+    (lambda: Adam([one()]).load_state_dict(
+        SGD([one()]).state_dict()), ValueError, "state of SGD of 1 parameters after 0 steps"),
+    (lambda: SGD([one()], lr="fast"), ValueError, "'fast'"),
+    (lambda: SGD([(one(), one())]), TypeError, "parameter 0 is a tuple"),
 ])
 def test_errors(f, kind, message):
     with pytest.raises(kind, match=message):

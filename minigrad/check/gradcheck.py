@@ -42,7 +42,8 @@ def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0) -> Repor
         if parameter.dtype != np.float64:
             raise TypeError(f"gradcheck works in float64, but the parameter {name} is {parameter.dtype}; "
                             "make the module with dtype=np.float64")
-        named.append((name, parameter))
+        if parameter.requires_grad:
+            named.append((name, parameter))
     names, leaves = [name for name, _ in named], [leaf for _, leaf in named]
     if not leaves:
         raise TypeError("gradcheck: no input has floating-point numbers, so there is nothing to check; "
