@@ -1,4 +1,5 @@
-"""The gradient check: numeric derivatives (numeric.py), the comparison (gradcheck.py), what it found (report.py)."""
+"""The gradient check: numeric derivatives (numeric.py), the comparison (gradcheck.py), why a gradient is wrong (diagnosis.py), the report
+(report.py)."""
 
 from .gradcheck import gradcheck
 from .report import Report, Row

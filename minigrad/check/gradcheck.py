@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy as np
 from ..backward import grad
 from ..ops import concat
 from ..tensor import Tensor
+from .diagnosis import diagnose
 from .numeric import Derivatives, derivatives
 from .report import INCONCLUSIVE, KINK, OK, WRONG, Report, Row
 
@@ -53,7 +56,8 @@ def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0) -> Repor
         return _flat(f(*arguments))
 
     v = rng.normal(size=outputs().size)
-    report = _compare(outputs, names, leaves, v, both_paths=order == 2)
+    y = f(*arguments)
+    report = _compare(outputs, names, leaves, v, both_paths=order == 2, y_shape=y.shape if isinstance(y, Tensor) else None)
     if order == 1 or not report or not outputs().requires_grad:
         return report
 
@@ -110,8 +114,8 @@ def _flat(outputs: Any) -> Tensor:
 
 
 def _compare(outputs: Callable[[], Tensor], names: list[str], leaves: list[Tensor], v: np.ndarray, *,
-             both_paths: bool = False, reported_order: int = 1) -> Report:
-    """both_paths: the gradient as computed with create_graph=True must be right too."""
+             both_paths: bool = False, y_shape: tuple[int, ...] | None = None, reported_order: int = 1) -> Report:
+    """both_paths: the gradient as computed with create_graph=True must be right too. y_shape: of f's only output."""
     y, again = outputs(), outputs()
     repeatable = np.array_equal(y.numpy(), again.numpy(), equal_nan=True)
     found = [_gradients(y, leaves, v, create_graph) for create_graph in ([False, True] if both_paths else [False])]
@@ -119,7 +123,13 @@ def _compare(outputs: Callable[[], Tensor], names: list[str], leaves: list[Tenso
     for name, leaf, analytic in zip(names, leaves, zip(*found)):
         numeric = _numeric(outputs, leaf, v)
         worst = max(analytic, key=lambda g: np.nan_to_num(np.abs(g - numeric.value), nan=np.inf).max(initial=0))
-        rows.append(_row(name, worst, numeric, repeatable))
+        row = _row(name, worst, numeric, repeatable)
+        if row.verdict == WRONG:
+            shape = y_shape if y_shape is not None else y.shape
+            row = replace(row, notes=(*row.notes, *diagnose(
+                worst, numeric, leaf.numpy(), y.numpy().reshape(shape), v.reshape(shape),
+                partial(_numeric, outputs, leaf, np.ones(v.shape)))))
+        rows.append(row)
     return Report(rows, reported_order)
 
 
