@@ -1,8 +1,16 @@
-"""The command line:  minigrad check [NAME ...]   or   python -m minigrad check [NAME ...]"""
+"""The command line, minigrad or python -m minigrad:
+
+    minigrad check                        every operation and layer that minigrad comes with
+    minigrad check sigmoid LSTM           some of them
+    minigrad check student.py             every operation that the file declares with @op
+    minigrad check student.py:name        one function, operation or Module of the file
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +21,7 @@ import numpy as np
 from .cases import CASES, COMPOSED, Case
 from .check import Report, gradcheck
 from .check.report import INCONCLUSIVE, OK, WRONG
+from .student import CannotCheckError, check_file
 
 EXIT_CODES = {OK: 0, WRONG: 1, INCONCLUSIVE: 2}
 
@@ -23,12 +32,27 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("check", help="compare the gradients of operations and layers with finite differences",
                                 description=main.__doc__)
-    check.add_argument("names", nargs="*", metavar="NAME", help="operations or layers; all of them if none is named")
+    check.add_argument("names", nargs="*", metavar="NAME", help="operations or layers, all of them if none is named; or "
+                       "FILE.py, or FILE.py:NAME for one function, operation or Module in it")
     check.add_argument("--examples", type=int, default=10, help="random inputs for each operation (default %(default)s)")
     check.add_argument("--seed", type=int, default=0, help="of the random inputs (default %(default)s)")
+    of_file = check.add_argument_group("for a file")
+    of_file.add_argument("--shape", type=_shape, action="append", default=[], metavar="3,4",
+                         help="of an input; once more for the next")
+    of_file.add_argument("--low", type=float, default=-2.0, help="smallest input (default %(default)s)")
+    of_file.add_argument("--high", type=float, default=2.0, help="largest input (default %(default)s)")
+    of_file.add_argument("--positive", action="store_true", help="inputs from 0.1 to --high")
+    of_file.add_argument("--order", type=int, choices=(1, 2), default=1, help="2: the gradient of the gradient too")
+    of_file.add_argument("--timeout", type=float, default=60.0, help="seconds for each check (default %(default)s)")
+    of_file.add_argument("--json", action="store_true", help="print the reports as JSON, a line each")
     options = parser.parse_args(argv)
-    if options.examples < 1 or options.seed < 0:
-        check.error("--examples must be 1 or more, --seed 0 or more")
+    low = 0.1 if options.positive else options.low
+    if options.examples < 1 or options.seed < 0 or not options.timeout > 0 or not low < options.high:
+        check.error("--examples must be 1 or more, --seed 0 or more, --timeout above 0, and --low below --high")
+    if any(".py" in name for name in options.names):
+        if len(options.names) > 1:
+            check.error("one file at a time")
+        return _check_file(options, low)
 
     checks = {**_operations(), **_layers()}
     by_lower_case = {name.lower(): name for name in checks}
@@ -37,10 +61,44 @@ def main(argv: list[str] | None = None) -> int:
         check.error(f"minigrad comes with no operation or layer {', '.join(unknown)}; there are {', '.join(checks)}")
     names = [by_lower_case[name.lower()] for name in options.names] or list(checks)
     verdicts = [_check(name, checks[name], options.examples, options.seed) for name in names]
-    worst = max(verdicts, key=lambda verdict: (OK, INCONCLUSIVE, WRONG).index(verdict))
+    return _summary(verdicts)
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    """"3,4" as (3, 4); "" as ()."""
+    shape = tuple(int(length) for length in text.split(",") if length.strip())
+    if any(length < 0 for length in shape):
+        raise ValueError
+    return shape
+
+
+def _check_file(options: argparse.Namespace, low: float) -> int:
+    """Check what a student's file defines. What the file prints goes to standard error if the reports are JSON."""
+    out, verdicts = sys.stdout, []
+    try:
+        with contextlib.redirect_stdout(sys.stderr if options.json else out):
+            for name, found in check_file(options.names[0], options.shape, low, options.high, options.order, options.seed,
+                                          options.timeout):
+                if isinstance(found, CannotCheckError):
+                    verdicts.append(INCONCLUSIVE)
+                    print(f"cannot check {name}:\n{found}\n", file=sys.stderr)
+                else:
+                    verdicts.append(found.verdict)
+                    print(json.dumps({"name": name, **found.to_dict()}) if options.json else f"{name}\n{found}\n", file=out)
+    except CannotCheckError as error:
+        print(f"cannot check {options.names[0]}:\n{error}", file=sys.stderr)
+        return EXIT_CODES[INCONCLUSIVE]
+    return _exit_code(verdicts) if options.json else _summary(verdicts)
+
+
+def _exit_code(verdicts: list[str]) -> int:
+    return EXIT_CODES[max(verdicts, key=(OK, INCONCLUSIVE, WRONG).index)]
+
+
+def _summary(verdicts: list[str]) -> int:
     print(f"\n{verdicts.count(OK)} of {len(verdicts)} ok, {verdicts.count(WRONG)} wrong, "
           f"{verdicts.count(INCONCLUSIVE)} inconclusive")
-    return EXIT_CODES[worst]
+    return _exit_code(verdicts)
 
 
 Checks = Callable[[int, int], Iterator[tuple[str, Report]]]

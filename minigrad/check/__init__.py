@@ -1,5 +1,5 @@
-"""The gradient check: numeric derivatives (numeric.py), the comparison (gradcheck.py), why a gradient is wrong (diagnosis.py), the report
-(report.py)."""
+"""The gradient check: numeric derivatives (numeric.py), the comparison (gradcheck.py), what is wrong (diagnosis.py), and
+the report of it (report.py)."""
 
 from .gradcheck import gradcheck
 from .report import Report, Row

@@ -1,0 +1,133 @@
+"""minigrad check FILE: what a student's file defines, and what is said when it cannot be checked."""
+
+import json
+
+import pytest
+
+from minigrad.__main__ import main
+
+pytestmark = pytest.mark.usefixtures("clean_registry")
+
+FILE = '''
+import numpy as np
+from minigrad import Tensor, op, sigmoid, tanh
+from minigrad.layers import LSTMCell, Module
+
+print("imported")
+
+@op(lambda g, x: g * sigmoid(x))
+def softplus(x):
+    return np.logaddexp(0, x)
+
+@op(lambda g, y: g * y * (1 - y))
+def wrong_tanh(x):
+    return np.tanh(x)
+
+@op(lambda g, b: g @ b.swapaxes(0, 1), lambda g, a: a.swapaxes(0, 1) @ g)
+def product(a, b):
+    return a @ b
+
+def composed(x, y):
+    return tanh(x) * y
+
+class Scale(Module):
+    def __init__(self):
+        self.gain = Tensor([2.0], requires_grad=True)
+
+    def forward(self, x):
+        return self.gain * x
+
+scale = Scale()
+number = 3
+
+@op(lambda g, x: g / x)
+def logarithm(x):
+    return np.log(x)
+
+@op(lambda g, x: g + missing)
+def broken(x):
+    return x + 0.0
+
+def endless(x):
+    while True:
+        pass
+
+def divides(x):
+    return 1 // 0
+'''
+
+
+@pytest.fixture
+def check(tmp_path, capsys):
+    (tmp_path / "student.py").write_text(FILE, encoding="utf-8")
+
+    def run(name, *arguments):
+        code = main(["check", f"{tmp_path}/student.py{':' if name else ''}{name}", *arguments])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+    return run
+
+
+def test_right_and_wrong_operations(check):
+    code, out, _ = check("softplus", "--order", "2")
+    assert code == 0 and "second-order gradient: ok" in out and "1 of 1 ok" in out
+    code, out, _ = check("wrong_tanh")
+    assert code == 1 and "WRONG" in out and "y (1 - y), as for sigmoid" in out
+
+
+def test_functions_and_modules(check):
+    assert check("composed")[0] == 0
+    code, out, _ = check("scale", "--shape", "5")
+    assert code == 0 and "gain" in out
+
+
+def test_shapes_and_domain(check):
+    assert check("product", "--shape", "3,4", "--shape", "4,5")[0] == 0
+    code, _, err = check("product")
+    assert code == 2 and "(3, 4)" in err and "--shape 3,4 --shape 4,5" in err
+    assert check("logarithm", "--positive")[0] == 0
+    assert check("logarithm", "--low", "1", "--high", "3")[0] == 0
+
+
+def test_json(check):
+    code, out, err = check("wrong_tanh", "--json")
+    report = json.loads(out.strip())
+    assert code == 1 and report["name"] == "wrong_tanh" and report["verdict"] == "WRONG"
+    assert "imported" in err
+
+
+@pytest.mark.parametrize(("name", "arguments", "parts"), [
+    ("nothing", (), ["no 'nothing'", "softplus"]),
+    ("number", (), ["number is 3"]),
+    ("Scale", (), ["Scale is"]),
+    ("broken", (), ["student.py:", "lambda g, x: g + missing", "NameError"]),
+    ("divides", (), ["return 1 // 0", "ZeroDivisionError"]),
+    ("endless", ("--timeout", "0.3"), ["stopped after 0.3 seconds", "student.py:"]),
+])
+def test_what_cannot_be_checked(check, name, arguments, parts):
+    code, _, err = check(name, *arguments)
+    assert code == 2
+    for part in parts:
+        assert part in err
+    assert "minigrad/check" not in err  # their own lines, not ours
+
+
+@pytest.mark.parametrize(("content", "parts"), [
+    ("def f(:", ["student.py:1: def f(:"]), ("import nowhere", ["student.py:1: import nowhere", "nowhere"]),
+    ("x = 1", ["declares no operation"]), ("raise SystemExit(0)", ["student.py:1", "SystemExit"]), (None, ["there is no file"])])
+def test_files_that_cannot_be_read(tmp_path, capsys, content, parts):
+    if content is not None:
+        (tmp_path / "student.py").write_text(content, encoding="utf-8")
+    assert main(["check", f"{tmp_path}/student.py"]) == 2
+    err = capsys.readouterr().err
+    for part in parts:
+        assert part in err
+
+
+def test_a_whole_file(check):
+    code, out, err = check("")
+    assert code == 1  # one is wrong, which counts more than what could not be checked
+    assert "1 of 5 ok, 1 wrong, 3 inconclusive" in out  # log of negative numbers is one
+    assert "cannot check product" in err and "cannot check broken" in err and "softplus\ngradient: ok" in out
+    with pytest.raises(SystemExit):
+        check("", "another.py")
