@@ -10,7 +10,7 @@ import os
 
 from .tensor import Tensor  # first: the operations need it (see the end of tensor.py)
 from .backward import detach, grad
-from .check import gradcheck
+from .check import gradcheck, taylor_test
 from .op import detect_anomaly, no_grad, op, registry
 from .ops import (
     abs as abs, add, astype, broadcast_to, concat, div, exp, getitem, log, log_softmax, logsumexp, matmul, max as max,
@@ -22,7 +22,7 @@ from .version import __version__
 
 # Without abs, max, min, pow and sum: `from minigrad import *` must not replace Python's own.
 __all__ = [
-    "__version__", "Tensor", "detach", "detect_anomaly", "grad", "gradcheck", "no_grad", "op", "registry",
+    "__version__", "Tensor", "detach", "detect_anomaly", "grad", "gradcheck", "no_grad", "op", "registry", "taylor_test",
     "add", "astype", "broadcast_to", "concat", "div", "exp", "getitem", "log", "log_softmax", "logsumexp", "matmul",
     "maximum", "mean", "minimum", "mul", "neg", "put", "relu", "reshape", "sigmoid", "softmax", "split", "sqrt",
     "stack", "sub", "swapaxes", "tanh", "transpose", "where",

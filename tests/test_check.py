@@ -192,6 +192,30 @@ def test_a_gradient_of_zero_everywhere_is_said():
     assert report and [row.name for row in report.rows if row.notes] == ["W_f", "b_f"]
 
 
+@pytest.mark.parametrize(("f", "right"), [
+    (mg.tanh, True), (lambda x: x * 3 + 1, True), (lambda x: mg.exp(x).sum(axis=0), True), (lambda x: x * 0.0, True),
+    (lambda x: mg.tanh(x) + x.detach(), False)])
+def test_taylor(f, right):
+    report = mg.taylor_test(f, np.linspace(-1, 1, 6).reshape(2, 3))
+    assert bool(report) == right
+    assert ("WRONG, order 1" in str(report)) != right
+    seen = [order for order in report.orders if order == order]
+    if seen:
+        assert seen[-1] == pytest.approx(2 if right else 1, abs=0.05)
+
+
+def test_taylor_sees_parameters_and_leaves_no_trace():
+    class Wrong(RNNCell):
+        def forward(self, x, h=None):
+            return super().forward(x, h) + self.b.detach()
+
+    right, wrong = RNNCell(2, 3, rng=np.random.default_rng(0)), Wrong(2, 3, rng=np.random.default_rng(0))
+    before = right.state_dict()
+    assert mg.taylor_test(right, np.ones((1, 2))) and not mg.taylor_test(wrong, np.ones((1, 2)))
+    for name, value in right.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+
+
 def test_report_as_json():
     report = json.loads(json.dumps(gradcheck(mg.tanh, np.ones((2, 1))).to_dict()))
     assert report["verdict"] == "ok" and report["rows"][0]["name"] == "x" and report["rows"][0]["shape"] == [2, 1]

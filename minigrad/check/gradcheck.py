@@ -39,37 +39,50 @@ def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0) -> Repor
     """
     if order not in (1, 2):
         raise ValueError(f"gradcheck: order must be 1 or 2, not {order}")
+    problem = Problem(f, inputs)
     rng = np.random.default_rng(seed)
-    arguments = tuple(_fresh(x) for x in inputs)
-    named = [(name, leaf) for name, x in zip(_argument_names(f, len(inputs)), arguments) for name, leaf in _leaves(x, name)]
-    for name, parameter in f.named_parameters() if hasattr(f, "named_parameters") else ():
-        if parameter.dtype != np.float64:
-            raise TypeError(f"gradcheck works in float64, but the parameter {name} is {parameter.dtype}; "
-                            "make the module with dtype=np.float64")
-        if parameter.requires_grad:
-            named.append((name, parameter))
-    names, leaves = [name for name, _ in named], [leaf for _, leaf in named]
-    if not leaves:
-        raise TypeError("gradcheck: no input has floating-point numbers, so there is nothing to check; "
-                        "integer arrays are constants: convert them with .astype(float)")
-
-    def outputs() -> Tensor:
-        return _flat(f(*arguments))
-
-    v = rng.normal(size=outputs().size)
-    y = f(*arguments)
-    report = _compare(outputs, names, leaves, v, both_paths=order == 2, y_shape=y.shape if isinstance(y, Tensor) else None)
-    if order == 1 or not report or not outputs().requires_grad:
+    y = f(*problem.arguments)
+    v = rng.normal(size=problem.outputs().size)
+    report = _compare(problem.outputs, problem.names, problem.leaves, v, both_paths=order == 2,
+                      y_shape=y.shape if isinstance(y, Tensor) else None)
+    if order == 1 or not report or not problem.outputs().requires_grad:
         return report
 
     cotangent = Tensor(v, requires_grad=True)
 
     def first_gradients() -> Tensor:
-        found = grad(outputs(), leaves, cotangent, create_graph=True, allow_unused=True)
+        found = grad(problem.outputs(), problem.leaves, cotangent, create_graph=True, allow_unused=True)
         return _flat(tuple(gradient for gradient in found if gradient is not None))
 
-    return _compare(first_gradients, [*names, "cotangent"], [*leaves, cotangent],
+    return _compare(first_gradients, [*problem.names, "cotangent"], [*problem.leaves, cotangent],
                     rng.normal(size=first_gradients().size), reported_order=2)
+
+
+class Problem:
+    """A function with fresh float64 inputs: `leaves` are all that it can be differentiated for, parameters too."""
+
+    def __init__(self, f: Callable, inputs: tuple) -> None:
+        self.f, self.arguments = f, tuple(_fresh(x) for x in inputs)
+        named = [(name, leaf) for argument, x in zip(_argument_names(f, len(inputs)), self.arguments)
+                 for name, leaf in _leaves(x, argument)]
+        for name, parameter in f.named_parameters() if hasattr(f, "named_parameters") else ():
+            if parameter.dtype != np.float64:
+                raise TypeError(f"gradcheck works in float64, but the parameter {name} is {parameter.dtype}; "
+                                "make the module with dtype=np.float64")
+            if parameter.requires_grad:
+                named.append((name, parameter))
+        self.names, self.leaves = [name for name, _ in named], [leaf for _, leaf in named]
+        if not self.leaves:
+            raise TypeError("gradcheck: no input has floating-point numbers, so there is nothing to check; "
+                            "integer arrays are constants: convert them with .astype(float)")
+
+    def outputs(self) -> Tensor:
+        """All outputs in one vector."""
+        return _flat(self.f(*self.arguments))
+
+    def gradients(self, v: np.ndarray) -> list[np.ndarray]:
+        """The engine's gradients of v . outputs."""
+        return _gradients(self.outputs(), self.leaves, v, create_graph=False)
 
 
 def _fresh(x: Any) -> Any:

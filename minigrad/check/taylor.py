@@ -1,0 +1,69 @@
+"""The Taylor test: a second opinion on a gradient, with the lecture's version of the same fact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .gradcheck import Problem
+
+STEPS = tuple(2.0 ** -k for k in range(4, 12))
+EPS = np.finfo(float).eps
+
+
+@dataclass(frozen=True)
+class TaylorReport:
+    """The remainders R(h) = |f(x + h d) - f(x) - h g.d| for a random direction d, and with what power of h they shrink.
+
+    With the right gradient g the power is 2, or more; with a wrong one it is 1. Truthy if it is 2 to within a tenth, or
+    if the remainders are rounding errors, as they are for a linear f.
+    """
+
+    steps: tuple[float, ...]
+    remainders: tuple[float, ...]
+    rounding: float
+
+    @property
+    def orders(self) -> tuple[float, ...]:
+        """log2 R(h) / R(h/2) for each pair of steps; NaN where the remainders are rounding errors."""
+        return tuple(float(np.log2(a / b)) if min(a, b) > self.rounding else float("nan")
+                     for a, b in zip(self.remainders, self.remainders[1:]))
+
+    def __bool__(self) -> bool:
+        seen = [order for order in self.orders if order == order]
+        return not seen or seen[-1] > 1.9
+
+    def __str__(self) -> str:
+        lines = [f"{'h':>10}  {'remainder':>10}  order"]
+        for step, remainder, order in zip(self.steps, self.remainders, (float("nan"), *self.orders)):
+            lines.append(f"{step:>10.2e}  {remainder:>10.2e}  {'-' if order != order else f'{order:.2f}'}")
+        return "\n".join([f"Taylor test: {'ok, order 2' if self else 'WRONG, order 1'}", *lines])
+
+
+def taylor_test(f: Callable, *inputs: Any, seed: int = 0) -> TaylorReport:
+    """Compare f with its first-order Taylor polynomial along a random direction through all inputs and parameters.
+
+    Takes what gradcheck takes; random weights make one number of f's outputs. Where gradcheck looks at each entry, this
+    looks at all of them at once, with two evaluations a step.
+    """
+    problem = Problem(f, inputs)
+    rng = np.random.default_rng(seed)
+    v = rng.normal(size=problem.outputs().size)
+    directions = [rng.normal(size=leaf.shape) for leaf in problem.leaves]
+    slope = sum(float((g * d).sum()) for g, d in zip(problem.gradients(v), directions))
+    starts = [leaf.numpy() for leaf in problem.leaves]
+
+    def value(h: float) -> np.ndarray:
+        for leaf, start, direction in zip(problem.leaves, starts, directions):
+            leaf.data = start + h * direction
+        return problem.outputs().numpy()
+
+    try:
+        here = value(0.0)
+        remainders = tuple(abs(float(v @ (value(h) - here)) - h * slope) for h in STEPS)
+    finally:
+        value(0.0)
+    return TaylorReport(STEPS, remainders, 1e3 * EPS * float(np.abs(v) @ np.abs(here) + abs(slope)))
