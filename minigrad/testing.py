@@ -1,4 +1,10 @@
-"""Hypothesis strategies and helpers for tests. The only file that needs hypothesis."""
+"""Hypothesis strategies and helpers for tests of one's own operations. The only file that needs hypothesis.
+
+    from minigrad.testing import check_op
+
+    def test_softplus():
+        check_op(softplus, low=-5, high=5)
+"""
 
 from __future__ import annotations
 
@@ -7,11 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from . import ops
+from . import cases, ops
 from .cases import Case, Choose
 from .check import gradcheck
+from .op import Op
 from .tensor import Tensor
 
 
@@ -19,6 +27,66 @@ def assert_gradients(f: Callable, *inputs: Any, order: int = 1, seed: int = 0) -
     """AssertionError, with gradcheck's report, unless all gradients of f are right."""
     report = gradcheck(f, *inputs, order=order, seed=seed)
     assert report, f"\n{report}"
+
+
+def check_op(operation: Op, *, low: float = -2.0, high: float = 2.0, order: int = 2, max_examples: int = 50,
+             **static: Any) -> None:
+    """A full property test of an elementwise operation: shapes that broadcast, 0-d, size 0 and 1, memory layouts, constants
+    among the inputs; gradients up to `order`. Its inputs are between low and high. AssertionError with the report.
+
+    An operation that needs other shapes takes a Case: see `calls`.
+    """
+    case = Case(lambda choose: (cases.broadcastable_shapes(choose, len(operation.inputs)), static), cases.between(low, high))
+
+    @settings(max_examples=max_examples, deadline=None)
+    @given(calls(operation, case))
+    def gradients_are_right(call: Call) -> None:
+        assert_gradients(call.f, *call.inputs, order=order)
+
+    gradients_are_right()
+
+
+def _strategy(f: Callable[..., Any], *arguments: Any) -> st.SearchStrategy:
+    """What f(choose, *arguments) makes, with hypothesis choosing."""
+    @st.composite
+    def drawn(draw: st.DrawFn) -> Any:
+        return f(lambda options: draw(st.sampled_from(list(options))), *arguments)
+    return drawn()
+
+
+def shapes() -> st.SearchStrategy[tuple[int, ...]]:
+    """Up to 3 axes, 0-d and lengths 0 and 1 included; square or cubic half of the time."""
+    return _strategy(cases.shape)
+
+
+def broadcastable_shapes(n: int) -> st.SearchStrategy[list[tuple[int, ...]]]:
+    """n shapes that broadcast with each other."""
+    return _strategy(cases.broadcastable_shapes, n)
+
+
+def matmul_shapes() -> st.SearchStrategy[list[tuple[int, ...]]]:
+    """Two shapes that np.matmul takes."""
+    return _strategy(cases.matmul_shapes)
+
+
+def concat_shapes() -> st.SearchStrategy[tuple[list[tuple[int, ...]], int]]:
+    """Shapes that differ along one axis at most, and that axis."""
+    return _strategy(cases.concat_shapes)
+
+
+def away_from(points: list[float], gap: float = 0.1, low: float = -2.0, high: float = 2.0) -> st.SearchStrategy[float]:
+    """Numbers in low .. high that are no nearer than gap to any of the points: kinks and poles."""
+    return st.floats(low, high).filter(lambda x: all(abs(x - point) >= gap for point in points))
+
+
+@st.composite
+def tensors(draw: st.DrawFn, shape: Any = None, dtype: Any = np.float64, elements: st.SearchStrategy[float] | None = None,
+            requires_grad: bool = True) -> Tensor:
+    """Tensors; shape: a shape or a strategy for shapes; elements: a strategy for the numbers."""
+    shape = draw(shapes() if shape is None else shape) if shape is None or isinstance(shape, st.SearchStrategy) else shape
+    size = int(np.prod(shape))
+    numbers = draw(st.lists(elements if elements is not None else st.floats(-2, 2), min_size=size, max_size=size))
+    return Tensor(np.array(numbers, dtype).reshape(shape), requires_grad)
 
 
 @dataclass
