@@ -58,7 +58,7 @@ class Recurrent(Module):
     def _checked(self, x: Any, state: Any) -> tuple[Tensor, list[Tensor]]:
         """x as (T, B, D) and the states as (L, B, H), in the parameters' dtype."""
         owner = f"{type(self).__name__}({self.input_size}, {self.hidden_size}, num_layers={self.num_layers})"
-        dtype = self.parameters()[0].dtype
+        dtype = _dtype(self)
         x = as_input(x, dtype)
         axes = ("batch", "time") if self.batch_first else ("time", "batch")
         check_shape(owner, "x", x, (*axes, self.input_size))
@@ -67,9 +67,14 @@ class Recurrent(Module):
         return x, checked_states(owner, self.state_names, state, (len(self.cells), x.shape[1], self.hidden_size), dtype)
 
 
+def _dtype(module: Module) -> np.dtype:
+    """The dtype of the parameters; only the first is looked for, as a cell asks at every time step."""
+    return next(iter(module.named_parameters()))[1].dtype
+
+
 def cell_input(cell: Any, x: Any, state: Any, *names: str) -> list[Tensor]:
     """A cell's x and states as Tensors of the right shapes; without a state it starts from zeros."""
-    dtype = cell.parameters()[0].dtype
+    dtype = _dtype(cell)
     x = as_input(x, dtype)
     owner = f"{type(cell).__name__}({cell.input_size}, {cell.hidden_size})"
     check_shape(owner, "x", x, ("batch", cell.input_size))

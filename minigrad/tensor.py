@@ -1,7 +1,7 @@
 """Tensor: a NumPy array that remembers how it was computed.
 
 Methods and operators are those of ndarray; each hands over to the operation of the same meaning in
-ops.py. NumPy's own functions work too where minigrad has the operation, and raise where it has not:
+ops/. NumPy's own functions work too where minigrad has the operation, and raise where it has not:
 nothing silently cuts the graph.
 """
 

@@ -42,7 +42,7 @@ def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0) -> Repor
     problem = Problem(f, inputs)
     rng = np.random.default_rng(seed)
     y = f(*problem.arguments)
-    v = rng.normal(size=problem.outputs().size)
+    v = rng.normal(size=_flat(y).size)
     report = _compare(problem.outputs, problem.names, problem.leaves, v, both_paths=order == 2,
                       y_shape=y.shape if isinstance(y, Tensor) else None)
     if order == 1 or not report or not problem.outputs().requires_grad:
@@ -133,23 +133,23 @@ def _compare(outputs: Callable[[], Tensor], names: list[str], leaves: list[Tenso
     y, again = outputs(), outputs()
     repeatable = np.array_equal(y.numpy(), again.numpy(), equal_nan=True)
     found = [_gradients(y, leaves, v, create_graph) for create_graph in ([False, True] if both_paths else [False])]
-    rows = []
+    quiet, rows = _unrecorded(outputs), []
     for name, leaf, analytic in zip(names, leaves, zip(*found)):
-        numeric = _numeric(outputs, leaf, v)
+        numeric = _numeric(quiet, leaf, v)
         worst = max(analytic, key=lambda g: np.nan_to_num(np.abs(g - numeric.value), nan=np.inf).max(initial=0))
         row = _row(name, worst, numeric, repeatable)
         if row.verdict == WRONG:
             shape = y_shape if y_shape is not None else y.shape
             row = replace(row, notes=(*row.notes, *diagnose(
                 worst, numeric, leaf.numpy(), y.numpy().reshape(shape), v.reshape(shape),
-                partial(_numeric, outputs, leaf, np.ones(v.shape)))))
+                partial(_numeric, quiet, leaf, np.ones(v.shape)))))
         rows.append(row)
     return Report(rows, reported_order)
 
 
 def _numeric(outputs: Callable[[], Tensor], leaf: Tensor, v: np.ndarray) -> Derivatives:
     """The numeric gradient for one input; the input is then as it was."""
-    original, outputs = leaf.numpy(), _unrecorded(outputs)
+    original = leaf.numpy()
 
     def values(x: np.ndarray) -> np.ndarray:
         leaf.data = x
