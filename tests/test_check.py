@@ -245,8 +245,6 @@ def test_modules_and_nested_inputs():
     assert report
     assert [row.name for row in report.rows] == [
         "x", "state[0]", "state[1]", "W_f", "W_i", "W_c", "W_o", "b_f", "b_i", "b_c", "b_o"]
-    with pytest.raises(TypeError, match="float32.*dtype=np.float64"):
-        gradcheck(RNNCell(3, 2, rng=rng, dtype=np.float32), x)
 
 
 def test_an_error_in_one_parameter_of_a_module_is_found():
@@ -287,6 +285,137 @@ def test_integers_are_constants_and_named_tuples_are_kept():
 def test_errors(f, kind):
     with pytest.raises(kind):
         f()
+
+
+# -- laws of a gradient -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("formula", "text"), [
+    (lambda g, y: g * (1 - y * y) + 1e-3, "not zero where no gradient arrives"),
+    (lambda g, y: mg.maximum(mg.minimum(g, 50.0), -50.0) * (1 - y * y), "not linear in g"),
+    (lambda g, y: mg.where(g, 2 * g, mask=abs(g) > 1e-5) * (1 - y * y) / 2, "not linear in g"),
+])
+def test_a_formula_that_is_not_linear_in_g_is_wrong(formula, text):
+    report = gradcheck(with_formula(formula), np.linspace(-1, 1, 6).reshape(2, 3))
+    assert report.verdict == "WRONG" and text in str(report)
+
+
+def test_a_formula_that_is_right_only_at_the_scale_of_the_check_is_found():
+    """Clipping g at 50 changes nothing for the random weights, which are below 5; only linearity shows it."""
+    report = gradcheck(with_formula(lambda g, y: mg.maximum(mg.minimum(g, 50.0), -50.0) * (1 - y * y)), np.ones(3))
+    assert report.verdict == "WRONG" and report.rows[0].verdict == "ok"
+
+
+def test_a_formula_that_draws_random_numbers():
+    rng = np.random.default_rng(0)
+    report = gradcheck(with_formula(lambda g, y: g * (1 - y * y) * rng.random(y.shape)), np.ones(3))
+    assert "other values when it is computed again" in str(report) and not report
+
+
+def test_gradients_that_share_memory(monkeypatch):
+    right = mg.check.problem.grad
+
+    def shares(y, xs, *args, **kwargs):
+        found = right(y, xs, *args, **kwargs)
+        return (found[0],) * len(found)
+
+    monkeypatch.setattr(mg.check.laws, "gradients", lambda ys, leaves, v: list(shares(ys[0], leaves, v)))
+    assert "gradient 1 shares memory with gradient 0" in str(gradcheck(lambda a, b: a + b, np.ones(2), np.ones(2)))
+
+
+def test_a_function_that_changes_its_input():
+    def f(x):
+        x.data[...] += 1
+        return x * 1.0
+
+    report = gradcheck(f, np.ones(2))
+    assert report.verdict == "INCONCLUSIVE" and "f changes its input x" in str(report)
+
+
+def test_a_tensor_given_twice_is_one_input():
+    t = Tensor([1.0, 2.0], requires_grad=True)
+    report = gradcheck(lambda a, b: a * b, t, t)
+    assert report and [row.name for row in report.rows] == ["a = b"]
+    assert report.rows[0].analytic == pytest.approx(report.rows[0].numeric, rel=1e-8)
+    assert [row.name for row in gradcheck(lambda a, b: a * b, t, Tensor([1.0, 2.0])).rows] == ["a", "b"]
+
+
+def test_the_global_random_generators_are_left_as_they_were():
+    before = np.random.get_state()[1].copy()
+    gradcheck(lambda x: x * np.random.rand(2), np.ones(2))
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
+
+
+def test_an_error_in_the_engine_cannot_hide(monkeypatch):
+    """The differences share no helper with the engine, so a wrong one shows: here, a mean where a sum is right."""
+    right = mg.backward.unbroadcast
+    monkeypatch.setattr(mg.backward, "unbroadcast", lambda g, shape, output: right(g, shape, output) / 2)
+    assert not gradcheck(lambda x, b: x + b, np.ones((2, 3)), np.ones(3))
+    monkeypatch.undo()
+    for operation in (mg.reshape, mg.concat, mg.add):  # whatever the checker might be tempted to use
+        monkeypatch.setattr(operation, "formulas", tuple(lambda g, **kw: g * 2.0 for _ in operation.formulas))
+    assert gradcheck(mg.tanh, np.ones((2, 3)))
+
+
+# -- many entries -----------------------------------------------------------------------------------------
+
+
+def test_a_sample_of_many_entries_and_directions_through_all():
+    x = np.random.default_rng(0).normal(size=(40, 50))
+    report = gradcheck(mg.tanh, x, budget=400)
+    (row,) = report.rows
+    assert report and 50 < row.checked < 100 and row.entries == 2000
+    assert "of 2000 entries were checked one by one; 8 random directions through all of them agree" in str(report)
+    assert gradcheck(mg.tanh, x, budget=20_000).rows[0].checked == 2000
+
+
+@pytest.mark.parametrize("index", [(0, 0), (17, 31), (39, 49)])
+def test_one_wrong_entry_among_many_is_found_by_bisection(index):
+    mask = np.ones((40, 50))
+    mask[index] = 1.01
+    (row,) = gradcheck(with_formula(lambda g, y: g * (1 - y * y) * mask), np.random.default_rng(0).normal(size=(40, 50)),
+                       budget=400).rows
+    assert row.verdict == "WRONG" and row.index == index and row.failing == 1
+
+
+def test_what_small_inputs_do_not_need_is_for_the_large_ones():
+    report = gradcheck(lambda x, b: x * b, np.ones((100, 30)), np.ones(30), budget=1000)
+    assert report and report.rows[1].checked == 30 and 100 < report.rows[0].checked < 250
+    assert sum(row.checked for row in report.rows) * 4 < 1000
+    with pytest.raises(ValueError, match="budget"):
+        gradcheck(mg.tanh, np.ones(2), budget=0)
+
+
+# -- float32 ----------------------------------------------------------------------------------------------
+
+
+def test_float32_is_checked_at_float64_and_held_against_it():
+    x = np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)
+    cell = RNNCell(3, 2, rng=np.random.default_rng(0), dtype=np.float32)
+    report = gradcheck(cell, x)
+    assert report and "in float32 it is right to" in str(report)
+    assert cell.W.dtype == np.float32 and cell.W.requires_grad and x.dtype == np.float32
+
+    @op(lambda g, x: g * (1 if x.dtype == np.float64 else 2))
+    def wrong_in_float32(x):
+        return x * 1
+
+    assert gradcheck(wrong_in_float32, x.astype(float)) and not gradcheck(wrong_in_float32, x)
+
+
+def test_a_function_that_computes_in_float32_inside_is_no_false_alarm():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        f = lambda x: mg.tanh(x.astype(np.float32) * 3).astype(np.float64) * x  # noqa: E731
+        assert gradcheck(f, rng.normal(size=5) * 10.0 ** rng.integers(-3, 2)).verdict != "WRONG"
+
+
+def test_progress_is_shown_where_somebody_watches(monkeypatch, capsys):
+    from minigrad.check.report import Progress
+    monkeypatch.setattr(Progress, "SILENT", 0.0)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert gradcheck(mg.tanh, np.ones((20, 20)))
+    assert "gradcheck: 1 of 400 entries" in capsys.readouterr().err
 
 
 # -- the command line -------------------------------------------------------------------------------------

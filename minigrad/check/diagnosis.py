@@ -1,95 +1,150 @@
-"""What a wrong gradient most likely is: patterns that explain all of its numbers.
+"""What a wrong gradient most likely is: mistakes that explain all of its numbers.
 
-Each hypothesis computes the gradient that the mistake would give, from the numeric gradient, the cotangent g, the
-input and the output; it is named only if that reproduces every entry of the analytic gradient to rounding.
+A hypothesis (hypotheses.py) is named only if it reproduces every entry of the wrong gradient to rounding, at the
+given inputs and at others nearby: what holds only because x = 1, say, is not named.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import combinations
 
 import numpy as np
 
-from .numeric import Derivatives
+from . import hypotheses
+from .hypotheses import Hypothesis
+from .situation import ROUNDING, Situation
 
-Hypothesis = tuple[str, np.ndarray, np.ndarray]  # what to say, the gradient that it would give, its error bound
+CONSTANTS = {1.0: "1", -1.0: "-1", 2.0: "2", 0.5: "1/2", -2.0: "-2", -0.5: "-1/2", 3.0: "3", 1 / 3: "1/3", 4.0: "4", 0.25: "1/4"}
+MOST = 3  # explanations that are listed
+UNCERTAIN = 1e-5  # a derivative less certain than this can confirm nothing
 
 
-def diagnose(analytic: np.ndarray, numeric: Derivatives, x: np.ndarray, y: np.ndarray, g: np.ndarray,
-             for_ones: Callable[[], Derivatives]) -> list[str]:
-    """Every explanation that fits, the first one most likely; one sentence that says so if none does.
-
-    analytic, x: like the input; y, g: output and cotangent, of one shape. for_ones() is the numeric gradient for g = 1.
-    """
-    if not np.isfinite(analytic).all():
-        return [f"{(~np.isfinite(analytic)).sum()} entries are NaN or infinite"]
-    if not analytic.any():
+def diagnose(situations: list[Situation]) -> list[str]:
+    """The explanations that fit in all situations, which differ in the inputs' values; the most likely one first; one
+    sentence that says so if none does."""
+    first = situations[0]
+    if not np.isfinite(first.analytic).all():
+        return [f"{(~np.isfinite(first.analytic)).sum()} entries are NaN or infinite"]
+    if not first.analytic.any():
         return ["it is zero everywhere: no gradient reaches this input (a detach() or an array on the way?)"]
-    found = [text for text, gradient, bound in _hypotheses(numeric, x, y, g, for_ones)
-             if gradient.shape == analytic.shape and (np.abs(analytic - gradient) <= 2 * bound + 1e-11 * np.abs(gradient)).all()]
-    factor = _factor(analytic, numeric, x, y)
-    found += [factor] if factor and not any("sign" in text for text in found) else []
-    return found or [_place(analytic, numeric, x) or "no simple pattern explains the wrong entries"]
+    if not first.numeric.any():
+        return ["it should be zero everywhere: the output does not depend on this input"]
+    if np.median(first.relative_error[first.numeric != 0]) > UNCERTAIN:
+        return ["no diagnosis: the numeric gradient is not accurate enough"]
+    with np.errstate(all="ignore"):  # the log of a negative number explains nothing
+        for explain in (_factor, _mistakes, _misplaced, _places):
+            fitting = [list(explain(s)) for s in situations]
+            found = [text for text in dict.fromkeys(fitting[0]) if all(text in texts for texts in fitting[1:])]
+            if found:
+                return found[:MOST]
+    return ["no simple pattern explains the wrong entries"]
 
 
-def _hypotheses(numeric: Derivatives, x: np.ndarray, y: np.ndarray, g: np.ndarray,
-                for_ones: Callable[[], Derivatives]) -> Iterator[Hypothesis]:
-    n, bound = numeric.value, numeric.bound
-    yield "the sign is flipped", -n, bound
-    for i, j in combinations(range(n.ndim), 2):
-        if n.shape[i] == n.shape[j]:
-            yield f"it is transposed: axes {i} and {j} are exchanged", n.swapaxes(i, j), bound.swapaxes(i, j)
-    for axis, length in enumerate(n.shape):
-        if length > 2:
-            yield f"it is reversed along axis {axis}", np.flip(n, axis), np.flip(bound, axis)
-        for k in range(1, length):
-            yield f"it is rolled by {k} along axis {axis}", np.roll(n, k, axis), np.roll(bound, k, axis)
-    ones = for_ones()
-    yield "g, the gradient arriving at the output, is ignored: this is the gradient for g = 1", ones.value, ones.bound
-    for axis in range(g.ndim if g.ndim > 1 else 0):
-        yield f"it is g summed over axis {axis}", g.sum(axis=axis), np.zeros(g.sum(axis=axis).shape)
-    if x.shape == y.shape:
-        yield "it is g itself: the derivative of the operation is missing", g, np.zeros(g.shape)
-        with np.errstate(all="ignore"):
-            s = 1 / (1 + np.exp(-x))
-            for text, slope in (
-                ("y (1 - y), as for sigmoid", y * (1 - y)), ("1 - y^2, as for tanh", 1 - y * y),
-                ("x (1 - x), sigmoid's at the input instead of the output", x * (1 - x)),
-                ("1 - x^2, tanh's at the input instead of the output", 1 - x * x),
-                ("y", y), ("x", x), ("1 / x", 1 / x), ("1 / y", 1 / y), ("cos x", np.cos(x)), ("exp x", np.exp(x)),
-                ("sigmoid(x)", s), ("s (1 - s) with s = sigmoid(x)", s * (1 - s)), ("1 - tanh(x)^2", 1 - np.tanh(x) ** 2),
-            ):
-                yield f"it is g times {text}", g * slope, np.abs(g) * 1e-12
-
-
-def _factor(analytic: np.ndarray, numeric: Derivatives, x: np.ndarray, y: np.ndarray) -> str | None:
+def _factor(s: Situation) -> Iterator[str]:
     """One factor between all entries."""
-    n = numeric.value
-    if np.count_nonzero(n) < 2:
-        return None
-    factor = float((analytic * n).sum() / (n * n).sum())
-    if not (np.abs(analytic - factor * n) <= 2 * np.abs(factor) * numeric.bound + 1e-11 * np.abs(factor * n)).all():
-        return None
-    lengths = {length for array in (x, y) for length in (*array.shape, array.size) if length > 1}
-    hint = "".join(f" (1/{length}: is it divided by a length or a size?)" for length in sorted(lengths)
-                   if np.isclose(factor * length, 1, rtol=1e-6))
-    hint += "".join(f" ({length} is a length or a size of the arrays)" for length in sorted(lengths)
-                    if np.isclose(factor, length, rtol=1e-6))
-    return f"every entry is {factor:.6g} times what it should be{hint}"
+    factor = _ratio(s.analytic, s.numeric, s.error)
+    if factor == -1:
+        yield "the sign is flipped"
+    elif factor is not None:
+        lengths = sorted({n for a in (s.x, *s.ys) for n in (*a.shape, a.size) if n > 1})
+        hints = [f"1/{n}: is it divided by a length or a size?" for n in lengths if np.isclose(factor * n, 1, rtol=1e-9)]
+        hints += [f"{n} is a length or a size of the arrays: is a division missing?" for n in lengths
+                  if np.isclose(factor, n, rtol=1e-9)]
+        if round(1 / factor, 9) in (2, 3, 4):
+            hints.append(f"or only one of {round(1 / factor)} uses of this input counts")
+        because = f" ({'; '.join(hints)})" if hints else ""
+        yield f"every entry is {factor:.6g} times what it should be{because}"
 
 
-def _place(analytic: np.ndarray, numeric: Derivatives, x: np.ndarray) -> str | None:
+def _ratio(a: np.ndarray, b: np.ndarray, error: np.ndarray) -> float | None:
+    """The c for which a = c b to within rounding, None if there is none."""
+    tolerance = error + ROUNDING * np.abs(b)
+    accurate = np.divide(b, tolerance * tolerance, out=np.zeros(b.shape), where=tolerance > 0)  # least squares, weighted
+    norm = float((accurate * b).sum())
+    c = float((a * accurate).sum()) / norm if norm else 0.0
+    near = [constant for constant in CONSTANTS if abs(c / constant - 1) < 1e-6]
+    return next((c for c in (*near, c) if c and (np.abs(a - c * b) <= abs(c) * tolerance).all()), None)
+
+
+def _mistakes(s: Situation) -> Iterator[str]:
+    """What fits, at most one mistake of each family."""
+    found = 0
+    for family, fit in FAMILIES:
+        if family is hypotheses.terms and found > 1:
+            return
+        for hypothesis in family(s):
+            text = fit(s, *hypothesis) if hypothesis[1].shape == s.x.shape else None
+            if text is not None:
+                found += 1
+                yield text
+                break
+
+
+def _misplaced(s: Situation) -> Iterator[str]:
+    yield from (text for text in (_exactly(s, *hypothesis) for hypothesis in hypotheses.shuffled(s)) if text is not None)
+
+
+def _exactly(s: Situation, text: str, gradient: np.ndarray, error: np.ndarray) -> str | None:
+    return text if _ratio(s.analytic, gradient, error) == 1 else None
+
+
+def _times_a_constant(s: Situation, text: str, gradient: np.ndarray, error: np.ndarray) -> str | None:
+    c = _ratio(s.analytic, gradient, error)
+    return text if c == 1 else f"{text}; and it is {CONSTANTS[c]} times that" if c in CONSTANTS else None
+
+
+def _as_a_term(s: Situation, text: str, term: np.ndarray, error: np.ndarray) -> str | None:
+    c = _ratio(s.numeric - s.analytic, term, error + s.error)
+    if c not in CONSTANTS:
+        return None
+    return f"the term {'-' if c < 0 else '+'} {'' if abs(c) == 1 else CONSTANTS[abs(c)] + ' '}{text} is missing"
+
+
+FAMILIES: list[tuple[Callable[[Situation], Iterator[Hypothesis]], Callable[..., str | None]]] = [
+    (hypotheses.moved, _exactly), (hypotheses.uses, _exactly), (hypotheses.cotangents, _exactly), (hypotheses.inputs, _exactly),
+    (hypotheses.passed_through, _exactly), (hypotheses.factors, _times_a_constant),
+    (hypotheses.formulas, _times_a_constant), (hypotheses.terms, _as_a_term),
+]
+
+
+def _places(s: Situation) -> Iterator[str]:
     """Where the wrong entries are, if they are all the entries of one kind."""
-    wrong = ~(np.abs(analytic - numeric.value) <= numeric.bound)
-    zero = " and zero there" if not analytic[wrong].any() else ""
-    for text, kind in (("negative", x < 0), ("positive", x > 0)):
-        if kind.any() and not kind.all() and (wrong == kind).all():
-            return f"it is wrong{zero} where the input is {text}, and right elsewhere"
+    a, n, x = s.analytic, s.numeric, s.x
+    wrong = ~(np.abs(a - n) <= s.error + ROUNDING * np.abs(n))
+    kinds = [*_of_one_index(s, wrong), ("where the input is negative", x < 0), ("where the input is positive", x > 0)]
+    found = [f"{_what(a[wrong], n[wrong], s.error[wrong])} {text}, and right elsewhere" for text, kind in kinds
+             if kind.any() and not kind.all() and (wrong <= kind).all() and (n[kind & ~wrong] == 0).all()]
+    if not n[wrong].any():
+        yield f"{wrong.sum()} entries should be zero and are not: is a mask missing?"
+    elif not a[n != 0].any() and (n == 0).any():
+        yield "it is zero where it should not be, and not zero where it should: is a mask the wrong way round?"
+    elif found:
+        yield from found
+    elif not a[wrong].any():
+        yield f"{wrong.sum()} entries are zero and should not be"
+    elif wrong.sum() <= 3 and wrong.size > 3:
+        yield f"the only wrong entries are {', '.join(str(list(map(int, index))) for index in np.argwhere(wrong))}"
+    elif (np.abs(a - n) <= 0.01 * np.abs(n)).all():
+        yield "it is nearly right: is a constant or an epsilon not the same, or a number rounded?"
+
+
+def _of_one_index(s: Situation, wrong: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Neighbouring indices of an axis that hold all wrong entries."""
     for axis, length in enumerate(wrong.shape):
-        slices = np.moveaxis(wrong, axis, 0).reshape(length, -1)
-        at = np.flatnonzero(slices.all(axis=1))
-        if 0 < len(at) < length and len(at) == at[-1] - at[0] + 1 and not np.delete(slices, at, axis=0).any():
-            where = f"index {at[0]}" if len(at) == 1 else f"indices {at[0]}..{at[-1]}"
-            return f"it is wrong{zero} at {where} of axis {axis}, and right elsewhere"
-    return f"{wrong.sum()} entries are zero and should not be" if zero else None
+        at = np.flatnonzero(np.moveaxis(wrong, axis, 0).reshape(length, -1).any(axis=1))
+        if 0 < len(at) < length and len(at) == at[-1] - at[0] + 1:
+            kind = np.zeros(wrong.shape, bool)
+            np.moveaxis(kind, axis, 0)[at] = True
+            owner = next((f" (as many as {name} has columns)" for name, other in s.others.items()
+                          if axis == 0 and other.ndim == 2 and other.shape != s.x.shape and other.shape[1] == len(at)), "")
+            indices = f"{at[0]}" if len(at) == 1 else f"{at[0]}..{at[-1]}"
+            kinds = [("row", "rows"), ("column", "columns")] if wrong.ndim == 2 else [("index", "indices")] * wrong.ndim
+            of_axis = "" if wrong.ndim == 2 else f" of axis {axis}"
+            yield f"in {kinds[axis][len(at) > 1]} {indices}{of_axis}{owner}", kind
+
+
+def _what(a: np.ndarray, n: np.ndarray, error: np.ndarray) -> str:
+    """What is wrong with some entries."""
+    factor = _ratio(a, n, error)
+    return ("it is zero" if not a.any() else "it is not zero, as it should be," if not n.any() else
+            "the sign is flipped" if factor == -1 else f"it is {factor:.6g} times what it should be" if factor else "it is wrong")

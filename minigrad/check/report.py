@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+import sys
+import textwrap
+import time
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 OK, WRONG, KINK, INCONCLUSIVE = "ok", "WRONG", "KINK", "INCONCLUSIVE"
+WIDTH = 100  # columns of a terminal
 
 
 @dataclass(frozen=True)
@@ -13,12 +18,14 @@ class Row:
     """One input or parameter, with the entry where analytic and numeric gradient differ most, measured by the bound.
 
     verdict: "ok"; "KINK" (right, but some entries lie on a kink, where any slope between left and right is accepted);
-    "WRONG"; or "INCONCLUSIVE". notes: what a reader should know besides.
+    "WRONG"; or "INCONCLUSIVE". notes: what a reader should know besides. checked: how many of the entries were looked at one
+    by one; failing: how many of these were not right. sensitivity: relative errors above it would have been found.
     """
 
     name: str
     shape: tuple[int, ...]
     entries: int
+    checked: int
     failing: int
     index: tuple[int, ...] | None
     analytic: float
@@ -26,35 +33,72 @@ class Row:
     bound: float
     verdict: str
     notes: tuple[str, ...] = ()
+    sensitivity: float = 0.0
 
 
 @dataclass(frozen=True)
 class Report:
-    """Truthy if every gradient is right. `verdict` is "ok", "WRONG" or "INCONCLUSIVE"."""
+    """Truthy if every gradient is right. `verdict` is "ok", "WRONG" or "INCONCLUSIVE". notes: pairs of a verdict and a
+    sentence, on all inputs together. again: the call that gives this report."""
 
     rows: list[Row]
     order: int = 1
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    again: str = ""
 
     @property
     def verdict(self) -> str:
-        verdicts = {row.verdict for row in self.rows}
+        verdicts = {row.verdict for row in self.rows} | {verdict for verdict, _ in self.notes}
         return next((v for v in (WRONG, INCONCLUSIVE) if v in verdicts), OK)
 
     def __bool__(self) -> bool:
         return self.verdict == OK
 
     def to_dict(self) -> dict[str, Any]:
-        """The same for machines: what json.dumps takes."""
-        return {"verdict": self.verdict, "order": self.order, "rows": [asdict(row) for row in self.rows]}
+        """The same for machines: what json.dumps takes. Numbers that are not finite are None."""
+        rows = [{name: None if isinstance(value, float) and not math.isfinite(value) else value
+                 for name, value in asdict(row).items()} for row in self.rows]
+        return {"verdict": self.verdict, "order": self.order, "rows": rows, "notes": [text for _, text in self.notes],
+                "again": self.again}
 
     def __str__(self) -> str:
         derivative = {1: "gradient", 2: "second-order gradient"}[self.order]
         header = ("input", "shape", "failing", "worst at", "analytic", "numeric", "+-", "verdict")
         table = [header] + [(
-            row.name, str(row.shape), f"{row.failing} of {row.entries}",
+            row.name, str(row.shape), f"{row.failing} of {row.checked}",
             "-" if row.index is None else str(list(row.index)), f"{row.analytic:.8g}", f"{row.numeric:.8g}",
             f"{row.bound:.1e}", row.verdict) for row in self.rows]
         widths = [max(len(line[i]) for line in table) for i in range(len(header))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in table]
-        notes = [f"{row.name}: {note}" for row in self.rows for note in row.notes]
-        return "\n".join([f"{derivative}: {self.verdict}", *lines, *notes])
+        notes = [f"{row.name}: {note}" for row in self.rows for note in row.notes] + [text for _, text in self.notes]
+        lines += [line for note in notes for line in textwrap.wrap(note, WIDTH, subsequent_indent="  ")]
+        sensitivity = max((row.sensitivity for row in self.rows), default=0.0)
+        if self and sensitivity:
+            lines.append(f"relative errors above {sensitivity:.0e} would have been found")
+        if not self and self.again:
+            lines.append(f"again: {self.again}")
+        return "\n".join([f"{derivative}: {self.verdict}", *lines])
+
+
+class Progress:
+    """A line on the terminal that says how far a long check is; nothing if it is short or nobody watches."""
+
+    SILENT, BETWEEN = 2.0, 0.2  # seconds before the first time, and from time to time
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.shown = total, 0, False
+        self.next = time.monotonic() + self.SILENT if sys.stderr.isatty() else float("inf")
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def tick(self) -> None:
+        self.done += 1
+        if time.monotonic() >= self.next:
+            self.next, self.shown = time.monotonic() + self.BETWEEN, True
+            print(f"\rgradcheck: {self.done} of {self.total} entries ({self.done / self.total:.0%})", end="", file=sys.stderr,
+                  flush=True)
+
+    def __exit__(self, *error: Any) -> None:
+        if self.shown:
+            print("\r" + " " * 60 + "\r", end="", file=sys.stderr, flush=True)

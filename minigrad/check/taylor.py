@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .gradcheck import Problem
+from .problem import Problem, gradients, vector
 
 STEPS = tuple(2.0 ** -k for k in range(4, 12))
 EPS = np.finfo(float).eps
@@ -49,21 +49,18 @@ def taylor_test(f: Callable, *inputs: Any, seed: int = 0) -> TaylorReport:
     Takes what gradcheck takes; random weights make one number of f's outputs. Where gradcheck looks at each entry, this
     looks at all of them at once, with two evaluations a step.
     """
-    problem = Problem(f, inputs)
     rng = np.random.default_rng(seed)
-    v = rng.normal(size=problem.outputs().size)
-    directions = [rng.normal(size=leaf.shape) for leaf in problem.leaves]
-    slope = sum(float((g * d).sum()) for g, d in zip(problem.gradients(v), directions))
-    starts = [leaf.numpy() for leaf in problem.leaves]
+    with Problem(f, inputs) as problem:
+        v = rng.normal(size=vector(problem.outputs()).size)
+        directions = [rng.normal(size=leaf.shape) for leaf in problem.leaves]
+        slope = sum(float((g * d).sum()) for g, d in zip(gradients(problem.outputs(), problem.leaves, v), directions))
+        starts = [leaf.numpy() for leaf in problem.leaves]
 
-    def value(h: float) -> np.ndarray:
-        for leaf, start, direction in zip(problem.leaves, starts, directions):
-            leaf.data = start + h * direction
-        return problem.outputs().numpy()
+        def value(h: float) -> np.ndarray:
+            for leaf, start, direction in zip(problem.leaves, starts, directions):
+                leaf.data = start + h * direction
+            return vector(problem.outputs())
 
-    try:
         here = value(0.0)
         remainders = tuple(abs(float(v @ (value(h) - here)) - h * slope) for h in STEPS)
-    finally:
-        value(0.0)
     return TaylorReport(STEPS, remainders, 1e3 * EPS * float(np.abs(v) @ np.abs(here) + abs(slope)))
