@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import random
 import sys
@@ -21,7 +20,7 @@ import numpy as np
 from .cases import CASES, COMPOSED, Case
 from .check import Report, gradcheck
 from .check.report import INCONCLUSIVE, OK, WRONG
-from .student import CannotCheckError, check_file
+from .student import CannotCheckError, Options, check_file
 
 EXIT_CODES = {OK: 0, WRONG: 1, INCONCLUSIVE: 2}
 
@@ -43,12 +42,14 @@ def main(argv: list[str] | None = None) -> int:
     of_file.add_argument("--high", type=float, default=2.0, help="largest input (default %(default)s)")
     of_file.add_argument("--positive", action="store_true", help="inputs from 0.1 to --high")
     of_file.add_argument("--order", type=int, choices=(1, 2), default=1, help="2: the gradient of the gradient too")
+    of_file.add_argument("--budget", type=int, default=20_000, help="calls that a check may take; beyond, a sample of the "
+                         "entries is checked (default %(default)s)")
     of_file.add_argument("--timeout", type=float, default=60.0, help="seconds for each check (default %(default)s)")
-    of_file.add_argument("--json", action="store_true", help="print the reports as JSON, a line each")
+    check.add_argument("--json", action="store_true", help="print the reports as JSON, a line each")
     options = parser.parse_args(argv)
     low = 0.1 if options.positive else options.low
-    if options.examples < 1 or options.seed < 0 or not options.timeout > 0 or not low < options.high:
-        check.error("--examples must be 1 or more, --seed 0 or more, --timeout above 0, and --low below --high")
+    if min(options.examples, options.budget) < 1 or options.seed < 0 or not 0 < options.timeout < 1e6 or not low < options.high:
+        check.error("--examples and --budget must be 1 or more, --seed 0 or more, --timeout above 0, and --low below --high")
     if any(".py" in name for name in options.names):
         if len(options.names) > 1:
             check.error("one file at a time")
@@ -60,8 +61,8 @@ def main(argv: list[str] | None = None) -> int:
     if unknown:
         check.error(f"minigrad comes with no operation or layer {', '.join(unknown)}; there are {', '.join(checks)}")
     names = [by_lower_case[name.lower()] for name in options.names] or list(checks)
-    verdicts = [_check(name, checks[name], options.examples, options.seed) for name in names]
-    return _summary(verdicts)
+    verdicts = [_check(name, checks[name], options.examples, options.seed, options.json) for name in names]
+    return _exit_code(verdicts) if options.json else _summary(verdicts)
 
 
 def _shape(text: str) -> tuple[int, ...]:
@@ -73,18 +74,17 @@ def _shape(text: str) -> tuple[int, ...]:
 
 
 def _check_file(options: argparse.Namespace, low: float) -> int:
-    """Check what a student's file defines. What the file prints goes to standard error if the reports are JSON."""
-    out, verdicts = sys.stdout, []
+    """Check what a student's file defines."""
+    verdicts = []
     try:
-        with contextlib.redirect_stdout(sys.stderr if options.json else out):
-            for name, found in check_file(options.names[0], options.shape, low, options.high, options.order, options.seed,
-                                          options.timeout):
-                if isinstance(found, CannotCheckError):
-                    verdicts.append(INCONCLUSIVE)
-                    print(f"cannot check {name}:\n{found}\n", file=sys.stderr)
-                else:
-                    verdicts.append(found.verdict)
-                    print(json.dumps({"name": name, **found.to_dict()}) if options.json else f"{name}\n{found}\n", file=out)
+        for name, found in check_file(options.names[0], Options(tuple(options.shape), low, options.high, options.order,
+                                                                options.seed, options.budget, options.timeout, options.json)):
+            if isinstance(found, CannotCheckError):
+                verdicts.append(INCONCLUSIVE)
+                print(f"cannot check {name}:\n{found}\n", file=sys.stderr, flush=True)
+            else:
+                verdicts.append(found.verdict)
+                print(json.dumps({"name": name, **found.to_dict()}) if options.json else f"{name}\n{found}\n", flush=True)
     except CannotCheckError as error:
         print(f"cannot check {options.names[0]}:\n{error}", file=sys.stderr)
         return EXIT_CODES[INCONCLUSIVE]
@@ -104,17 +104,21 @@ def _summary(verdicts: list[str]) -> int:
 Checks = Callable[[int, int], Iterator[tuple[str, Report]]]
 
 
-def _check(name: str, reports: Checks, examples: int, seed: int) -> str:
+def _check(name: str, reports: Checks, examples: int, seed: int, as_json: bool) -> str:
     """Print one line for an operation or layer, and the whole report of what fails; return the verdict."""
     entries, worst_ratio, worst = 0, 0.0, OK
     for description, report in reports(examples, seed):
-        entries += sum(row.entries for row in report.rows)
+        entries += sum(row.checked for row in report.rows)
         worst_ratio = max([worst_ratio, *(abs(row.analytic - row.numeric) / row.bound for row in report.rows if row.bound)])
+        if as_json:
+            print(json.dumps({"name": name, "inputs": description, **report.to_dict()}), flush=True)
         if not report:
             worst = report.verdict
-            print(f"\n{description}\n{report}\n")
+            if not as_json:
+                print(f"\n{description}\n{report}\n")
             break
-    print(f"{name:<32} {worst:<13} {entries:>6} entries, largest difference {worst_ratio:.2f} of its bound", flush=True)
+    if not as_json:
+        print(f"{name:<32} {worst:<13} {entries:>6} entries, largest difference {worst_ratio:.2f} of its bound", flush=True)
     return worst
 
 

@@ -6,8 +6,6 @@ import pytest
 
 from minigrad.__main__ import main
 
-pytestmark = pytest.mark.usefixtures("clean_registry")
-
 FILE = '''
 import numpy as np
 from minigrad import Tensor, op, sigmoid, tanh
@@ -52,18 +50,35 @@ def endless(x):
     while True:
         pass
 
+def endless_and_deaf(x):
+    while True:
+        try:
+            pass
+        except BaseException:
+            pass
+
+def endless_outside_python(x):
+    return sum(1 for _ in iter(int, 1)) + sum(iter(int, 1))
+
+def leaves(x):
+    import os
+    os._exit(3)
+
+def asks(x):
+    return x * float(input("factor? "))
+
 def divides(x):
     return 1 // 0
 '''
 
 
 @pytest.fixture
-def check(tmp_path, capsys):
+def check(tmp_path, capfd):
     (tmp_path / "student.py").write_text(FILE, encoding="utf-8")
 
     def run(name, *arguments):
         code = main(["check", f"{tmp_path}/student.py{':' if name else ''}{name}", *arguments])
-        printed = capsys.readouterr()
+        printed = capfd.readouterr()
         return code, printed.out, printed.err
     return run
 
@@ -102,7 +117,11 @@ def test_json(check):
     ("Scale", (), ["Scale is"]),
     ("broken", (), ["student.py:", "lambda g, x: g + missing", "NameError"]),
     ("divides", (), ["return 1 // 0", "ZeroDivisionError"]),
-    ("endless", ("--timeout", "0.3"), ["stopped after 0.3 seconds", "student.py:"]),
+    ("endless", ("--timeout", "2"), ["stopped after 2 seconds", "student.py:4"]),
+    ("endless_and_deaf", ("--timeout", "2"), ["stopped after 2 seconds", "student.py:"]),
+    ("endless_outside_python", ("--timeout", "2"), ["stopped after 2 seconds", "sum(iter(int, 1))"]),
+    ("leaves", (), ["ended without a word, with exit code 3"]),
+    ("asks", (), ['float(input("factor? "))', "EOFError"]),
 ])
 def test_what_cannot_be_checked(check, name, arguments, parts):
     code, _, err = check(name, *arguments)
@@ -115,13 +134,42 @@ def test_what_cannot_be_checked(check, name, arguments, parts):
 @pytest.mark.parametrize(("content", "parts"), [
     ("def f(:", ["student.py:1: def f(:"]), ("import nowhere", ["student.py:1: import nowhere", "nowhere"]),
     ("x = 1", ["declares no operation"]), ("raise SystemExit(0)", ["student.py:1", "SystemExit"]), (None, ["there is no file"])])
-def test_files_that_cannot_be_read(tmp_path, capsys, content, parts):
+def test_files_that_cannot_be_read(tmp_path, capfd, content, parts):
     if content is not None:
         (tmp_path / "student.py").write_text(content, encoding="utf-8")
     assert main(["check", f"{tmp_path}/student.py"]) == 2
-    err = capsys.readouterr().err
+    err = capfd.readouterr().err
     for part in parts:
         assert part in err
+
+
+def test_what_brings_its_process_down_does_not_hide_the_rest(tmp_path, capfd):
+    (tmp_path / "student.py").write_text("""
+import os
+from minigrad import op
+
+@op(lambda g: g)
+def first(x):
+    return x + 0.0
+
+@op(lambda g: os._exit(7))
+def second(x):
+    return x + 0.0
+
+@op(lambda g: 2 * g)
+def third(x):
+    return x + 0.0
+""", encoding="utf-8")
+    assert main(["check", f"{tmp_path}/student.py"]) == 1
+    out, err = capfd.readouterr()
+    assert "1 of 3 ok, 1 wrong, 1 inconclusive" in out and out.count("first") == 1
+    assert "cannot check second:\nthe process ended without a word, with exit code 7" in err
+
+
+def test_a_file_that_never_ends_is_stopped(tmp_path, capfd):
+    (tmp_path / "student.py").write_text("while True:\n    pass\n", encoding="utf-8")
+    assert main(["check", f"{tmp_path}/student.py", "--timeout", "1"]) == 2
+    assert "student.py:" in capfd.readouterr().err
 
 
 def test_a_whole_file(check):
