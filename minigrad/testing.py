@@ -8,8 +8,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -150,3 +151,75 @@ def _layout(array: np.ndarray, choose: Choose) -> tuple[np.ndarray, Callable[[Te
             (array[::-1].copy(), lambda t: t[::-1], "reversed"),
         ]
     return choose(layouts)
+
+
+# -- random programs --------------------------------------------------------------------------------
+
+# Every value has shape (2, 2), (1, 2), (2, 1) or (), and stays of moderate size.
+UNARY: dict[str, Callable[[Tensor], Tensor]] = {
+    "tanh": ops.tanh,
+    "sigmoid": ops.sigmoid,
+    "neg": lambda a: -a,
+    "exp": lambda a: ops.exp(ops.tanh(a)),
+    "log": lambda a: ops.log(a * a + 1),
+    "square": lambda a: ops.tanh(a) ** 2,
+    "softmax": lambda a: ops.softmax(a, axis=-1) if a.ndim else a,
+    "transpose": lambda a: a.T,
+    "reverse": lambda a: a[::-1] if a.ndim else a,
+    "repeat an index": lambda a: a[[0, 0], :] if a.shape == (2, 2) else a,
+    "row": lambda a: a[:1] if a.ndim else a,
+    "column": lambda a: a[:, -1:] if a.ndim else a,
+    "sum": lambda a: a.sum(axis=0, keepdims=True) if a.ndim else a,
+    "mean": lambda a: a.mean(),
+    "reshape": lambda a: a.reshape(-1).reshape(a.shape),
+    "where": lambda a: ops.where(a, 0.5, mask=np.eye(2) > 0),
+    "constant array": lambda a: a * np.array([[1.0, -0.5], [0.25, 2.0]]),
+    "split": lambda a: ops.concat(*ops.split(a, 2, axis=-1)[::-1], axis=-1) if a.ndim and a.shape[-1] == 2 else a,
+}
+BINARY: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: ops.tanh(a) * b,
+    "div": lambda a, b: a / (ops.exp(ops.tanh(b)) + 1),
+    "matmul": lambda a, b: _square(a) @ ops.tanh(_square(b)),
+    "concat": lambda a, b: ops.concat(_square(a)[:1], _square(b)[1:], axis=0),
+    "stack": lambda a, b: ops.stack(_square(a), _square(b)).sum(axis=0) * 0.5,
+}
+Steps = list[tuple[str, int, int | None]]
+
+
+def _square(a: Tensor) -> Tensor:
+    return ops.broadcast_to(a, shape=(2, 2))
+
+
+def program_steps(*more: str) -> st.SearchStrategy[Steps]:
+    """What `run` takes: operations of the two tables, and `more` of one argument, on values numbered modulo their count."""
+    number = st.integers(0, 10)
+    return st.lists(st.one_of(st.tuples(st.sampled_from([*sorted(UNARY), *more]), number, st.none()),
+                              st.tuples(st.sampled_from(sorted(BINARY)), number, number)), min_size=1, max_size=12)
+
+
+def run(steps: Steps, leaves: Sequence[Tensor],
+        more: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType({})) -> list[Tensor]:
+    """All values that a program computes from its leaves; any of them may be used again by a later step."""
+    values = list(leaves)
+    for name, i, j in steps:
+        a = values[i % len(values)]
+        values.append({**UNARY, **more}[name](a) if j is None else BINARY[name](a, values[j % len(values)]))
+    return values[len(leaves):]
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Call:
+    """Random programs: up to 12 operations on up to 3 inputs, values used several times, at scales from 1e-8 to 1e8. All
+    results are outputs."""
+    steps = draw(program_steps())
+    of_inputs = draw(st.lists(st.sampled_from([(2, 2), (1, 2), (2, 1), ()]), min_size=1, max_size=3))
+    rng, scale, output_scale = np.random.default_rng(draw(st.integers(0, 10_000))), *(
+        10.0 ** draw(st.integers(-8, 8)) for _ in range(2))
+
+    def f(*leaves: Tensor) -> tuple[Tensor, ...]:
+        return tuple(value * output_scale for value in run(steps, [leaf / scale for leaf in leaves]))
+
+    return Call(f, [scale * rng.normal(size=shape) for shape in of_inputs],
+                f"graph {steps}, inputs {of_inputs}, scales {scale:g} and {output_scale:g}")

@@ -12,67 +12,25 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import Tensor, grad, no_grad
 from minigrad.check.numeric import derivatives
-
-# Every value has shape (2, 2), (1, 2), (2, 1) or (), and stays of moderate size.
-UNARY = {
-    "tanh": mg.tanh,
-    "sigmoid": mg.sigmoid,
-    "neg": lambda a: -a,
-    "exp": lambda a: mg.exp(mg.tanh(a)),
-    "log": lambda a: mg.log(a * a + 1),
-    "square": lambda a: mg.tanh(a) ** 2,
-    "softmax": lambda a: mg.softmax(a, axis=-1) if a.ndim else a,
-    "transpose": lambda a: a.T,
-    "reverse": lambda a: a[::-1] if a.ndim else a,
-    "repeat an index": lambda a: a[[0, 0], :] if a.shape == (2, 2) else a,
-    "row": lambda a: a[:1] if a.ndim else a,
-    "column": lambda a: a[:, -1:] if a.ndim else a,
-    "sum": lambda a: a.sum(axis=0, keepdims=True) if a.ndim else a,
-    "mean": lambda a: a.mean(),
-    "reshape": lambda a: a.reshape(-1).reshape(a.shape),
-    "where": lambda a: mg.where(a, 0.5, mask=np.eye(2) > 0),
-    "constant array": lambda a: a * np.array([[1.0, -0.5], [0.25, 2.0]]),
-    "split": lambda a: mg.concat(*mg.split(a, 2, axis=-1)[::-1], axis=-1) if a.ndim and a.shape[-1] == 2 else a,
-}
-BINARY = {
-    "add": lambda a, b: a + b,
-    "sub": lambda a, b: a - b,
-    "mul": lambda a, b: mg.tanh(a) * b,
-    "div": lambda a, b: a / (mg.exp(mg.tanh(b)) + 1),
-    "matmul": lambda a, b: mg.broadcast_to(a, shape=(2, 2)) @ mg.tanh(mg.broadcast_to(b, shape=(2, 2))),
-    "concat": lambda a, b: mg.concat(mg.broadcast_to(a, shape=(2, 2))[:1], mg.broadcast_to(b, shape=(2, 2))[1:], axis=0),
-    "stack": lambda a, b: mg.stack(*(mg.broadcast_to(t, shape=(2, 2)) for t in (a, b))).sum(axis=0) * 0.5,
-}
-
+from minigrad.testing import program_steps, run
 
 def constant(a):
     """The values without their history; the numeric derivative must not see through it either, so they are fixed."""
     return Tensor(np.round(np.tanh(a.numpy())) * 0.5)
 
 
-number = st.integers(0, 10)
-steps = st.lists(st.one_of(
-    st.tuples(st.sampled_from(sorted(UNARY)), number, st.none()),
-    st.tuples(st.sampled_from(sorted(BINARY)), number, number),
-    st.tuples(st.just("constant"), number, st.none()),
-), min_size=1, max_size=12)
 shapes = st.lists(st.sampled_from([(2, 2), (1, 2), (2, 1), ()]), min_size=1, max_size=3)
 
 
-def run(program, leaves, constants=None):
+def run_with_constants(steps, leaves, constants=None):
     """The values that a program computes, and those it took for constants."""
-    values, taken = list(leaves), []
-    for name, i, j in program:
-        a = values[i % len(values)]
-        if name == "constant":
-            y = constant(a) if constants is None else constants[len(taken)]
-            taken.append(y)
-        elif j is None:
-            y = UNARY[name](a)
-        else:
-            y = BINARY[name](a, values[j % len(values)])
-        values.append(y)
-    return values[len(leaves):], taken
+    taken = []
+
+    def take(a):
+        taken.append(constant(a) if constants is None else constants[len(taken)])
+        return taken[-1]
+
+    return run(steps, leaves, {"constant": take}), taken
 
 
 def total(values):
@@ -80,14 +38,15 @@ def total(values):
     return mg.concat(*(v.reshape(-1) for v in values))
 
 
-@given(program=steps, shapes=shapes, seed=st.integers(0, 1000), mischief=st.lists(st.integers(0, 5), max_size=3),
+@given(program=program_steps("constant"), shapes=shapes, seed=st.integers(0, 1000),
+       mischief=st.lists(st.integers(0, 5), max_size=3),
        way=st.sampled_from(["backward", "backward twice", "grad", "create_graph", "two halves"]))
 def test_every_program_has_the_gradient_of_what_it_computed(program, shapes, seed, mischief, way):
     rng = np.random.default_rng(seed)
     starts = [rng.normal(size=shape) for shape in shapes]
     leaves = [Tensor(start, requires_grad=True) for start in starts]
     views = [leaf.data[...] for leaf in leaves]
-    values, constants = run(program, leaves)
+    values, constants = run_with_constants(program, leaves)
     y = total(values)
     v = rng.normal(size=y.shape)
 
@@ -116,7 +75,7 @@ def test_every_program_has_the_gradient_of_what_it_computed(program, shapes, see
         def f(x, i=i):
             with no_grad():
                 inputs = [Tensor(x if k == i else s) for k, s in enumerate(starts)]
-                return total(run(program, inputs, constants)[0]).numpy()
+                return total(run_with_constants(program, inputs, constants)[0]).numpy()
 
         numeric = derivatives(f, start, v)
         numeric, bound = numeric.value, numeric.bound

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import op
+from minigrad import Tensor, no_grad, op
 from minigrad.testing import (
-    assert_gradients, away_from, broadcastable_shapes, check_op, concat_shapes, matmul_shapes, shapes, tensors,
+    assert_gradients, away_from, broadcastable_shapes, check_op, concat_shapes, graphs, matmul_shapes, shapes, tensors,
 )
 
 pytestmark = pytest.mark.usefixtures("clean_registry")
@@ -67,3 +67,10 @@ def test_every_kind_of_shape_turns_up():
     collect()
     assert () in found and any(0 in shape for shape in found) and any(1 in shape for shape in found)
     assert (2, 2) in found and any(len(shape) == 3 and len(set(shape)) == 1 for shape in found)
+
+
+@given(graphs())
+def test_graphs_are_programs_that_can_be_checked(graph):
+    with no_grad():
+        outputs = graph.f(*map(Tensor, graph.inputs))
+    assert outputs and all(np.isfinite(y.data).all() for y in outputs)
