@@ -1,0 +1,66 @@
+"""Plants errors in the gradient checker itself: the tests of the checker must notice each.
+
+    python tests/planted_in_checker.py
+
+A copy of the project gets one wrong line at a time; then tests/test_check.py must fail. Exit code 0 if it always does.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tqdm import tqdm
+
+ROOT = Path(__file__).parent.parent
+COMPARE, NUMERIC = "minigrad/check/compare.py", "minigrad/check/numeric.py"
+ERRORS = {  # file, what stands there, what is planted
+    "compares nothing": (COMPARE, "wrong = ~right & ~unknown", "wrong = right & False"),
+    "ones for a cotangent": (COMPARE, "self.v = rng.normal(size=vector(ys).size)", "self.v = np.ones(vector(ys).size)"),
+    "first entry only": (NUMERIC, "for i in range(x.size) if entries is None else entries:", "for i in range(x.size)[:1]:"),
+    "first input only": (COMPARE, "rows = [self._row(finding, findings) for finding in findings]",
+                         "rows = [self._row(finding, findings) for finding in findings[:1]]"),
+    "no absolute value": (COMPARE, "np.abs(a - value) <= bound + ulps)", "a - value <= bound + ulps)"),
+    "blind to NaN": (COMPARE, "np.abs(a - value) <= bound + ulps)", "~(np.abs(a - value) > bound + ulps))"),
+    "loose tolerance": (COMPARE, "np.abs(a - value) <= bound + ulps)", "np.abs(a - value) <= bound + 1e-5)"),
+    "compares the gradient with itself": (COMPARE, "np.abs(a - value) <= bound + ulps)", "np.abs(a - a) <= bound + ulps)"),
+    "kinks accept everything": (COMPARE, "(low - ulps <= a) & (a <= high + ulps)", "(low <= np.inf)"),
+    "what is unknown is right": (COMPARE, "INCONCLUSIVE if unknown.any() else", "OK if unknown.any() else"),
+    "noise is not looked at": (NUMERIC, "errors = np.abs(self.v) *", "errors = 0 * np.abs(self.v) *"),
+    "one step is believed": (NUMERIC, "if self._good(quick) and (expected is None or", "if True or (expected is None or"),
+    "inputs are not put back": (COMPARE, "leaf.data = original\n        return finding", "pass\n        return finding"),
+    "a sample is all": (COMPARE, "if not everything and not finding.wrong.any():", "if False:"),
+    "laws are not looked at": (COMPARE, "if self.repeatable else []", "if False else []"),
+}
+
+
+def noticed(file: str, right: str, wrong: str, copy: Path) -> bool:
+    """Do the checker's tests fail with this error in the copy?"""
+    source = (ROOT / file).read_text(encoding="utf-8")
+    assert source.count(right) == 1, f"{file} has no longer one place with {right!r}: adapt this script"
+    (copy / file).write_text(source.replace(right, wrong), encoding="utf-8")
+    try:
+        result = subprocess.run([sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "tests/test_check.py",
+                                 "tests/test_diagnosis.py"], cwd=copy, capture_output=True, text=True, env={**os.environ})
+    finally:
+        (copy / file).write_text(source, encoding="utf-8")
+    assert result.returncode in (0, 1), result.stdout + result.stderr  # passed, or a test failed: the tests did run
+    return result.returncode == 1
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "minigrad"
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__"))
+        assert not noticed(COMPARE, "TOO_WIDE = 1e-3", "TOO_WIDE = 1e-3", copy), "the tests fail without any error"
+        missed = [name for name, error in tqdm(ERRORS.items(), unit="error", disable=None) if not noticed(*error, copy)]
+    print(f"{len(ERRORS)} errors planted in the checker, {len(ERRORS) - len(missed)} noticed")
+    for name in missed:
+        print(f"  missed: {name}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
