@@ -5,6 +5,8 @@ from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 
+import wrong_gradients
+
 from minigrad import registry
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
@@ -32,3 +34,12 @@ def test_python_blocks(tmp_path, monkeypatch):
     registry.update(before)
     assert len(printed) >= 5 and compared == 2
     assert float(printed[0]) < 0.001  # as the comment there says
+
+
+def test_the_three_reports_are_what_the_example_prints(capsys):
+    wrong_gradients.main([])
+    printed = capsys.readouterr().out
+    (block,) = re.findall(r"^```output\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    assert "`python examples/wrong_gradients.py`:\n\n```output" in README
+    assert stable(printed) == stable(block)
+    assert max(map(len, printed.splitlines())) <= 100  # columns
