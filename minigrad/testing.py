@@ -115,22 +115,37 @@ def calls(draw: st.DrawFn, operation: Callable, case: Case) -> Call:
     differentiable = choose(range(len(arrays)))  # at least this one requires a gradient
     for i, array in enumerate(arrays):
         if i != differentiable and choose([False, False, True]):
-            arguments.append(_constant(array))
-            described += f", {i} constant"
+            layout = choose(list(CONSTANTS))
+            arguments.append(_constant(CONSTANTS[layout](array)))
+            described += f", {i} constant, {layout}"
             continue
         stored, view, layout = _layout(array, choose)
         arguments.append(_view_of_leaf(len(inputs), view))
         inputs.append(stored)
         described += f", {i} {layout}"
-    transposed = choose([False, True])  # then the gradient arrives in a layout that is not contiguous
+    end = choose(["", "transposed", "summed"])  # then the gradient arrives in another layout: not contiguous, or with stride 0
 
     def f(*leaves: Tensor) -> Any:
         y = operation(*(argument(leaves) for argument in arguments), **static)
         if isinstance(y, list):
             return tuple(y)
-        return y.T if transposed else y
+        return y.T if end == "transposed" else y.sum(axis=0) if end == "summed" and y.ndim else y
 
-    return Call(f, inputs, described + (", output transposed" if transposed else ""))
+    return Call(f, inputs, f"{described}, output {end}" if end else described)
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+CONSTANTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "contiguous": lambda a: a, "column by column": np.asfortranarray, "read-only": _read_only,
+    "negative strides": lambda a: np.flip(np.flip(a).copy()),
+    "strided": lambda a: np.repeat(a, 2, axis=-1)[..., ::2] if a.ndim else a,
+}
+"""The same values in memory in other ways."""
 
 
 def _constant(array: np.ndarray) -> Callable[[tuple], Any]:

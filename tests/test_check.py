@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import Tensor, gradcheck, op
+from minigrad import Tensor, grad, gradcheck, op
 from minigrad.__main__ import main
 from minigrad.check.numeric import derivatives
 from minigrad.layers import LSTMCell, RNNCell
@@ -146,6 +146,9 @@ def test_what_cannot_be_judged_is_inconclusive():
     (lambda x: (x - x.mean()) / mg.sqrt(((x - x.mean()) ** 2).mean() + 1e-5), 100, 1),
     (mg.relu, 0, 1),
     (lambda x: mg.softmax(x.reshape(2, 5) @ (10 * x.reshape(5, 2))), 0, 5),
+    (lambda x: mg.softmax(x).sum(), 0, 1),
+    (lambda x: (x * 1e8 - x * (1e8 - 1)) ** 2, 0, 1),
+    (lambda x: grad(mg.softmax(x).sum(), x, create_graph=True), 0, 1),
 ])
 def test_no_false_alarm_where_rounding_or_kinks_spoil_the_differences(f, centre, spread):
     rng = np.random.default_rng(0)

@@ -17,6 +17,7 @@ from .situation import Situation
 
 TOO_WIDE = 1e-3  # a bound wider than this part of the gradient's own size shows nothing
 ULPS = 300  # rounding errors that a right gradient may have, in units of the terms that it adds up
+TREMBLES = 16  # or times what it changes by if all inputs change by a few rounding errors
 CALLS, CALLS_AT_FIRST = 4, 20  # of f, for an entry and for the first of an input
 DIRECTIONS = 8  # through all entries of an input of which only a sample is looked at one by one
 CALLS_FOR_A_GUESS = 2000  # of f, to see what the gradient would be if an input had another value
@@ -53,6 +54,21 @@ class Check:
         self.eps = max(EPS, lowest_precision(ys))
         self.v = rng.normal(size=vector(ys).size)
         self.analytic = gradients(ys, leaves, self.v)
+        self.tremor = self._tremor()
+
+    def _tremor(self) -> list[np.ndarray]:
+        """By how much the engine's gradients change if every input is multiplied by 1 plus a few machine epsilons. Where large
+        terms cancel on the way, that is all that shows how inexact a right gradient is."""
+        before = [leaf.numpy() for leaf in self.leaves]
+        found = [np.zeros(leaf.shape) for leaf in self.leaves]
+        for k in (-4, -3, -2, -1, 1, 2, 3, 4) if self.repeatable else ():
+            for leaf, array in zip(self.leaves, before):
+                leaf.data = array * (1 + k * self.eps)
+            for most, g, there in zip(found, self.analytic, gradients(self.outputs(), self.leaves, self.v)):
+                np.fmax(most, np.abs(there - g), out=most)
+        for leaf, array in zip(self.leaves, before):
+            leaf.data = array
+        return found
 
     def report(self, both_paths: bool = False, order: int = 1) -> Report:
         """both_paths: the gradient as computed with create_graph=True must be right too."""
@@ -66,8 +82,8 @@ class Check:
         samples = self._samples()
         with Progress(sum(len(sample) for sample in samples)) as progress:
             findings = [self._finding(i, [path[i] for path in paths], samples[i], progress.tick) for i in range(len(samples))]
-        notes = broken_laws(self.outputs, self.leaves, self.v, self.analytic, [f.numeric.bound for f in findings],
-                            self.rng) if self.repeatable else []
+        bounds = [f.numeric.bound + TREMBLES * tremor for f, tremor in zip(findings, self.tremor)]
+        notes = broken_laws(self.outputs, self.leaves, self.v, self.analytic, bounds, self.rng) if self.repeatable else []
         for i, finding in enumerate(findings):  # both paths: the one that is further off is reported
             self.analytic[i] = finding.analytic
         rows = [self._row(finding, findings) for finding in findings]
@@ -97,7 +113,7 @@ class Check:
             worst = max(paths, key=lambda g: np.nan_to_num(np.abs(g - numeric.value), nan=np.inf).max(initial=0))
             finding = self._judged(self.names[i], leaf, worst, numeric, entries)
             if not everything and not finding.wrong.any():
-                culprit, direction = self._directions(Differences(values, original, self.v, self.eps), worst)
+                culprit, direction = self._directions(Differences(values, original, self.v, self.eps), worst, self.tremor[i])
                 if culprit is not None:
                     entries = np.union1d(entries, [culprit])
                     numeric = derivatives(values, original, self.v, expected=worst, entries=entries, eps=self.eps)
@@ -106,24 +122,25 @@ class Check:
             leaf.data = original
         return finding
 
-    def _directions(self, differences: Differences, analytic: np.ndarray) -> tuple[int | None, str]:
+    def _directions(self, differences: Differences, analytic: np.ndarray, tremor: np.ndarray) -> tuple[int | None, str]:
         """Derivatives along random directions through all entries; an entry to blame if one is wrong, and what was seen."""
         for _ in range(DIRECTIONS):
             direction = self.rng.normal(size=analytic.shape) * differences.sizes
-            if not self._agrees(differences, analytic, direction):
+            if not self._agrees(differences, analytic, tremor, direction):
                 suspects = np.arange(analytic.size)
                 while len(suspects) > 1:
                     half = suspects[:len(suspects) // 2]
                     part = np.zeros(analytic.shape)
                     part.flat[half] = direction.flat[half]
-                    suspects = half if not self._agrees(differences, analytic, part) else suspects[len(half):]
+                    suspects = half if not self._agrees(differences, analytic, tremor, part) else suspects[len(half):]
                 return int(suspects[0]), "; a random direction through all of them is WRONG"
         return None, f"; {DIRECTIONS} random directions through all of them agree"
 
-    def _agrees(self, differences: Differences, analytic: np.ndarray, direction: np.ndarray) -> bool:
+    def _agrees(self, differences: Differences, analytic: np.ndarray, tremor: np.ndarray, direction: np.ndarray) -> bool:
         expected, terms = float((analytic * direction).sum()), float(np.abs(analytic * direction).sum())
         found = differences.along(direction, expected)
-        return not abs(found.value - expected) > found.bound + ULPS * self.eps * (found.terms + terms)
+        inexact = ULPS * self.eps * (found.terms + terms) + TREMBLES * float((tremor * np.abs(direction)).sum())
+        return not abs(found.value - expected) > found.bound + inexact
 
     def _judged(self, name: str, leaf: Tensor, analytic: np.ndarray, numeric: Derivatives, entries: np.ndarray) -> Finding:
         a = analytic.ravel()[entries]
@@ -136,9 +153,13 @@ class Check:
         on_kink = np.isfinite(low) & np.isfinite(high)
         unknown = wide & ~in_noise & ~on_kink | (not self.repeatable)
         ulps = ULPS * self.eps * terms
-        right = np.where(on_kink, (low - ulps <= a) & (a <= high + ulps), np.abs(a - value) <= bound + ulps)
+        inexact = ulps + TREMBLES * self._tremor_of(leaf).ravel()[entries]
+        right = np.where(on_kink, (low - ulps <= a) & (a <= high + ulps), np.abs(a - value) <= bound + inexact)
         wrong = ~right & ~unknown
         return Finding(name, leaf, analytic, numeric, entries, wrong, unknown, on_kink & ~wrong, in_noise & ~wrong)
+
+    def _tremor_of(self, leaf: Tensor) -> np.ndarray:
+        return next(tremor for one, tremor in zip(self.leaves, self.tremor) if one is leaf)
 
     def _row(self, finding: Finding, findings: list[Finding]) -> Row:
         entries, wrong, unknown = finding.entries, finding.wrong, finding.unknown
@@ -221,7 +242,7 @@ class Check:
 
         numeric = finding.numeric
         assert numeric.jacobian is not None
-        error = numeric.bound + ULPS * self.eps * numeric.terms
+        error = numeric.bound + ULPS * self.eps * numeric.terms + TREMBLES * self._tremor_of(finding.leaf)
         ys = self.quiet()
         return Situation(
             finding.name, values[finding.name], finding.analytic, numeric.value, error, numeric.jacobian,

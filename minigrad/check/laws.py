@@ -16,6 +16,8 @@ from .problem import gradients
 from .report import INCONCLUSIVE, WRONG
 
 LINEAR = 1e-6  # relative to the largest gradient: far above most rounding errors, far below what a non-linear formula does
+MOST_NOISE = 1e-3  # of which a gradient that consists of rounding errors has more: it obeys no law
+SAME = 1e-12  # relative to the largest gradient: a sum may be added up in another order on several threads
 SCALES = (1e-6, 1e6)
 
 
@@ -24,10 +26,12 @@ def broken_laws(outputs: Callable[[], list[Tensor]], leaves: list[Tensor], v: np
     """(verdict, what is wrong) for each law that does not hold. found: the gradients for the cotangent v; bounds: what their
     numeric values may be off, which is more where large terms cancel."""
     ys, notes = outputs(), []
-    tolerances = [max(LINEAR, 300 * lowest_precision(ys)) * np.abs(g).max(initial=0) + bound[np.isfinite(bound)].max(initial=0)
-                  for g, bound in zip(found, bounds)]
+    sizes = [np.abs(g).max(initial=0) for g in found]
+    errors = [bound[np.isfinite(bound)].max(initial=0) if np.isfinite(bound).any() else np.inf for bound in bounds]
+    tolerances = [max(LINEAR, 300 * lowest_precision(ys)) * size + error if error <= MOST_NOISE * size else np.inf
+                  for size, error in zip(sizes, errors)]
 
-    def agree(some: list[np.ndarray], other: list[np.ndarray], factor: float = 1) -> bool:
+    def agree(some: list[np.ndarray], other: list[np.ndarray], tolerances: list[float], factor: float = 1) -> bool:
         """Where they are finite."""
         return all((np.abs(a - b)[np.isfinite(b)] <= factor * tolerance).all()
                    for a, b, tolerance in zip(some, other, tolerances))
@@ -35,13 +39,13 @@ def broken_laws(outputs: Callable[[], list[Tensor]], leaves: list[Tensor], v: np
     if any((a[np.isfinite(g)] != 0).any() for a, g in zip(gradients(ys, leaves, 0 * v), found)):
         notes.append((WRONG, "the gradient is not zero where no gradient arrives (g = 0): a formula adds something that is not "
                              "multiplied by g"))
-    elif not (all(agree(gradients(ys, leaves, scale * v), [scale * g for g in found], scale) for scale in SCALES)
+    elif not (all(agree(gradients(ys, leaves, scale * v), [scale * g for g in found], tolerances, scale) for scale in SCALES)
               and agree(gradients(ys, leaves, w := v * rng.choice([-1.0, 2.0], v.shape)),
-                        [a - b for a, b in zip(gradients(ys, leaves, v + w), found)], 4)):
+                        [a - b for a, b in zip(gradients(ys, leaves, v + w), found)], tolerances, 4)):
         notes.append((WRONG, "the gradient is not linear in g, the gradient arriving at the output: twice g must give twice the "
                              "gradient"))
     again = gradients(ys, leaves, v)
-    if not agree(again, found, 1e-3):
+    if not agree(again, found, [SAME * size for size in sizes]):
         notes.append((INCONCLUSIVE, "the gradient has other values when it is computed again: does a formula draw random "
                                     "numbers, or change something that it keeps?"))
     arrays = [("the cotangent", v), *((f"input {i}", leaf._data) for i, leaf in enumerate(leaves))]
