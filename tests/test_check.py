@@ -156,6 +156,17 @@ def test_no_false_alarm_where_rounding_or_kinks_spoil_the_differences(f, centre,
         assert gradcheck(f, centre + spread * rng.normal(size=10)).verdict != "WRONG"
 
 
+def test_what_is_smooth_far_away_and_another_function_nearby_is_no_false_alarm():
+    """Differences at large steps see a saturated tanh, a parabola without its dip, or the size 1 of an input of zeros."""
+    normalised = lambda x: (x - x.mean()) / mg.sqrt(((x - x.mean()) ** 2).mean() + 1e-5)  # noqa: E731
+    for f, inputs in ((normalised, (np.ones((2, 1)),)), (lambda x: normalised(1e4 * x), (np.ones((2, 2)),)),
+                      (lambda x, y: mg.tanh(x / 1e-6) * (y / 1e-6 + 1), (np.zeros(2), np.array([1e-6, -2e-6]))),
+                      (lambda x: mg.log(1e-20 * x * x + 1), (np.ones(3),))):
+        for budget in (20_000, 30):
+            for seed in range(10):
+                assert gradcheck(f, *inputs, seed=seed, budget=budget).verdict != "WRONG"
+
+
 def test_kinks_accept_the_slopes_between_left_and_right_and_no_other():
     for x in ([0.0, 1.0], [1e-12, 1.0]):
         report = gradcheck(mg.relu, np.array(x))

@@ -28,7 +28,7 @@ def broken_laws(outputs: Callable[[], list[Tensor]], leaves: list[Tensor], v: np
     ys, notes = outputs(), []
     sizes = [np.abs(g).max(initial=0) for g in found]
     errors = [bound[np.isfinite(bound)].max(initial=0) if np.isfinite(bound).any() else np.inf for bound in bounds]
-    tolerances = [max(LINEAR, 300 * lowest_precision(ys)) * size + error if error <= MOST_NOISE * size else np.inf
+    tolerances = [max(LINEAR, 300 * lowest_precision(ys)) * size + error if error < MOST_NOISE * size else np.inf
                   for size, error in zip(sizes, errors)]
 
     def agree(some: list[np.ndarray], other: list[np.ndarray], tolerances: list[float], factor: float = 1) -> bool:
