@@ -117,7 +117,7 @@ class Differences:
             found = self._careful(direction, CAREFUL_STEP * jitter / 2 ** shrink)
             if best is None or found.bound < best.bound or not math.isfinite(best.value):
                 best = found
-            elif abs(found.value - best.value) > found.bound + best.bound:  # f is another function from nearby
+            elif abs(found.value - best.value) > found.bound / 4 + best.bound:  # f is another function from nearby
                 best = found
             if self._good(best) and (expected is None or abs(best.value - expected) <= best.bound):
                 break
