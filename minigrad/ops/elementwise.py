@@ -90,10 +90,12 @@ def abs(x):
 @op(lambda g, y: g * y * (1 - y))
 def sigmoid(x):
     """1 / (1 + exp(-x)), the gate of the LSTM.  dy/dx = y (1 - y)."""
-    if np.result_type(x).kind != "f":
-        x = np.asarray(x, float)
-    e = np.exp(-np.abs(x))  # never overflows, and keeps the accuracy of the left tail
-    return np.where(np.greater_equal(x, 0), 1, e) / (1 + e)
+    x = np.asarray(x)
+    if x.dtype.kind != "f":
+        x = x.astype(float)
+    with np.errstate(over="ignore"):  # 1 / (1 + infinity) is the right 0
+        y = np.exp(np.negative(x))
+    return np.reciprocal(np.add(y, 1, out=y), out=y) if x.ndim else 1 / (1 + y)
 
 @op(lambda g, y: g * (1 - y * y))
 def tanh(x):
