@@ -178,51 +178,55 @@ class _Gradients:
 
 
 def _apply_formulas(node: Node, g: Any, useful: Collection[Node], gradients: _Gradients, create_graph: bool) -> None:
-    op, saved, parents = node.op, node.saved, node.parents
-    assert op is not None and saved is not None
+    """Add what arrives at a node, by the chain rule, to the gradients of its parents."""
+    op, parents = node.op, node.parents
+    assert op is not None and node.saved is not None
     if op.accumulate is not None and not create_graph:
         op.accumulate(gradients.buffer(parents[0]), g, **node.static)
         return
-    if create_graph:
-        saved = _as_tensors(node)
+    saved = _as_tensors(node) if create_graph else node.saved
     if op.variadic:
-        pieces = _run(node, 0, g, saved)
+        pieces = _run(node, 0, g, saved[0])
         if not isinstance(pieces, (list, tuple)) or len(pieces) != len(parents):
             raise TypeError(f"operation {op.__name__!r}: the gradient formula must return a list of {len(parents)} gradients, "
                             f"one for each of *{op.inputs[0]}")
     for i, parent in enumerate(parents):
         if parent is not None and parent in useful:
-            piece = pieces[i] if op.variadic else _run(node, i, g, saved)
-            gradients.add(parent, _checked(piece, parent, node, i, g, create_graph))
+            piece = pieces[i] if op.variadic else _run(node, i, g, saved[i])
+            if create_graph or state.anomalies or type(piece) is not np.ndarray or not (
+                    piece.shape == parent.shape and piece.dtype == parent.dtype):
+                piece = _checked(piece, parent, node, i, g, create_graph)
+            gradients.add(parent, piece)
 
 
-def _run(node: Node, i: int, g: Any, saved: dict[str, Any]) -> Any:
+def _run(node: Node, i: int, g: Any, saved: tuple) -> Any:
     """Formula number i, with what it asks for."""
     op = node.op
     assert op is not None
     try:
-        return op.formulas[i](g, *map(saved.__getitem__, op.needs[i]))
+        return op.formulas[i](g, *saved)
     except (TypeError, ValueError, IndexError, AttributeError) as error:
         raise RuntimeError(f"operation {op.__name__!r}: the gradient formula for argument {op.inputs[i]!r} failed, with g of "
                            f"shape {g.shape}: {type(error).__name__}: {error}") from error
 
 
-def _as_tensors(node: Node) -> dict[str, Any]:
-    """The saved arrays as the Tensors that they were, so that formulas record what they do with them."""
+def _as_tensors(node: Node) -> list[Any]:
+    """What was saved, with the arrays as the Tensors that they were, so that formulas record what they do with them."""
     op = node.op
     assert op is not None and node.saved is not None
-    saved = dict(node.saved)
-    if "y" in saved:
-        saved["y"] = Tensor._make(saved["y"], node)
-    if op.variadic:
-        if op.inputs[0] in saved:
-            saved[op.inputs[0]] = [x if parent is None else Tensor._make(x, parent)
-                                   for x, parent in zip(saved[op.inputs[0]], node.parents)]
-    else:
-        for name, parent in zip(op.inputs, node.parents):
-            if name in saved and parent is not None:
-                saved[name] = Tensor._make(saved[name], parent)
-    return saved
+
+    def tensor(name: str, value: Any) -> Any:
+        if name == "y":
+            return Tensor._make(value, node)
+        if name not in op.inputs:
+            return value
+        if op.variadic:
+            return [x if parent is None else Tensor._make(x, parent) for x, parent in zip(value, node.parents)]
+        parent = node.parents[op.inputs.index(name)]
+        return value if parent is None else Tensor._make(value, parent)
+
+    return [None if values is None else [tensor(name, value) for name, value in zip(names, values)]
+            for names, values in zip(op.needs, node.saved)]
 
 
 def _checked(piece: Any, parent: Node, node: Node, i: int, g: Any, create_graph: bool) -> Any:

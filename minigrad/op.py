@@ -29,7 +29,7 @@ registry: dict[str, Op] = {}
 class Node:
     """One entry of the record: an operation that ran, or a leaf (`op` is None).
 
-    `saved` maps names to what the formulas asked for; a node whose record was freed has None there.
+    `saved` has, for each parent, what its formula asked for; a node whose record was freed has None there.
     A node never refers to its own Tensor, so graphs have no reference cycles.
     """
 
@@ -38,7 +38,7 @@ class Node:
     _creation = itertools.count()
 
     def __init__(self, array: np.ndarray, op: Op | None = None, parents: tuple = (),
-                 saved: dict[str, Any] | None = None, static: Mapping[str, Any] = MappingProxyType({})) -> None:
+                 saved: tuple[Any, ...] | None = None, static: Mapping[str, Any] = MappingProxyType({})) -> None:
         self.op, self.parents, self.saved, self.static = op, parents, saved, static
         self.order = next(Node._creation)  # inputs exist before outputs: a topological order
         self.shape, self.dtype = array.shape, array.dtype
@@ -147,7 +147,7 @@ class Op:
         self.defaults = {p.name: p.default for p in static if p.default is not p.empty}
         self._check_declaration(parameters, [p.name for p in static])
         self.needs = [tuple(inspect.signature(formula).parameters)[1:] for formula in formulas]
-        self._fetch = {name: self._fetcher(name) for names in self.needs for name in names}
+        self._savers = [self._saver(names) for names in self.needs]
 
     def _check_declaration(self, parameters: Any, static: list[str]) -> None:
         def require(condition: bool, message: str) -> None:
@@ -170,21 +170,20 @@ class Op:
             for unknown in inspect.signature(formula).parameters.keys() - known - {"g"}:
                 require(False, f"the formula for {name!r} asks for {unknown!r}; it can have {', '.join(sorted(known))}")
 
-    def _fetcher(self, name: str) -> Callable:
-        """How to get what a formula calls `name` when the operation runs."""
-        if name == "y":
-            return lambda y, arrays, static: y
-        argument = name.removesuffix("_shape")
-        if name not in self.inputs and argument not in self.inputs:
-            return lambda y, arrays, static: static[name]
-        if self.variadic:
-            if name == argument:
-                return lambda y, arrays, static: arrays
-            return lambda y, arrays, static: [np.shape(array) for array in arrays]
-        i = self.inputs.index(argument)
-        if name == argument:
-            return lambda y, arrays, static: arrays[i]
-        return lambda y, arrays, static: np.shape(arrays[i])
+    def _saver(self, names: tuple[str, ...]) -> Callable:
+        """A function (y, arrays, static) -> what a formula asks for: its expression is written out, as every call pays for it."""
+        def expression(name: str) -> str:
+            argument = name.removesuffix("_shape")
+            if name == "y":
+                return "y"
+            if name not in self.inputs and argument not in self.inputs:
+                return f"static[{name!r}]"
+            if self.variadic:
+                return "arrays" if name == argument else "[np.shape(array) for array in arrays]"
+            array = f"arrays[{self.inputs.index(argument)}]"
+            return array if name == argument else f"np.shape({array})"
+
+        return eval(f"lambda y, arrays, static: ({''.join(f'{expression(name)}, ' for name in names)})")
 
     def __call__(self, *inputs: Any, **static: Any) -> Tensor:
         """The output: a Tensor, or a plain array if no Tensor was given."""
@@ -193,14 +192,19 @@ class Op:
         if len(inputs) != len(self.inputs) and not self.variadic:
             raise TypeError(f"{self.__name__} takes {len(self.inputs)} positional argument(s), not {len(inputs)}, "
                             f"and static ones by keyword: {self.__name__}{inspect.signature(self.function)}")
-        arrays, tensors, constants = [], False, False
-        for position, x in enumerate(inputs):
+        arrays: list[Any] = []
+        parents: list[Node | None] = []
+        tensors = constants = recorded = False
+        for x in inputs:
             if isinstance(x, Tensor):
                 tensors = True
                 arrays.append(x._frozen())
+                parents.append(x._node)
+                recorded = recorded or x._node is not None
             else:
-                arrays.append(self._constant(x, position))
                 constants = True
+                arrays.append(self._constant(x, len(arrays)))
+                parents.append(None)
         if self.defaults:
             static = {**self.defaults, **static}
         for name, value in static.items():
@@ -215,31 +219,24 @@ class Op:
             raise self._explained(error, inputs) from error
         if not tensors:
             return y
-        y = self._result(y, inputs)
+        if type(y) is not np.ndarray or y.dtype.kind != "f":
+            y = self._result(y, inputs)
         if state.anomalies and not np.isfinite(y).all():
             raise FloatingPointError(f"{self._signature(inputs)} gives {count_not_finite(y)}, called at\n  {calling_line()}")
-        node = None
-        if state.recording:
-            parents = tuple([x._node if isinstance(x, Tensor) else None for x in inputs])
-            if any(parents):
-                if constants:  # the user may write into arrays before backward: save copies
-                    arrays = [_own(array) if array is x else array for array, x in zip(arrays, inputs)]
-                if static:
-                    static = {name: _own(value) for name, value in static.items()}
-                node = self._record(y, arrays, static, parents)
-        return Tensor._make(y, node)
-
-    def _record(self, y: np.ndarray, arrays: list, static: dict[str, Any], parents: tuple) -> Node:
+        if not recorded or not state.recording:
+            return Tensor._make(y, None)
         if y.dtype.kind != "f":
             raise TypeError(f"{self.__name__}: the result has dtype {y.dtype}, which carries no gradient; "
                             "detach() the input first if that is meant")
-        saved: dict[str, Any] = {}
-        for parent, names in zip(parents, self.needs * len(parents) if self.variadic else self.needs):
-            if parent is not None:
-                for name in names:
-                    if name not in saved:
-                        saved[name] = self._fetch[name](y, arrays, static)
-        return Node(y, self, parents, saved, static)
+        if constants:  # the user may write into arrays before backward: save copies
+            arrays = [_own(array) if array is x else array for array, x in zip(arrays, inputs)]
+        if static:
+            static = {name: _own(value) for name, value in static.items()}
+        if self.variadic:
+            saved: Any = (self._savers[0](y, arrays, static),)
+        else:
+            saved = tuple([None if parent is None else save(y, arrays, static) for parent, save in zip(parents, self._savers)])
+        return Tensor._make(y, Node(y, self, tuple(parents), saved, static))
 
     def _constant(self, x: Any, position: int) -> Any:
         """Numbers stay numbers, so that they do not change the dtype; everything else becomes an array."""
@@ -289,6 +286,9 @@ def _own(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         value = value.copy()
         value.flags.writeable = False
-    elif isinstance(value, (tuple, list)):
+    elif isinstance(value, list) or isinstance(value, tuple) and not PLAIN.issuperset(map(type, value)):
         value = (tuple if isinstance(value, tuple) else list)(_own(item) for item in value)
     return value
+
+
+PLAIN = frozenset({int, slice, type(None), type(...)})
