@@ -6,6 +6,7 @@ Tensors, are recorded like any other computation, and can be differentiated agai
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Collection, Sequence
 from operator import attrgetter
@@ -118,19 +119,19 @@ def _reverse(root: Node, g: Any, wanted: Collection[Node] | None = None, create_
         gradients.total[root] = g if isinstance(g, Tensor) else Tensor(g)
     else:
         gradients.total[root] = g._frozen() if isinstance(g, Tensor) else g
+    found: dict[Node, Any] = {}
     with switched("recording", create_graph):
         for node in nodes:
-            if node.op is None or node not in useful:
+            if node not in useful:
                 continue
-            g = gradients.total[node] if node in wanted else gradients.pop(node)
-            if not create_graph:
-                g.flags.writeable = False  # a formula that changed it would change somebody else's gradient
-            _apply_formulas(node, g, useful, gradients, create_graph)
-    found = {node: gradients.total[node] for node in wanted if node in gradients.total}
-    if create_graph:
-        return found
-    return {node: total if node in gradients.owned and total.flags.writeable else total.copy()
-            for node, total in found.items()}
+            g, owned = gradients.take(node)
+            if node in wanted:
+                found[node] = g if create_graph or owned and node.op is None else g.copy()
+            if node.op is not None:
+                if not create_graph:
+                    g.flags.writeable = False  # a formula that changed it would change somebody else's gradient
+                _apply_formulas(node, g, useful, gradients, create_graph)
+    return found
 
 
 def _record_of(root: Node) -> list[Node]:
@@ -146,15 +147,25 @@ def _record_of(root: Node) -> list[Node]:
 
 class _Gradients:
     """Gradients by node. The first contribution is kept by reference, as it may be somebody else's
-    array; the second allocates the sum; later ones are added in place."""
+    array; the second allocates the sum; later ones are added in place.
+
+    Contributions that are computed faster together wait until what arrived is as large as the gradient itself, or until
+    that is asked for.
+    """
 
     def __init__(self) -> None:
         self.total: dict[Node, Any] = {}
         self.owned: set[Node] = set()
+        self.waiting: dict[Node, list[tuple[Node, int, Any]]] = {}  # nodes that used it, as which argument, and what arrived
+        self.size_waiting: dict[Node, int] = {}
 
-    def pop(self, node: Node) -> Any:
+    def take(self, node: Node) -> tuple[Any, bool]:
+        """The whole gradient, which is then forgotten, and whether it is an array that nobody else has."""
+        if node in self.waiting:
+            self.settle(node)
+        owned = node in self.owned
         self.owned.discard(node)
-        return self.total.pop(node)
+        return self.total.pop(node), owned
 
     def add(self, node: Node, piece: Any) -> None:
         if node not in self.total:
@@ -176,6 +187,32 @@ class _Gradients:
             self.owned.add(node)
         return self.total[node]
 
+    def wait(self, parent: Node, node: Node, i: int, g: np.ndarray) -> None:
+        waiting = self.waiting.setdefault(parent, [])
+        if waiting and (waiting[0][0].op is not node.op or waiting[0][1] != i):
+            self.settle(parent)
+            waiting = self.waiting.setdefault(parent, [])
+        waiting.append((node, i, g))
+        self.size_waiting[parent] = self.size_waiting.get(parent, 0) + g.size
+        if self.size_waiting[parent] >= math.prod(parent.shape):
+            self.settle(parent)
+
+    def settle(self, parent: Node) -> None:
+        """Add what waits for this node."""
+        waiting = self.waiting.pop(parent)
+        del self.size_waiting[parent]
+        node, i, g = waiting[0]
+        assert node.op is not None
+        if len(waiting) > 1:
+            saved = [other.saved[i] for other, _, _ in waiting if other.saved is not None]
+            piece = node.op.together[i]([g for _, _, g in waiting], saved)
+            if piece is not NotImplemented:
+                self.add(parent, _checked(piece, parent, node, i, g, False))
+                return
+        for node, i, g in waiting:
+            assert node.saved is not None
+            self.add(parent, _checked(_run(node, i, g, node.saved[i]), parent, node, i, g, False))
+
 
 def _apply_formulas(node: Node, g: Any, useful: Collection[Node], gradients: _Gradients, create_graph: bool) -> None:
     """Add what arrives at a node, by the chain rule, to the gradients of its parents."""
@@ -192,6 +229,9 @@ def _apply_formulas(node: Node, g: Any, useful: Collection[Node], gradients: _Gr
                             f"one for each of *{op.inputs[0]}")
     for i, parent in enumerate(parents):
         if parent is not None and parent in useful:
+            if op.together[0 if op.variadic else i] is not None and not create_graph:
+                gradients.wait(parent, node, i, g)
+                continue
             piece = pieces[i] if op.variadic else _run(node, i, g, saved[i])
             if create_graph or state.anomalies or type(piece) is not np.ndarray or not (
                     piece.shape == parent.shape and piece.dtype == parent.dtype):

@@ -93,7 +93,8 @@ def calling_line() -> str:
     return f'{outside[-1].filename}:{outside[-1].lineno}: {outside[-1].line}'
 
 
-def op(*formulas: Callable, accumulate: Callable | None = None) -> Callable[[Callable], Op]:
+def op(*formulas: Callable, accumulate: Callable | None = None,
+       together: Mapping[str, Callable] = MappingProxyType({})) -> Callable[[Callable], Op]:
     """Declare an operation: a NumPy function with one gradient formula per positional argument.
 
         @op(lambda g, b: g * b,
@@ -112,7 +113,9 @@ def op(*formulas: Callable, accumulate: Callable | None = None) -> Callable[[Cal
 
     A function of `*xs` has one formula, which returns a list of gradients and may name `xs` and `xs_shape`, the
     list of shapes. `accumulate(total, g, **static)` may add the gradient of a one-argument operation into an
-    existing array, where most of that gradient would be zeros.
+    existing array, where most of that gradient would be zeros. `together={"b": f}`: where one array is the argument b
+    of several calls, f(gs, saved) may give the sum of their gradients for it, on arrays, faster than one by one; gs are
+    the gradients that arrived and saved what the formula asked for, in tuples. It may return NotImplemented.
 
     Raises ValueError at the declaration if formulas and parameters do not match.
     Declaring a name again in the same module replaces the operation.
@@ -123,7 +126,7 @@ def op(*formulas: Callable, accumulate: Callable | None = None) -> Callable[[Cal
                              "write @op(lambda g, ...: ...) above the function, with one formula for each argument")
 
     def declare(function: Callable) -> Op:
-        operation = Op(function, formulas, accumulate)
+        operation = Op(function, formulas, accumulate, together)
         registry[f"{operation.__module__}.{operation.__name__}"] = operation
         return operation
     return declare
@@ -135,7 +138,8 @@ class Op:
     __name__: str
     __qualname__: str
 
-    def __init__(self, function: Callable, formulas: tuple[Callable, ...], accumulate: Callable | None) -> None:
+    def __init__(self, function: Callable, formulas: tuple[Callable, ...], accumulate: Callable | None,
+                 together: Mapping[str, Callable]) -> None:
         functools.update_wrapper(self, function)
         self.function, self.formulas, self.accumulate = function, formulas, accumulate
         parameters = inspect.signature(function).parameters.values()
@@ -146,6 +150,7 @@ class Op:
         static = [p for p in parameters if p.kind == p.KEYWORD_ONLY]
         self.defaults = {p.name: p.default for p in static if p.default is not p.empty}
         self._check_declaration(parameters, [p.name for p in static])
+        self.together = [together.get(name) for name in self.inputs]
         self.needs = [tuple(inspect.signature(formula).parameters)[1:] for formula in formulas]
         self._savers = [self._saver(names) for names in self.needs]
 

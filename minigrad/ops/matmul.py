@@ -17,24 +17,40 @@ def _as_matrix(g, a_ndim, b_ndim):
 def _matmul_a(g, a_shape, b):
     """g b^T"""
     columns = b.reshape(1, -1) if b.ndim == 1 else b.swapaxes(-1, -2)
-    gradient = _as_matrix(g, len(a_shape), b.ndim) @ columns
+    g = _as_matrix(g, len(a_shape), b.ndim)
+    if g.ndim > 2 == columns.ndim:
+        return (g.reshape(math.prod(g.shape[:-1]), g.shape[-1]) @ columns).reshape(*g.shape[:-1], columns.shape[1])
+    gradient = g @ columns
     return gradient[..., 0, :] if len(a_shape) == 1 else gradient
 
-def _matmul_b(g, a, b_shape):
-    """a^T g. A stack of a's times one matrix is folded into one product, instead of a stack of gradients to sum."""
+def _rows(g, a, b_shape):
+    """a and g as matrices: a stack of a's times one matrix is one product with all the rows, forwards and backwards."""
     g = _as_matrix(g, a.ndim, len(b_shape))
-    if a.ndim == 1:
-        a = a.reshape(1, -1)
-    if len(b_shape) > 2:
-        return a.swapaxes(-1, -2) @ g
     rows = math.prod(a.shape[:-1])
-    columns = a.reshape(rows, a.shape[-1]).swapaxes(0, 1)
-    return (columns @ g.reshape(rows, g.shape[-1])).reshape(b_shape)
+    return a.reshape(rows, a.shape[-1]), g.reshape(rows, g.shape[-1])
 
-@op(_matmul_a, _matmul_b)
+def _matmul_b(g, a, b_shape):
+    """a^T g"""
+    if len(b_shape) > 2:
+        g = _as_matrix(g, a.ndim, len(b_shape))
+        return (a.reshape(1, -1) if a.ndim == 1 else a).swapaxes(-1, -2) @ g
+    a, g = _rows(g, a, b_shape)
+    return (a.swapaxes(0, 1) @ g).reshape(b_shape)
+
+def _matmul_b_together(gs, saved):
+    """The sum of a^T g over several products with one b, as one product with all the rows."""
+    b_shape = saved[0][1]
+    if len(b_shape) > 2:
+        return NotImplemented
+    a, g = (np.concatenate(parts) for parts in zip(*(_rows(g, *values) for g, values in zip(gs, saved))))
+    return (a.T @ g).reshape(b_shape)
+
+@op(_matmul_a, _matmul_b, together={"b": _matmul_b_together})
 def matmul(a, b):
     """a @ b: (..., n, k) @ (..., k, m) -> (..., n, m), the axes in front broadcast; a 1-d a is a row, a 1-d b a column."""
     try:
+        if np.ndim(a) > 2 == np.ndim(b):
+            return np.matmul(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[1])
         return np.matmul(a, b)
     except ValueError:
         if not np.ndim(a) or not np.ndim(b) or np.shape(a)[-1] == np.shape(b)[-2:][0]:
