@@ -28,8 +28,9 @@ def backward(y: Tensor, g: Any = None, retain_graph: bool = False) -> None:
     gradients = _reverse(root, _cotangent(y, g, "backward"))
     with _adding:
         for node, gradient in gradients.items():
-            node.grad = gradient if node.grad is None else np.asarray(node.grad + gradient)
-            node.backwards += 1
+            assert node.kept is not None
+            node.kept.grad = gradient if node.kept.grad is None else np.asarray(node.kept.grad + gradient)
+            node.kept.backwards += 1
     if not retain_graph:
         for node in _record_of(root):
             node.parents, node.saved = (), None
@@ -108,13 +109,14 @@ def _reverse(root: Node, g: Any, wanted: Collection[Node] | None = None, create_
                            "from it, detach() the state first: state = minigrad.detach(state), for an LSTM's pair too. "
                            "To go through the same record twice, call the first backward() with retain_graph=True")
     if wanted is None:
-        wanted, useful = {node for node in nodes if node.keeps_grad}, set(nodes)
+        wanted = {node for node in nodes if node.kept is not None}
     else:
         useful = set()
         for node in reversed(nodes):
             if node in wanted or not useful.isdisjoint(node.parents):
                 useful.add(node)
-    gradients = _Gradients()
+        nodes = [node for node in nodes if node in useful]
+    gradients = _Gradients(nodes)
     if create_graph:
         gradients.total[root] = g if isinstance(g, Tensor) else Tensor(g)
     else:
@@ -122,15 +124,15 @@ def _reverse(root: Node, g: Any, wanted: Collection[Node] | None = None, create_
     found: dict[Node, Any] = {}
     with switched("recording", create_graph):
         for node in nodes:
-            if node not in useful:
-                continue
-            g, owned = gradients.take(node)
+            if node in gradients.waiting:
+                gradients.settle(node)
+            g = gradients.total.pop(node)
             if node in wanted:
-                found[node] = g if create_graph or owned and node.op is None else g.copy()
+                found[node] = g if create_graph or node in gradients.owned and node.op is None else g.copy()
             if node.op is not None:
                 if not create_graph:
                     g.flags.writeable = False  # a formula that changed it would change somebody else's gradient
-                _apply_formulas(node, g, useful, gradients, create_graph)
+                _apply_formulas(node, g, gradients, create_graph)
     return found
 
 
@@ -153,19 +155,12 @@ class _Gradients:
     that is asked for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, nodes: list[Node]) -> None:
+        self.useful = set(nodes)
         self.total: dict[Node, Any] = {}
         self.owned: set[Node] = set()
         self.waiting: dict[Node, list[tuple[Node, int, Any]]] = {}  # nodes that used it, as which argument, and what arrived
         self.size_waiting: dict[Node, int] = {}
-
-    def take(self, node: Node) -> tuple[Any, bool]:
-        """The whole gradient, which is then forgotten, and whether it is an array that nobody else has."""
-        if node in self.waiting:
-            self.settle(node)
-        owned = node in self.owned
-        self.owned.discard(node)
-        return self.total.pop(node), owned
 
     def add(self, node: Node, piece: Any) -> None:
         if node not in self.total:
@@ -214,7 +209,7 @@ class _Gradients:
             self.add(parent, _checked(_run(node, i, g, node.saved[i]), parent, node, i, g, False))
 
 
-def _apply_formulas(node: Node, g: Any, useful: Collection[Node], gradients: _Gradients, create_graph: bool) -> None:
+def _apply_formulas(node: Node, g: Any, gradients: _Gradients, create_graph: bool) -> None:
     """Add what arrives at a node, by the chain rule, to the gradients of its parents."""
     op, parents = node.op, node.parents
     assert op is not None and node.saved is not None
@@ -227,16 +222,17 @@ def _apply_formulas(node: Node, g: Any, useful: Collection[Node], gradients: _Gr
         if not isinstance(pieces, (list, tuple)) or len(pieces) != len(parents):
             raise TypeError(f"operation {op.__name__!r}: the gradient formula must return a list of {len(parents)} gradients, "
                             f"one for each of *{op.inputs[0]}")
+    exact = not create_graph and not state.anomalies
     for i, parent in enumerate(parents):
-        if parent is not None and parent in useful:
-            if op.together[0 if op.variadic else i] is not None and not create_graph:
-                gradients.wait(parent, node, i, g)
-                continue
-            piece = pieces[i] if op.variadic else _run(node, i, g, saved[i])
-            if create_graph or state.anomalies or type(piece) is not np.ndarray or not (
-                    piece.shape == parent.shape and piece.dtype == parent.dtype):
-                piece = _checked(piece, parent, node, i, g, create_graph)
-            gradients.add(parent, piece)
+        if parent is None or parent not in gradients.useful:
+            continue
+        if op.together and not create_graph and op.together[i] is not None:
+            gradients.wait(parent, node, i, g)
+            continue
+        piece = pieces[i] if op.variadic else _run(node, i, g, saved[i])
+        if not (exact and type(piece) is np.ndarray and piece.shape == parent.shape and piece.dtype == parent.dtype):
+            piece = _checked(piece, parent, node, i, g, create_graph)
+        gradients.add(parent, piece)
 
 
 def _run(node: Node, i: int, g: Any, saved: tuple) -> Any:

@@ -33,19 +33,29 @@ class Node:
     A node never refers to its own Tensor, so graphs have no reference cycles.
     """
 
-    __slots__ = ("op", "parents", "saved", "static", "order", "shape", "dtype", "grad", "keeps_grad", "backwards", "origin")
+    __slots__ = ("op", "parents", "saved", "static", "order", "shape", "dtype", "kept", "origin")
 
     _creation = itertools.count()
 
     def __init__(self, array: np.ndarray, op: Op | None = None, parents: tuple = (),
-                 saved: tuple[Any, ...] | None = None, static: Mapping[str, Any] = MappingProxyType({})) -> None:
-        self.op, self.parents, self.saved, self.static = op, parents, saved, static
+                 saved: tuple[Any, ...] | None = None, static: Mapping[str, Any] = MappingProxyType({}),
+                 origin: str | None = None) -> None:
+        self.op = op
+        self.parents = parents
+        self.saved = saved
+        self.static = static
         self.order = next(Node._creation)  # inputs exist before outputs: a topological order
-        self.shape, self.dtype = array.shape, array.dtype
-        self.grad: np.ndarray | None = None
-        self.keeps_grad = op is None  # or after retain_grad()
-        self.backwards = 0  # how many calls of backward() have added to grad
-        self.origin = calling_line() if state.anomalies else None
+        self.shape = array.shape
+        self.dtype = array.dtype
+        self.kept: Kept | None = Kept() if op is None else None
+        self.origin = origin  # the line that called the operation, with detect_anomaly()
+
+
+class Kept:
+    """What backward() leaves at a node: at leaves, and at results after retain_grad()."""
+
+    grad: np.ndarray | None = None
+    backwards = 0  # how many calls of backward() have added to grad
 
 
 class State(threading.local):
@@ -150,7 +160,7 @@ class Op:
         static = [p for p in parameters if p.kind == p.KEYWORD_ONLY]
         self.defaults = {p.name: p.default for p in static if p.default is not p.empty}
         self._check_declaration(parameters, [p.name for p in static])
-        self.together = [together.get(name) for name in self.inputs]
+        self.together = [together.get(name) for name in self.inputs] if together else []
         self.needs = [tuple(inspect.signature(formula).parameters)[1:] for formula in formulas]
         self._savers = [self._saver(names) for names in self.needs]
 
@@ -226,7 +236,8 @@ class Op:
             return y
         if type(y) is not np.ndarray or y.dtype.kind != "f":
             y = self._result(y, inputs)
-        if state.anomalies and not np.isfinite(y).all():
+        anomalies = state.anomalies
+        if anomalies and not np.isfinite(y).all():
             raise FloatingPointError(f"{self._signature(inputs)} gives {count_not_finite(y)}, called at\n  {calling_line()}")
         if not recorded or not state.recording:
             return Tensor._make(y, None)
@@ -241,7 +252,7 @@ class Op:
             saved: Any = (self._savers[0](y, arrays, static),)
         else:
             saved = tuple([None if parent is None else save(y, arrays, static) for parent, save in zip(parents, self._savers)])
-        return Tensor._make(y, Node(y, self, tuple(parents), saved, static))
+        return Tensor._make(y, Node(y, self, tuple(parents), saved, static, calling_line() if anomalies else None))
 
     def _constant(self, x: Any, position: int) -> Any:
         """Numbers stay numbers, so that they do not change the dtype; everything else becomes an array."""

@@ -112,29 +112,29 @@ class Tensor:
     @property
     def grad(self) -> np.ndarray | None:
         """What backward() has gathered so far, an array of this shape and dtype; None before the first time."""
-        if self._node is not None and not self._node.keeps_grad:
+        if self._node is not None and self._node.kept is None:
             raise RuntimeError(f"this is not a leaf but the result of {self._node.op.__name__}, which keeps no .grad (did "
                                "x = x * 2 replace your leaf?): call retain_grad() on it before backward(), or use grad(y, x)")
-        return None if self._node is None else self._node.grad
+        return None if self._node is None else self._node.kept.grad
 
     @grad.setter
     def grad(self, value: Any) -> None:
         node = self._node or self._leaf
-        if node is None or not node.keeps_grad:
+        if node is None or node.kept is None:
             raise RuntimeError("only a leaf that requires grad has a .grad, and a result after retain_grad()")
-        if value is not None and value is not node.grad:
+        if value is not None and value is not node.kept.grad:
             value = np.array(value, dtype=self.dtype)
             if value.shape != self.shape:
                 raise ValueError(f"grad of shape {value.shape} for a Tensor of shape {self.shape}")
-        node.grad = value
+        node.kept.grad = value
         if value is None:
-            node.backwards = 0
+            node.kept.backwards = 0
 
     def retain_grad(self) -> None:
         """Let backward() keep the gradient of this result in `.grad`, as it does for leaves."""
         if self._node is None:
             raise RuntimeError("retain_grad: this Tensor does not require grad")
-        self._node.keeps_grad = True
+        self._node.kept = self._node.kept or Kept()
 
     def backward(self, g: Any = None, retain_graph: bool = False) -> None:
         """Add the gradient of this tensor (dotted with g) to `.grad` of every leaf it depends on.
@@ -289,10 +289,12 @@ def _plain(value: Any) -> Any:
 
 def _plain_index(index: Any) -> Any:
     """An index in which integer and boolean Tensors have become arrays."""
-    return tuple(_plain(i) for i in index) if isinstance(index, tuple) else _plain(index)
+    if type(index) is tuple:
+        return tuple([_plain(i) for i in index]) if Tensor in map(type, index) else index
+    return _plain(index)
 
 
 # The one circle between the engine's files: operators call operations, and those return Tensors.
 from . import numpy_protocol, ops  # noqa: E402
 from .backward import backward  # noqa: E402
-from .op import Node  # noqa: E402
+from .op import Kept, Node  # noqa: E402

@@ -80,7 +80,7 @@ class Optimizer:
             self._warned = True
             warnings.warn(f"{type(self).__name__}: no gradient reached {', '.join(without)}; left alone", stacklevel=2)
         if warn_accumulated:
-            sums = [name for name, p in trained if p._node.backwards > 1]
+            sums = [name for name, p in trained if p._node.kept.backwards > 1]
             if sums:
                 warnings.warn(f"{type(self).__name__}: the gradients of {', '.join(sums)} are sums of several backward() calls; "
                               "call zero_grad() before each", stacklevel=2)
