@@ -25,14 +25,15 @@ def backward(y: Tensor, g: Any = None, retain_graph: bool = False) -> None:
     `g` has y's shape; it may be left out if y is a single number. Called by `Tensor.backward`.
     """
     root = _node_of(y, "backward: the tensor")
-    gradients = _reverse(root, _cotangent(y, g, "backward"))
+    record = _record_of(root)
+    gradients = _reverse(root, _cotangent(y, g, "backward"), record)
     with _adding:
         for node, gradient in gradients.items():
             assert node.kept is not None
             node.kept.grad = gradient if node.kept.grad is None else np.asarray(node.kept.grad + gradient)
             node.kept.backwards += 1
     if not retain_graph:
-        for node in _record_of(root):
+        for node in record:
             node.parents, node.saved = (), None
 
 
@@ -54,7 +55,8 @@ def grad(y: Tensor, xs: Any, g: Any = None, create_graph: bool = False, allow_un
     """
     single = isinstance(xs, Tensor)
     wanted = [_node_of(x, f"grad: xs[{i}]") for i, x in enumerate([xs] if single else xs)]
-    gradients = _reverse(_node_of(y, "grad: y"), _cotangent(y, g, "grad"), set(wanted), create_graph)
+    root = _node_of(y, "grad: y")
+    gradients = _reverse(root, _cotangent(y, g, "grad"), _record_of(root), set(wanted), create_graph)
     for position, node in enumerate(wanted):
         if node not in gradients and not allow_unused:
             raise RuntimeError(f"grad: y does not depend on xs[{position}], of shape {node.shape}; "
@@ -101,9 +103,9 @@ def _cotangent(y: Tensor, g: Any, name: str) -> Any:
     return g
 
 
-def _reverse(root: Node, g: Any, wanted: Collection[Node] | None = None, create_graph: bool = False) -> dict[Node, Any]:
-    """The gradients of the wanted nodes (default: of all that keep theirs, as leaves do)."""
-    nodes = _record_of(root)
+def _reverse(root: Node, g: Any, nodes: list[Node], wanted: Collection[Node] | None = None,
+             create_graph: bool = False) -> dict[Node, Any]:
+    """The gradients of the wanted nodes (default: of all that keep theirs, as leaves do). nodes: the record of root."""
     if any(node.op is not None and node.saved is None for node in nodes):
         raise RuntimeError("backward through a record that an earlier backward() has freed. If a state was carried over "
                            "from it, detach() the state first: state = minigrad.detach(state), for an LSTM's pair too. "
@@ -111,7 +113,7 @@ def _reverse(root: Node, g: Any, wanted: Collection[Node] | None = None, create_
     if wanted is None:
         wanted = {node for node in nodes if node.kept is not None}
     else:
-        useful = set()
+        useful: set[Node] = set()
         for node in reversed(nodes):
             if node in wanted or not useful.isdisjoint(node.parents):
                 useful.add(node)
@@ -198,9 +200,10 @@ class _Gradients:
         del self.size_waiting[parent]
         node, i, g = waiting[0]
         assert node.op is not None
-        if len(waiting) > 1:
+        together = node.op.together[i]
+        if together is not None and len(waiting) > 1:
             saved = [other.saved[i] for other, _, _ in waiting if other.saved is not None]
-            piece = node.op.together[i]([g for _, _, g in waiting], saved)
+            piece = together([g for _, _, g in waiting], saved)
             if piece is not NotImplemented:
                 self.add(parent, _checked(piece, parent, node, i, g, False))
                 return

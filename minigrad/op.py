@@ -218,7 +218,7 @@ class Op:
                 recorded = recorded or x._node is not None
             else:
                 constants = True
-                arrays.append(self._constant(x, len(arrays)))
+                arrays.append(x if type(x) is np.ndarray and x.dtype.kind == "f" else self._constant(x, len(arrays)))
                 parents.append(None)
         if self.defaults:
             static = {**self.defaults, **static}
@@ -246,8 +246,8 @@ class Op:
                             "detach() the input first if that is meant")
         if constants:  # the user may write into arrays before backward: save copies
             arrays = [_own(array) if array is x else array for array, x in zip(arrays, inputs)]
-        if static:
-            static = {name: _own(value) for name, value in static.items()}
+        for name, value in static.items():
+            static[name] = _own(value)
         if self.variadic:
             saved: Any = (self._savers[0](y, arrays, static),)
         else:

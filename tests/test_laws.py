@@ -131,6 +131,49 @@ def test_raw_path_and_graph_path_agree(operation, data):
         np.testing.assert_allclose(raw, graph.data, rtol=1e-14, atol=1e-14)
 
 
+def products(w, v, *inputs):
+    """One matrix in many products: from both sides, with rows, matrices, stacks and vectors, and once by itself."""
+    x = inputs[0]
+    for _ in range(7):
+        x = mg.tanh(x @ w)
+    return mg.concat(x.reshape(-1), (inputs[1] @ w).reshape(-1), (inputs[2] @ w).reshape(-1), (w @ v).reshape(-1),
+                     (w @ w).reshape(-1), w.reshape(-1), (inputs[1] @ w @ w).reshape(-1))
+
+
+def test_a_matrix_in_many_products(monkeypatch):
+    rng = np.random.default_rng(0)
+    inputs = [rng.normal(size=shape) for shape in ((3, 3), (3,), (2, 3), (2, 2, 3), (3,))]
+    assert_gradients(products, *inputs, order=2)
+    leaves = [Tensor(x, requires_grad=True) for x in inputs]
+    y = products(*leaves)
+    g = rng.normal(size=y.shape)
+    for raw, graph in zip(grad(y, leaves, g, allow_unused=True), grad(y, leaves, g, create_graph=True, allow_unused=True)):
+        if raw is not None:  # sums of up to 20 terms, in another order
+            np.testing.assert_allclose(raw, graph.data, rtol=1e-13, atol=1e-13)
+    right = mg.matmul.together
+    monkeypatch.setattr(mg.matmul, "together", [None, lambda gs, saved: 1.01 * right[1](gs, saved)])
+    with pytest.raises(AssertionError, match="WRONG"):
+        assert_gradients(products, *inputs)
+
+
+def test_stacks_of_matrices_in_many_products():
+    rng = np.random.default_rng(0)
+    assert_gradients(lambda w, x: (x @ w) @ w @ w, rng.normal(size=(2, 3, 3)), rng.normal(size=(4, 3)), order=2)
+
+
+def test_what_waits_for_a_shared_weight_is_bounded():
+    """1,000 products with one small matrix: their rows are added up in between, not kept to the end."""
+    w = Tensor(np.eye(4), requires_grad=True)
+    x = np.ones((500, 4))
+    y = mg.stack(*((x @ w).sum() for _ in range(1000))).sum()
+    tracemalloc.start()
+    y.backward()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(w.grad, np.full((4, 4), 500 * 1000.0))
+    assert peak < 100 * x.nbytes  # all of them would be 1,000
+
+
 def test_work_of_an_lstm_grows_linearly_with_time():
     model = LSTM(2, 3, rng=np.random.default_rng(0))
 

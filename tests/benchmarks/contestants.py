@@ -105,8 +105,8 @@ def numpy_by_hand(x, target, W, b, V, c) -> Step:
 def numpy_matmuls(x, target, W, b, V, c) -> Step:
     """Only the matrix products that forward and backward need."""
     (T, B, D), H = x.shape, len(V)
-    h, a, flat_x, p = np.ones((B, H), np.float32), np.ones((B, 4 * H), np.float32), x.reshape(T * B, D), np.ones((T * B, 65), np.float32)
-    hs, da = np.ones((T * B, H), np.float32), np.ones((T * B, 4 * H), np.float32)
+    flat_x = x.reshape(T * B, D)
+    h, a, hs, da, p = (np.ones(shape, np.float32) for shape in ((B, H), (B, 4 * H), (T * B, H), (T * B, 4 * H), (T * B, len(c))))
     W_h, W_x, W_hT = W[:H], W[H:], np.ascontiguousarray(W[:H].T)
 
     def step() -> float:
@@ -210,7 +210,7 @@ def mygrad(x, target, W, b, V, c) -> Step:
     from mygrad.nnet.activations import sigmoid
     from mygrad.nnet.losses import softmax_crossentropy
 
-    (T, B, D), H = x.shape, len(V)
+    (T, B, _), H = x.shape, len(V)
     W, b, V, c = (mg.tensor(a) for a in (W, b, V, c))
 
     def step() -> float:
