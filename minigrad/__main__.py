@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -48,7 +49,8 @@ def main(argv: list[str] | None = None) -> int:
     check.add_argument("--json", action="store_true", help="print the reports as JSON, a line each")
     options = parser.parse_args(argv)
     low = 0.1 if options.positive else options.low
-    if min(options.examples, options.budget) < 1 or options.seed < 0 or not 0 < options.timeout < 1e6 or not low < options.high:
+    if min(options.examples, options.budget) < 1 or options.seed < 0 or not 0 < options.timeout < 1e6 or not (
+            -math.inf < low < options.high < math.inf):
         check.error("--examples and --budget must be 1 or more, --seed 0 or more, --timeout above 0, and --low below --high")
     if any(".py" in name for name in options.names):
         if len(options.names) > 1:

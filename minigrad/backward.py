@@ -6,7 +6,6 @@ Tensors, are recorded like any other computation, and can be differentiated agai
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Collection, Sequence
 from operator import attrgetter
@@ -14,8 +13,10 @@ from typing import Any, overload
 
 import numpy as np
 
-from .op import Node, count_not_finite, state, switched
+from .accumulate import Gradients
+from .op import count_not_finite
 from .ops import astype
+from .record import Node, state, switched
 from .tensor import Tensor
 
 
@@ -118,7 +119,7 @@ def _reverse(root: Node, g: Any, nodes: list[Node], wanted: Collection[Node] | N
             if node in wanted or not useful.isdisjoint(node.parents):
                 useful.add(node)
         nodes = [node for node in nodes if node in useful]
-    gradients = _Gradients(nodes)
+    gradients = Gradients(nodes, _piece)
     if create_graph:
         gradients.total[root] = g if isinstance(g, Tensor) else Tensor(g)
     else:
@@ -149,70 +150,7 @@ def _record_of(root: Node) -> list[Node]:
     return sorted(seen, key=attrgetter("order"), reverse=True)
 
 
-class _Gradients:
-    """Gradients by node. The first contribution is kept by reference, as it may be somebody else's
-    array; the second allocates the sum; later ones are added in place.
-
-    Contributions that are computed faster together wait until what arrived is as large as the gradient itself, or until
-    that is asked for.
-    """
-
-    def __init__(self, nodes: list[Node]) -> None:
-        self.useful = set(nodes)
-        self.total: dict[Node, Any] = {}
-        self.owned: set[Node] = set()
-        self.waiting: dict[Node, list[tuple[Node, int, Any]]] = {}  # nodes that used it, as which argument, and what arrived
-        self.size_waiting: dict[Node, int] = {}
-
-    def add(self, node: Node, piece: Any) -> None:
-        if node not in self.total:
-            self.total[node] = piece
-        elif node in self.owned:
-            self.total[node] += piece
-        else:
-            total = self.total[node] + piece
-            if not isinstance(total, Tensor):
-                total = np.asarray(total)  # NumPy makes a scalar of a 0-d sum
-                self.owned.add(node)
-            self.total[node] = total
-
-    def buffer(self, node: Node) -> np.ndarray:
-        """An array to add into."""
-        if node not in self.owned:
-            self.total[node] = (np.zeros(node.shape, node.dtype) if node not in self.total
-                                else np.array(self.total[node]))
-            self.owned.add(node)
-        return self.total[node]
-
-    def wait(self, parent: Node, node: Node, i: int, g: np.ndarray) -> None:
-        waiting = self.waiting.setdefault(parent, [])
-        if waiting and (waiting[0][0].op is not node.op or waiting[0][1] != i):
-            self.settle(parent)
-            waiting = self.waiting.setdefault(parent, [])
-        waiting.append((node, i, g))
-        self.size_waiting[parent] = self.size_waiting.get(parent, 0) + g.size
-        if self.size_waiting[parent] >= math.prod(parent.shape):
-            self.settle(parent)
-
-    def settle(self, parent: Node) -> None:
-        """Add what waits for this node."""
-        waiting = self.waiting.pop(parent)
-        del self.size_waiting[parent]
-        node, i, g = waiting[0]
-        assert node.op is not None
-        together = node.op.together[i]
-        if together is not None and len(waiting) > 1:
-            saved = [other.saved[i] for other, _, _ in waiting if other.saved is not None]
-            piece = together([g for _, _, g in waiting], saved)
-            if piece is not NotImplemented:
-                self.add(parent, _checked(piece, parent, node, i, g, False))
-                return
-        for node, i, g in waiting:
-            assert node.saved is not None
-            self.add(parent, _checked(_run(node, i, g, node.saved[i]), parent, node, i, g, False))
-
-
-def _apply_formulas(node: Node, g: Any, gradients: _Gradients, create_graph: bool) -> None:
+def _apply_formulas(node: Node, g: Any, gradients: Gradients, create_graph: bool) -> None:
     """Add what arrives at a node, by the chain rule, to the gradients of its parents."""
     op, parents = node.op, node.parents
     assert op is not None and node.saved is not None
@@ -236,6 +174,12 @@ def _apply_formulas(node: Node, g: Any, gradients: _Gradients, create_graph: boo
         if not (exact and type(piece) is np.ndarray and piece.shape == parent.shape and piece.dtype == parent.dtype):
             piece = _checked(piece, parent, node, i, g, create_graph)
         gradients.add(parent, piece)
+
+
+def _piece(node: Node, i: int, g: np.ndarray) -> Any:
+    """What formula number i contributes."""
+    assert node.saved is not None
+    return _checked(_run(node, i, g, node.saved[i]), node.parents[i], node, i, g, False)
 
 
 def _run(node: Node, i: int, g: Any, saved: tuple) -> Any:

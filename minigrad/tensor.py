@@ -297,4 +297,4 @@ def _plain_index(index: Any) -> Any:
 # The one circle between the engine's files: operators call operations, and those return Tensors.
 from . import numpy_protocol, ops  # noqa: E402
 from .backward import backward  # noqa: E402
-from .op import Kept, Node  # noqa: E402
+from .record import Kept, Node  # noqa: E402

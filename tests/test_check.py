@@ -13,7 +13,7 @@ import minigrad as mg
 from minigrad import Tensor, grad, gradcheck, op
 from minigrad.__main__ import main
 from minigrad.check.numeric import derivatives
-from minigrad.layers import LSTMCell, RNNCell
+from minigrad.layers import LSTMCell, Module, RNNCell, binary_cross_entropy_with_logits
 
 
 pytestmark = pytest.mark.usefixtures("clean_registry")
@@ -159,12 +159,75 @@ def test_no_false_alarm_where_rounding_or_kinks_spoil_the_differences(f, centre,
 def test_what_is_smooth_far_away_and_another_function_nearby_is_no_false_alarm():
     """Differences at large steps see a saturated tanh, a parabola without its dip, or the size 1 of an input of zeros."""
     normalised = lambda x: (x - x.mean()) / mg.sqrt(((x - x.mean()) ** 2).mean() + 1e-5)  # noqa: E731
-    for f, inputs in ((normalised, (np.ones((2, 1)),)), (lambda x: normalised(1e4 * x), (np.ones((2, 2)),)),
+    for f, inputs in ((normalised, (np.ones((2, 1)),)), (lambda x: normalised(10 * x), (np.ones((2, 2)),)),
                       (lambda x, y: mg.tanh(x / 1e-6) * (y / 1e-6 + 1), (np.zeros(2), np.array([1e-6, -2e-6]))),
                       (lambda x: mg.log(1e-20 * x * x + 1), (np.ones(3),))):
         for budget in (20_000, 30):
             for seed in range(10):
                 assert gradcheck(f, *inputs, seed=seed, budget=budget).verdict != "WRONG"
+
+
+def declared(formula, function):
+    @op(formula)
+    def student(x):
+        return function(x)
+    return student
+
+
+@pytest.mark.parametrize(("f", "x"), [
+    (mg.exp, [709.78]), (mg.log, [1 - 1e-16, 1e-300]), (lambda x: mg.log(mg.abs(x)), [0.0, 1.0]),
+    (lambda x: mg.tanh(x) / x, [0.0]),
+    (declared(lambda g, x: 0.0 * g, lambda x: np.tanh(x) / x), [0.0]),
+    (lambda x: mg.log(x * x + 1), [3e-7]),
+])
+def test_what_is_not_finite_or_not_visible_is_neither_right_nor_wrong(f, x):
+    assert gradcheck(f, np.array(x)).verdict == "INCONCLUSIVE"
+
+
+@pytest.mark.parametrize(("f", "x"), [
+    (lambda x: mg.relu(x) * x, [0.0, 1.0]), (lambda x: mg.abs(x) * x, [0.0, -1.0]), (lambda x: mg.relu(x) ** 2, [0.0, 0.0, 3.0]),
+    (lambda x: x * mg.exp(-x * x), [0.0, 1e4]), (mg.log, [1 - 1e-8, 1e-8]), (lambda x: mg.exp(mg.log(x)) - x, [1.6]),
+    (lambda x: x * mg.exp(-x * x), [0.0, 1e5]),
+])
+def test_what_is_smooth_only_once_or_of_several_scales_is_no_false_alarm(f, x):
+    for seed in range(20):
+        assert gradcheck(f, np.array(x), seed=seed).verdict != "WRONG"
+
+
+def test_huge_numbers_hide_no_error():
+    assert gradcheck(declared(lambda g: g * 1e200, lambda x: x * 1e200), np.array([1.0, 2.0]))
+    assert not gradcheck(declared(lambda g: g * 5e200, lambda x: x * 1e200), np.array([1.0, 2.0]))
+    assert not gradcheck(declared(lambda g: -g * 1e170, lambda x: x * 1e170), np.array([1.0, 2.0]))
+
+
+def test_second_order_at_a_kink_is_inconclusive():
+    for f, x in ((lambda x: (x * x).max(axis=-1), np.ones((1, 2))), (lambda x: mg.abs(x) * mg.exp(x), np.array([0.0, 1.0]))):
+        assert gradcheck(f, x) and gradcheck(f, x, order=2).verdict != "WRONG"
+
+
+def test_a_function_that_refuses_what_is_outside_its_domain():
+    rng = np.random.default_rng(0)
+    assert gradcheck(binary_cross_entropy_with_logits, rng.normal(size=3), np.array([0.0, 0.5, 1.0])).verdict != "WRONG"
+
+    @op(lambda g, x: 2 * g / mg.sqrt(1 - x * x))
+    def arcsine(x):
+        if (np.abs(x) > 1).any():
+            raise ValueError("x must be in -1..1")
+        return np.arcsin(x)
+
+    assert "2 times what it should be" in str(gradcheck(arcsine, np.array([0.3, 0.95])))
+
+
+def test_an_input_and_a_parameter_of_one_name():
+    class Layer(Module):
+        def __init__(self):
+            self.h = Tensor(np.eye(4) + 0.1, requires_grad=True)
+
+        def forward(self, h):
+            return h @ self.h.detach()
+
+    report = gradcheck(Layer(), np.ones((2, 4)))
+    assert [(row.name, row.verdict) for row in report.rows] == [("h", "ok"), ("h (parameter)", "WRONG")]
 
 
 def test_kinks_accept_the_slopes_between_left_and_right_and_no_other():
@@ -216,6 +279,15 @@ def test_taylor(f, right):
     seen = [order for order in report.orders if order == order]
     if seen:
         assert seen[-1] == pytest.approx(2 if right else 1, abs=0.05)
+
+
+def test_taylor_of_what_cannot_be_judged():
+    assert not mg.taylor_test(declared(lambda g, x: g * np.nan, lambda x: x * x), np.ones(3))
+    assert "not finite" in str(mg.taylor_test(mg.log, np.array([1e-300])))
+    assert "only rounding errors" in str(mg.taylor_test(lambda x: x * 2, np.ones(3)))
+    assert not mg.taylor_test(lambda x: declared(lambda g, x: g, np.tanh)(x * 1e-12), np.array([1e12]))
+    assert mg.taylor_test(lambda x: mg.tanh(x * 1e6), np.array([1e-6]))
+    assert mg.taylor_test(lambda x: mg.tanh(x.astype(np.float32)), np.array([0.5]))
 
 
 def test_taylor_sees_parameters_and_leaves_no_trace():
@@ -392,6 +464,20 @@ def test_one_wrong_entry_among_many_is_found_by_bisection(index):
     assert row.verdict == "WRONG" and row.index == index and row.failing == 1
 
 
+def test_directions_that_show_nothing_are_not_said_to_agree():
+    x = np.random.default_rng(0).normal(size=2000)
+    x[::2] = 0
+    lost = np.r_[np.ones(1900), np.zeros(100)]
+    for seed in range(5):
+        report = gradcheck(declared(lambda g, x: mg.where(g, 0.0, mask=x > 0) * lost, lambda x: np.maximum(x, 0)), x, budget=100,
+                           seed=seed)
+        assert not report and "directions through all of them agree" not in str(report)
+    nan = np.ones(2000)
+    nan[1234] = np.nan
+    report = gradcheck(declared(lambda g: g * nan, lambda x: x * 1.0), np.ones(2000), budget=100)
+    assert report.rows[0].verdict == "WRONG" and "not linear" not in str(report)
+
+
 def test_what_small_inputs_do_not_need_is_for_the_large_ones():
     report = gradcheck(lambda x, b: x * b, np.ones((100, 30)), np.ones(30), budget=1000)
     assert report and report.rows[1].checked == 30 and 100 < report.rows[0].checked < 250
@@ -415,6 +501,15 @@ def test_float32_is_checked_at_float64_and_held_against_it():
         return x * 1
 
     assert gradcheck(wrong_in_float32, x.astype(float)) and not gradcheck(wrong_in_float32, x)
+    assert not gradcheck(wrong_in_float32, x, order=2)
+
+
+@pytest.mark.parametrize(("f", "x"), [
+    (lambda x: mg.softmax(x).sum(), np.linspace(-1, 1, 5)), (mg.sigmoid, [20.0]), (mg.tanh, [10.0, 12.0]),
+    (lambda x: mg.exp(x) / mg.exp(x), [100.0])])
+def test_float32_gradients_that_are_rounding_errors_are_no_false_alarm(f, x):
+    for seed in range(10):
+        assert gradcheck(f, np.array(x, np.float32), seed=seed).verdict != "WRONG"
 
 
 def test_a_function_that_computes_in_float32_inside_is_no_false_alarm():

@@ -15,7 +15,7 @@ import minigrad as mg
 from minigrad import Tensor, grad, no_grad
 from minigrad.cases import CASES
 from minigrad.layers import LSTM
-from minigrad.op import Node
+from minigrad.record import Node
 from minigrad.testing import assert_gradients, calls
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,7 @@ ULPS = 300  # rounding errors that a right gradient may have, in units of the te
 TREMBLES = 16  # or times what it changes by if all inputs change by a few rounding errors
 CALLS, CALLS_AT_FIRST = 4, 20  # of f, for an entry and for the first of an input
 DIRECTIONS = 8  # through all entries of an input of which only a sample is looked at one by one
+NO_DIRECTION = "; no random direction through all of them shows anything, as f is not smooth along them"
 CALLS_FOR_A_GUESS = 2000  # of f, to see what the gradient would be if an input had another value
 
 
@@ -46,8 +48,8 @@ class Check:
     """The gradients of all `outputs` together, for each of `leaves`."""
 
     def __init__(self, problem: Problem, outputs: Callable[[], list[Tensor]], names: list[str], leaves: list[Tensor],
-                 rng: np.random.Generator, budget: int) -> None:
-        self.problem, self.outputs, self.names, self.leaves = problem, outputs, names, leaves
+                 rng: np.random.Generator, budget: int, order: int = 1) -> None:
+        self.problem, self.outputs, self.names, self.leaves, self.order = problem, outputs, names, leaves, order
         self.rng, self.budget, self.quiet = rng, budget, unrecorded(outputs)
         ys = outputs()
         self.repeatable = np.array_equal(vector(ys), vector(outputs()), equal_nan=True)
@@ -67,20 +69,21 @@ class Check:
             for leaf, array in zip(self.leaves, before):
                 leaf.data = array * (1 + k * self.eps)
             v = self.v * (1 + self.eps * self.rng.integers(-4, 5, self.v.shape))
-            for most, g, there in zip(found, self.analytic, gradients(self.outputs(), self.leaves, v)):
-                np.fmax(most, np.abs(there - g), out=most)
+            with contextlib.suppress(ValueError, ArithmeticError):  # f may refuse them
+                for most, g, there in zip(found, self.analytic, gradients(self.outputs(), self.leaves, v)):
+                    np.fmax(most, np.abs(there - g), out=most)
         for leaf, array in zip(self.leaves, before):
             leaf.data = array
         return found
 
-    def report(self, both_paths: bool = False, order: int = 1) -> Report:
+    def report(self, both_paths: bool = False) -> Report:
         """both_paths: the gradient as computed with create_graph=True must be right too."""
         before = [leaf.numpy() for leaf in self.leaves]
         self.outputs()
         changed = [name for name, leaf, array in zip(self.names, self.leaves, before)
                    if not np.array_equal(leaf.numpy(), array, equal_nan=True)]
         if changed:
-            return Report([], order, [(INCONCLUSIVE, f"f changes its input {', '.join(changed)}: let it work on a copy")])
+            return Report([], self.order, [(INCONCLUSIVE, f"f changes its input {', '.join(changed)}: let it work on a copy")])
         paths = [self.analytic] + ([gradients(self.outputs(), self.leaves, self.v, True)] if both_paths else [])
         samples = self._samples()
         with Progress(sum(len(sample) for sample in samples)) as progress:
@@ -91,7 +94,7 @@ class Check:
         for i, finding in enumerate(findings):  # both paths: the one that is further off is reported
             self.analytic[i] = finding.analytic
         rows = [self._row(finding, findings) for finding in findings]
-        return Report(rows, order, notes)
+        return Report(rows, self.order, notes)
 
     def _samples(self) -> list[np.ndarray]:
         """The flat numbers of the entries to look at in each input: all, if the budget allows."""
@@ -130,23 +133,33 @@ class Check:
 
     def _directions(self, differences: Differences, analytic: np.ndarray, tremor: np.ndarray) -> tuple[int | None, str]:
         """Derivatives along random directions through all entries; an entry to blame if one is wrong, and what was seen."""
+        if not np.isfinite(analytic).all():
+            return int(np.argmin(np.isfinite(analytic))), ""
+        agreeing = 0
         for _ in range(DIRECTIONS):
             direction = self.rng.normal(size=analytic.shape) * differences.sizes
-            if not self._agrees(differences, analytic, tremor, direction):
+            agrees = self._agrees(differences, analytic, tremor, direction)
+            agreeing += agrees is True
+            if agrees is False:
                 suspects = np.arange(analytic.size)
                 while len(suspects) > 1:
                     half = suspects[:len(suspects) // 2]
                     part = np.zeros(analytic.shape)
                     part.flat[half] = direction.flat[half]
-                    suspects = half if not self._agrees(differences, analytic, tremor, part) else suspects[len(half):]
+                    suspects = half if self._agrees(differences, analytic, tremor, part) is False else suspects[len(half):]
                 return int(suspects[0]), "; a random direction through all of them disagrees"
-        return None, f"; {DIRECTIONS} random directions through all of them agree"
+        if not agreeing:
+            return None, NO_DIRECTION
+        return None, f"; {agreeing} random directions through all of them agree"
 
-    def _agrees(self, differences: Differences, analytic: np.ndarray, tremor: np.ndarray, direction: np.ndarray) -> bool:
+    def _agrees(self, differences: Differences, analytic: np.ndarray, tremor: np.ndarray, direction: np.ndarray) -> bool | None:
+        """None if f is not smooth enough along this direction to tell."""
         expected, terms = float((analytic * direction).sum()), float(np.abs(analytic * direction).sum())
         found = differences.along(direction, expected)
         inexact = ULPS * self.eps * (found.terms + terms) + TREMBLES * float((tremor * np.abs(direction)).sum())
-        return not abs(found.value - expected) > found.bound + inexact
+        if not found.bound <= max(TOO_WIDE * max(found.terms, terms), 2 * found.rounding) or found.bound == np.inf:
+            return None
+        return abs(found.value - expected) <= found.bound + inexact
 
     def _judged(self, name: str, leaf: Tensor, analytic: np.ndarray, numeric: Derivatives, entries: np.ndarray) -> Finding:
         a = analytic.ravel()[entries]
@@ -155,13 +168,15 @@ class Check:
         finite = value[np.isfinite(value)]
         size = np.maximum(np.abs(value), np.sqrt(np.mean(finite * finite)) if finite.size else 0)
         wide = ~(bound <= TOO_WIDE * size)  # comparisons are written so that NaN counts as unknown, or else as wrong
-        in_noise = wide & (bound <= 2 * rounding)  # too small a gradient to show beside the rounding errors of f
+        in_noise = wide & np.isfinite(bound) & (bound <= 2 * rounding)  # too small to show beside f's rounding errors
         in_noise |= (bound == 0) & (np.abs(a) * np.abs(leaf._data.ravel()[entries]) <= self.eps * np.abs(self.v).sum())
         on_kink = np.isfinite(low) & np.isfinite(high)
-        unknown = wide & ~in_noise & ~on_kink | (not self.repeatable)
+        unknown = wide & ~in_noise & ~on_kink | (not self.repeatable) | ~np.isfinite(value)
         ulps = ULPS * self.eps * terms
         inexact = ulps + TREMBLES * self._tremor_of(leaf).ravel()[entries]
         right = np.where(on_kink, (low - ulps <= a) & (a <= high + ulps), np.abs(a - value) <= bound + inexact)
+        if self.order == 2:  # what is a kink of f is a jump of its gradient
+            unknown |= on_kink & ~right
         wrong = ~right & ~unknown & ~(in_noise & (bound == 0))
         return Finding(name, leaf, analytic, numeric, entries, wrong, unknown, on_kink & ~wrong, in_noise & ~wrong)
 
@@ -177,8 +192,8 @@ class Check:
         in_bounds = np.nan_to_num(np.abs(a - value) / np.maximum(bound, 1e-300), posinf=1e299)
         severity = np.where(wrong, 2.0, unknown) * 1e300 + in_bounds
         worst = int(np.argmax(severity))
-        verdict = (WRONG if wrong.any() else INCONCLUSIVE if unknown.any() or "disagrees" in finding.direction else
-                   KINK if finding.on_kink.any() else OK)
+        undecided = unknown.any() or "disagrees" in finding.direction or finding.direction == NO_DIRECTION
+        verdict = WRONG if wrong.any() else INCONCLUSIVE if undecided else KINK if finding.on_kink.any() else OK
         size = np.maximum(np.abs(value), np.sqrt(np.mean(value * value)))
         seen = ~finding.on_kink & ~finding.hidden & ~unknown & (size > 0)
         return Row(finding.name, finding.leaf.shape, finding.leaf.size, len(entries), int((wrong | unknown).sum()),
@@ -212,7 +227,7 @@ class Check:
             return ["for a diagnosis check a smaller case (fewer hidden units, inputs or time steps)"]
         situations = [self._situation(finding, findings, self.v)]
         if CALLS * sum(leaf.size for leaf in self.leaves) <= self.budget:
-            with self.problem.moved(self.rng):
+            with contextlib.suppress(ValueError, ArithmeticError), self.problem.moved(self.rng, self.scale):  # f may refuse them
                 v = self.rng.normal(size=self.v.size)
                 there = [self._judged(f.name, f.leaf, g, self._numeric(f.leaf, v), f.entries)
                          for f, g in zip(findings, gradients(self.outputs(), self.leaves, v))]

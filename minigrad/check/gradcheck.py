@@ -10,9 +10,10 @@ import numpy as np
 
 from ..backward import grad
 from ..tensor import Tensor
-from .compare import Check
+from .compare import TREMBLES, Check
+from .numeric import EPS
 from .problem import Problem, argument_names, cut, gradients
-from .report import WRONG, Report, Row
+from .report import INCONCLUSIVE, KINK, OK, WRONG, Report, Row
 
 
 def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0, budget: int = 20_000) -> Report:
@@ -46,12 +47,13 @@ def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0, budget: 
     with Problem(f, inputs) as problem, np.errstate(all="ignore"):  # a step out of f's domain shows as a value not finite
         check = Check(problem, problem.outputs, problem.names, problem.leaves, rng, budget)
         report = check.report(both_paths=order == 2)
+        first = report
         if order == 2 and report and any(y.requires_grad for y in problem.outputs()):
             report = _second_order(problem, check.v, rng, budget)
-    if report and order == 1 and any(t.dtype == np.float32 for t in _given(inputs, problem)):
+    if first and any(t.dtype == np.float32 for t in _given(inputs, problem)):
         with Problem(f, inputs, dtype=None) as single, np.errstate(all="ignore"):
             found = gradients(single.outputs(), single.leaves, check.v)
-            report = replace(report, rows=_with_float32(report.rows, check.analytic, found, single.leaves))
+            report = replace(report, rows=_with_float32(report.rows, check, found, single.leaves))
     return replace(report, again=again)
 
 
@@ -64,7 +66,8 @@ def _second_order(problem: Problem, v: np.ndarray, rng: np.random.Generator, bud
         return [gradient for of_y in found for gradient in of_y if gradient is not None]
 
     names = ["cotangent"] if len(cotangents) == 1 else [f"cotangent[{i}]" for i in range(len(cotangents))]
-    return Check(problem, first_gradients, [*problem.names, *names], [*problem.leaves, *cotangents], rng, budget).report(order=2)
+    return Check(problem, first_gradients, [*problem.names, *names], [*problem.leaves, *cotangents], rng, budget,
+                 order=2).report()
 
 
 def _given(inputs: Any, problem: Problem) -> Iterator[Any]:
@@ -77,15 +80,22 @@ def _given(inputs: Any, problem: Problem) -> Iterator[Any]:
     yield from (parameter for _, parameter in problem.parameters)
 
 
-def _with_float32(rows: list[Row], analytic: list[np.ndarray], single: list[np.ndarray], leaves: list[Tensor]) -> list[Row]:
-    """What the float32 gradients are worth, measured by the float64 ones."""
-    found = []
-    for row, right, g, leaf in zip(rows, analytic, single, leaves):
+def _with_float32(rows: list[Row], check: Check, single: list[np.ndarray], leaves: list[Tensor]) -> list[Row]:
+    """What the float32 gradients are worth, measured by the float64 ones of `check`. Branches of f may flip, and what
+    consists of rounding errors may be anything, so only gross errors count."""
+    found = list(rows)
+    for i, (right, tremor, g, leaf) in enumerate(zip(check.analytic, check.tremor, single, leaves)):
         if leaf.dtype == np.float32 and right.size:
             eps, size = float(np.finfo(np.float32).eps), float(np.abs(right).max()) or 1.0
-            errors = float(np.abs(g - right).max()) / size / eps
-            good = errors < 0.1 / eps and g.dtype == leaf.dtype  # branches of f may flip, so only gross errors count
-            row = replace(row, verdict=row.verdict if good else WRONG, notes=(
-                *row.notes, f"in float32 it {'is right to' if good else 'is WRONG by'} {errors:.2g} rounding errors"))
-        found.append(row)
+            errors = float(np.abs(g - right)[(g != 0) | (right == 0)].max(initial=0)) / size / eps
+            allowed = 0.1 / eps + TREMBLES * float(tremor.max()) / EPS / size
+            verdict, note = rows[i].verdict, f"in float32 it is right to {errors:.2g} rounding errors"
+            if not g.any() and right.any():
+                note = "in float32 it is 0 everywhere: it is lost in rounding errors"
+            elif not np.isfinite(errors):
+                verdict = max(verdict, INCONCLUSIVE, key=(OK, KINK, INCONCLUSIVE, WRONG).index)
+                note = "in float32 it is not finite"
+            elif errors > allowed or g.dtype != leaf.dtype:
+                verdict, note = WRONG, f"in float32 it is WRONG by {errors:.2g} rounding errors"
+            found[i] = replace(rows[i], verdict=verdict, notes=(*rows[i].notes, note))
     return found

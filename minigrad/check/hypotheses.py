@@ -15,6 +15,7 @@ import numpy as np
 from .situation import ROUNDING, Situation, Values, elementwise, fitting, with_error
 
 MANY_INDICES = 32  # along a longer axis single indices are not tried
+MANY_AXES = 4  # of more, not all orders are tried
 
 Hypothesis = tuple[str, np.ndarray, np.ndarray]
 
@@ -41,7 +42,7 @@ def shuffled(s: Situation) -> Iterator[Hypothesis]:
 
 def _moves(shape: tuple[int, ...]) -> Iterator[tuple[str, Callable[[np.ndarray], np.ndarray]]]:
     """Ways to rearrange an array that keep its shape."""
-    for axes in permutations(range(len(shape))):
+    for axes in permutations(range(len(shape))) if len(shape) <= MANY_AXES else ():
         moved_axes = [i for i in range(len(shape)) if axes[i] != i]
         if moved_axes and tuple(shape[i] for i in axes) == shape:
             yield (f"transposed: axes {' and '.join(map(str, moved_axes))} are exchanged" if len(moved_axes) == 2 else

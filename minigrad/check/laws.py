@@ -26,7 +26,7 @@ def broken_laws(outputs: Callable[[], list[Tensor]], leaves: list[Tensor], v: np
     """(verdict, what is wrong) for each law that does not hold. found: the gradients for the cotangent v; bounds: what their
     numeric values may be off, which is more where large terms cancel."""
     ys, notes = outputs(), []
-    sizes = [np.abs(g).max(initial=0) for g in found]
+    sizes = [np.abs(g).max(initial=0) if np.isfinite(g).all() else np.inf for g in found]
     errors = [bound[np.isfinite(bound)].max(initial=0) if np.isfinite(bound).any() else np.inf for bound in bounds]
     tolerances = [max(LINEAR, 300 * lowest_precision(ys)) * size + error if error < MOST_NOISE * size else np.inf
                   for size, error in zip(sizes, errors)]

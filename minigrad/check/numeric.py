@@ -10,7 +10,8 @@ import numpy as np
 
 QUICK_STEP = 2.0 ** -9  # relative to the size of the entries: truncation and rounding errors are about equal there
 CAREFUL_STEP, LEVELS = 2.0 ** -8, 3  # the first step, and how many times it is halved; the error is then of order step^6
-SHRINKS = (0, 5, 10, 16)  # how many more halvings, where the function is not smooth or not finite so far away
+SHRINKS = (0, 5, 10, 16, 24)  # how many more halvings, where the function is not smooth or not finite so far away
+UNMISTAKABLE = 1e-3  # a bound within this part of the derivative leaves no doubt what the derivative is at this step
 GOOD = 1e-7  # a bound within this part of the derivative is not worth another try
 SMALLEST = 2.0 ** -200  # entries below it are taken for this size, so that steps cannot underflow
 LARGEST_JACOBIAN = 4_000_000  # numbers; larger ones are not kept
@@ -112,18 +113,25 @@ class Differences:
         quick = self._quick(direction, QUICK_STEP * jitter)
         if self._good(quick) and (expected is None or abs(quick.value - expected) <= quick.bound):
             return quick
-        best = None
+        best, others = None, []
         for shrink in SHRINKS:
             found = self._careful(direction, CAREFUL_STEP * jitter / 2 ** shrink)
+            others.append(found)
             if best is None or found.bound < best.bound or not math.isfinite(best.value):
                 best = found
-            elif abs(found.value - best.value) > found.bound / 4 + best.bound:  # f is another function from nearby
+            elif _contradict(found, best):  # f is another function from nearby
                 best = found
             if self._good(best) and (expected is None or abs(best.value - expected) <= best.bound):
                 break
         assert best is not None
         if best.bound == math.inf:
             best.low, best.high = found.low, found.high
+        elif expected is not None and not abs(best.value - expected) <= best.bound and any(
+                abs(other.value - expected) <= other.bound <= UNMISTAKABLE * abs(other.value) and _contradict(best, other)
+                for other in others) or not best.terms and expected and any(other.terms for other in others):
+            # One step says that what is expected is right, another that it is wrong; or f is flat nearby, and not further off:
+            # there may be a kink between, or rounding errors may hide all changes.
+            best.bound, best.low, best.high = math.inf, math.nan, math.nan
         else:
             best.low = best.high = math.nan
         return best
@@ -143,7 +151,7 @@ class Differences:
         a1, a2 = weights @ np.abs(column), weights @ np.abs(bend_fine)
         a3, a4 = (max(0.0, weights @ np.abs(a) - rounding.terms) for a in (correction, bend - 2 * bend_fine))
         ratio = max(min(1.0, a / b) if b > 0 else 1.0 if a > 0 else 0.0 for a, b in ((a3, a1), (a4, a2)))
-        bound = 32 * max(a3, a4) * ratio + rounding.sum
+        bound = 32 * max(a3, a4) * ratio + rounding.sum if np.isfinite([a1, a2, rounding.sum]).all() else math.inf
         return Derivative(float(self.v @ column), float(bound), rounding.sum, float(a1), column)
 
     def _careful(self, direction: np.ndarray, first: float) -> Derivative:
@@ -155,6 +163,9 @@ class Differences:
         slope, jump, rounding = steps[-1]
         bend = np.abs(self.v) @ np.abs(steps[0][1] - 2 * steps[1][1]) - rounding.terms  # where f is smooth, of order step^3
         bound = 10 * np.abs(self.v @ correction) + rounding.sum + max(0.0, bend) / 10
+        changes = [abs(self.v @ (a - b)) for (a, _, _), (b, _, _) in zip(steps, steps[1:])]
+        if changes[0] < 3 * changes[1]:  # where f is smooth enough to extrapolate the second is a quarter of the first
+            bound += 4 * changes[1]
         left, right = self.v * (slope - jump / 2), self.v * (slope + jump / 2)
         low = np.minimum(left, right).sum() - 2 * rounding.terms
         high = np.maximum(left, right).sum() + 2 * rounding.terms
@@ -162,7 +173,9 @@ class Differences:
             bound = np.inf
             if jumps[-1] > 2 * jumps[0]:  # f itself jumps: slopes grow as the step shrinks
                 low, high = -np.inf, np.inf
-        return Derivative(float(self.v @ column), float(bound) if bound == bound else math.inf, rounding.sum,
+        if bound != bound or not np.isfinite([*jumps, rounding.sum]).all():
+            bound, low, high = math.inf, math.nan, math.nan
+        return Derivative(float(self.v @ column), float(bound), rounding.sum,
                           float(np.abs(self.v) @ np.abs(column)), column, float(low), float(high))
 
     def _slopes(self, direction: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray, Rounding]:
@@ -171,9 +184,16 @@ class Differences:
         f_above, f_below = self.f(above), self.f(below)
         taken = ((above - below) * direction).sum() / (direction * direction).sum() / 2  # the step after rounding
         errors = np.abs(self.v) * (self.noise + self.eps * (np.abs(f_above) + np.abs(f_below)))
-        rounding = Rounding(float(SAFETY * (math.sqrt(errors @ errors) + self.noise_of_sum) / taken),
+        largest = errors.max(initial=0) or 1.0  # so that squares neither overflow nor vanish
+        norm = largest * math.sqrt(((errors / largest) ** 2).sum())
+        rounding = Rounding(float(SAFETY * (norm + self.noise_of_sum) / taken),
                             float(SAFETY * errors.sum() / taken))
         return (f_above - f_below) / (2 * taken), (f_above + f_below - 2 * self.here) / taken, rounding
+
+
+def _contradict(finer: Derivative, coarser: Derivative) -> bool:
+    """The finer one's bound is mostly rounding errors, which are rarely a quarter of it."""
+    return abs(finer.value - coarser.value) > finer.bound / 4 + coarser.bound
 
 
 @dataclass

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..backward import grad
-from ..op import Node, no_grad
+from ..record import Node, no_grad
 from ..tensor import Tensor
 
 
@@ -29,7 +29,9 @@ class Problem:
         self.parameters: list[tuple[str, Tensor]] = list(f.named_parameters()) if hasattr(f, "named_parameters") else []
         named = [(name, leaf) for argument, x in zip(argument_names(f, len(inputs)), self.arguments)
                  for name, leaf in _leaves(x, argument)]
-        named += [(name, parameter) for name, parameter in self.parameters if parameter.requires_grad]
+        taken = {name for name, _ in named}
+        named += [(f"{name} (parameter)" if name in taken else name, parameter) for name, parameter in self.parameters
+                  if parameter.requires_grad]
         first_name: dict[int, str] = {}
         for name, leaf in named:
             first_name[id(leaf)] = f"{first_name[id(leaf)]} = {name}" if id(leaf) in first_name else name
@@ -63,7 +65,7 @@ class Problem:
         if isinstance(x, Tensor) and id(x) in self.made:
             return self.made[id(x)]
         array = x.numpy() if isinstance(x, Tensor) else np.asarray(x)
-        if array.dtype.kind != "f" and not isinstance(x, (int, float, list)):
+        if array.dtype.kind not in "iuf" or array.dtype.kind != "f" and not isinstance(x, (int, float, list)):
             return x
         leaf = Tensor(array.astype(self.dtype or (array.dtype if array.dtype.kind == "f" else float)), requires_grad=True)
         if isinstance(x, Tensor):
@@ -75,12 +77,13 @@ class Problem:
         return list(_parts(self.f(*self.arguments)))
 
     @contextmanager
-    def moved(self, rng: np.random.Generator) -> Iterator[None]:
-        """Another point not far away: every number of every input and parameter times 0.8 .. 1.25."""
+    def moved(self, rng: np.random.Generator, scale: float) -> Iterator[None]:
+        """Another point not far away: every number of every input and parameter times 0.8 .. 1.25, and what is zero up to
+        a tenth of `scale`."""
         before = [leaf.numpy() for leaf in self.leaves]
         try:
             for leaf, array in zip(self.leaves, before):
-                leaf.data = array * rng.uniform(0.8, 1.25, array.shape)
+                leaf.data = np.where(array == 0, 0.1 * scale, array) * rng.uniform(0.8, 1.25, array.shape)
             yield
         finally:
             for leaf, array in zip(self.leaves, before):
@@ -119,10 +122,15 @@ def gradients(outputs: list[Tensor], leaves: list[Tensor], v: np.ndarray, create
 
 
 def values_at(outputs: Callable[[], list[Tensor]], leaf: Tensor) -> Callable[[np.ndarray], np.ndarray]:
-    """The outputs' values as a function of one input's."""
+    """The outputs' values as a function of one input's; NaN where f refuses a step out of its domain."""
+    size = vector(outputs()).size
+
     def values(x: np.ndarray) -> np.ndarray:
         leaf.data = x
-        return vector(outputs())
+        try:
+            return vector(outputs())
+        except (ValueError, ArithmeticError):
+            return np.full(size, np.nan)
     return values
 
 

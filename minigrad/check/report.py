@@ -19,7 +19,8 @@ class Row:
 
     verdict: "ok"; "KINK" (right, but some entries lie on a kink, where any slope between left and right is accepted);
     "WRONG"; or "INCONCLUSIVE". notes: what a reader should know besides. checked: how many of the entries were looked at one
-    by one; failing: how many of these were not right. sensitivity: relative errors above it would have been found.
+    by one; failing: how many of these were not right. sensitivity: errors above it would have been found, as parts of the
+    entry's derivative or of the root mean square of all, whichever is larger.
     """
 
     name: str
@@ -74,7 +75,7 @@ class Report:
         lines += [line for note in notes for line in textwrap.wrap(note, WIDTH, subsequent_indent="  ")]
         sensitivity = max((row.sensitivity for row in self.rows), default=0.0)
         if self and sensitivity:
-            lines.append(f"relative errors above {sensitivity:.0e} would have been found")
+            lines.append(f"errors above {sensitivity:.0e} of a gradient's size would have been found")
         if not self and self.again:
             lines.append(f"again: {self.again}")
         return "\n".join([f"{derivative}: {self.verdict}", *lines])

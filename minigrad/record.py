@@ -1,0 +1,92 @@
+"""The record: a graph of nodes, one for each operation that ran, and the switches that say whether and how to record."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+
+class Node:
+    """One entry of the record: an operation that ran, or a leaf (`op` is None).
+
+    `saved` has, for each parent, what its formula asked for; a node whose record was freed has None there.
+    A node never refers to its own Tensor, so graphs have no reference cycles.
+    """
+
+    __slots__ = ("op", "parents", "saved", "static", "order", "shape", "dtype", "kept", "origin")
+
+    _creation = itertools.count()
+
+    def __init__(self, array: np.ndarray, op: Any = None, parents: tuple = (),
+                 saved: tuple[Any, ...] | None = None, static: Mapping[str, Any] = MappingProxyType({}),
+                 origin: str | None = None) -> None:
+        self.op = op
+        self.parents = parents
+        self.saved = saved
+        self.static = static
+        self.order = next(Node._creation)  # inputs exist before outputs: a topological order
+        self.shape = array.shape
+        self.dtype = array.dtype
+        self.kept: Kept | None = Kept() if op is None else None
+        self.origin = origin  # the line that called the operation, with detect_anomaly()
+
+
+class Kept:
+    """What backward() leaves at a node: at leaves, and at results after retain_grad()."""
+
+    grad: np.ndarray | None = None
+    backwards = 0  # how many calls of backward() have added to grad
+
+
+class State(threading.local):
+    """Two switches that each thread has for itself."""
+
+    recording = True
+    anomalies = False  # look for the first number that is not finite
+
+
+state = State()
+
+
+@contextmanager
+def switched(switch: str, on: bool) -> Iterator[None]:
+    before = getattr(state, switch)
+    setattr(state, switch, on)
+    try:
+        yield
+    finally:
+        setattr(state, switch, before)
+
+
+def no_grad():
+    """Run operations without recording them: `with no_grad(): ...` or `@no_grad()`.
+
+    Each thread has its own switch; it is restored when the block ends, by an exception too.
+    """
+    return switched("recording", False)
+
+
+def detect_anomaly():
+    """Find the first NaN or infinity: `with detect_anomaly(): ...` around forward and backward.
+
+    Raises FloatingPointError that names the operation, its shapes and the line that called it. Slower: for debugging.
+    """
+    return switched("anomalies", True)
+
+
+def calling_line() -> str:
+    """Where the program outside minigrad is: file, line number and text."""
+    frames = traceback.extract_stack()
+    modules = (sys.modules.get(name) for name in ("minigrad", "minigrad.layers", "minigrad.optim"))
+    ours = tuple(os.path.dirname(m.__file__) + os.sep for m in modules if m is not None and m.__file__)
+    outside = [frame for frame in frames if not (frame.filename or "").startswith(ours)] or frames
+    return f'{outside[-1].filename}:{outside[-1].lineno}: {outside[-1].line}'
