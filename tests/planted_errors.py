@@ -128,7 +128,8 @@ def noticed(operation, max_examples=40):
 
     try:
         find(calls(operation, CASES[operation]), fails,
-             settings=settings(max_examples=max_examples, deadline=None, phases=[Phase.generate], database=None, derandomize=True))
+             settings=settings(max_examples=max_examples, deadline=None, phases=[Phase.generate], database=None,
+                               derandomize=True))
     except NoSuchExample:
         return False
     return True
