@@ -30,7 +30,7 @@ def run(*command, cwd, **environment):
 def source(tmp_path_factory):
     """A copy of the checkout, so that building leaves nothing behind in it and finds nothing old there."""
     copy = tmp_path_factory.mktemp("source") / "minigrad-checkout"
-    left_out = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "char_*.npz", "char_*.png")
+    left_out = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "char_*.npz", "*.png", "*.svg", "*.dot")
     shutil.copytree(ROOT, copy, ignore=left_out)
     return copy
 

@@ -157,7 +157,7 @@ class Check:
         expected, terms = float((analytic * direction).sum()), float(np.abs(analytic * direction).sum())
         found = differences.along(direction, expected)
         inexact = ULPS * self.eps * (found.terms + terms) + TREMBLES * float((tremor * np.abs(direction)).sum())
-        if not found.bound <= max(TOO_WIDE * max(found.terms, terms), 2 * found.rounding) or found.bound == np.inf:
+        if not found.bound <= max(TOO_WIDE * max(found.terms, terms), 3 * found.rounding) or found.bound == np.inf:
             return None
         return abs(found.value - expected) <= found.bound + inexact
 
@@ -168,12 +168,14 @@ class Check:
         finite = value[np.isfinite(value)]
         size = np.maximum(np.abs(value), np.sqrt(np.mean(finite * finite)) if finite.size else 0)
         wide = ~(bound <= TOO_WIDE * size)  # comparisons are written so that NaN counts as unknown, or else as wrong
-        in_noise = wide & np.isfinite(bound) & (bound <= 2 * rounding)  # too small to show beside f's rounding errors
+        in_noise = wide & np.isfinite(bound) & (bound <= 3 * rounding)  # too small to show beside f's rounding errors
+        tremor = TREMBLES * self._tremor_of(leaf).ravel()[entries]
+        in_noise |= wide & (0 < tremor) & (np.abs(a) <= tremor) & (np.abs(a - value) <= bound) & np.isnan(low)  # a is noise
         in_noise |= (bound == 0) & (np.abs(a) * np.abs(leaf._data.ravel()[entries]) <= self.eps * np.abs(self.v).sum())
         on_kink = np.isfinite(low) & np.isfinite(high)
         unknown = wide & ~in_noise & ~on_kink | (not self.repeatable) | ~np.isfinite(value)
         ulps = ULPS * self.eps * terms
-        inexact = ulps + TREMBLES * self._tremor_of(leaf).ravel()[entries]
+        inexact = ulps + tremor
         right = np.where(on_kink, (low - ulps <= a) & (a <= high + ulps), np.abs(a - value) <= bound + inexact)
         if self.order == 2:  # what is a kink of f is a jump of its gradient
             unknown |= on_kink & ~right

@@ -162,10 +162,10 @@ class Differences:
         jumps = [np.abs(self.v * bend).sum() for _, bend, _ in steps]
         slope, jump, rounding = steps[-1]
         bend = np.abs(self.v) @ np.abs(steps[0][1] - 2 * steps[1][1]) - rounding.terms  # where f is smooth, of order step^3
-        bound = 10 * np.abs(self.v @ correction) + rounding.sum + max(0.0, bend) / 10
+        bound = 10 * max(0.0, abs(self.v @ correction) - rounding.sum) + 2 * rounding.sum + max(0.0, bend) / 10
         changes = [abs(self.v @ (a - b)) for (a, _, _), (b, _, _) in zip(steps, steps[1:])]
         if changes[0] < 3 * changes[1]:  # where f is smooth enough to extrapolate the second is a quarter of the first
-            bound += 4 * changes[1]
+            bound += 4 * max(0.0, changes[1] - rounding.sum)
         left, right = self.v * (slope - jump / 2), self.v * (slope + jump / 2)
         low = np.minimum(left, right).sum() - 2 * rounding.terms
         high = np.maximum(left, right).sum() + 2 * rounding.terms
