@@ -1,0 +1,327 @@
+"""What the gates of an LSTM do and what its memory cell holds, character by character, as heat maps over the text.
+
+    python examples/gates.py                                trains a small LSTM on "Alice" and looks inside
+    python examples/gates.py --checkpoint char_lstm.npz     looks inside what examples/char_lstm.py has learnt
+    python examples/gates.py --start 5000                   at another place of the text
+
+The equations, gate by gate, are those of LSTMCell.forward (layers/lstm.py): the forget gate f is the share of the
+memory C that stays, the input gate i the share of the new values that comes in, the output gate o the share that the
+rest of the network sees. That they are what the LSTM layer computes is checked first.
+
+Which units? Nobody could look at all of them, and who picks the prettiest deceives himself. So each unit's C is
+correlated with simple properties of the text, over all of the text that was not learnt from, and the unit with the
+largest correlation is shown for each property. What is left over goes to the units whose tanh(C) varies most. Two numbers
+stand beside every correlation: the largest among the same units before they learnt anything (an LSTM with random
+weights knows what it has just read, too), and the largest among all units with the text shifted against the cells,
+which is what the best of so many units reaches by chance.
+
+What to look at: a unit whose property is no more than the last character or two (a vowel, in a word) has an f that
+flickers: its C is written anew all the time, and i and o are open. One whose property reaches far back (a quotation,
+a sentence) has an f near 1 nearly everywhere: it keeps, adds up, and its o is mostly shut. Where f is darker, as at a
+capital letter, it forgets. "learnt?" in the table says no where random weights or chance do as well: whatever that
+row seems to show, do not believe it. Nor is a correlation the meaning of a unit: one that stands for quotations may
+do no more than forget at capital letters, of which quotations have many.
+What to try: --steps 0 (the plot of the untrained network), --steps 5000, --hidden 128, --units 12.
+
+Sources: A. Karpathy, J. Johnson and L. Fei-Fei, "Visualizing and understanding recurrent networks" (2015), for cells
+that follow quotes and line ends and for counting saturated gates; C. Olah, "Understanding LSTM Networks" (2015).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from char_lstm import HELD_OUT_STREAMS, CharacterModel, Training, held_out_bits, read_text, streams
+from tqdm import tqdm
+
+from minigrad import Tensor, concat, no_grad, sigmoid, tanh
+from minigrad.layers import LSTMCell, load_arrays
+
+SHIFTS = 20  # shifts of the text against the cells that say what chance can do
+C_SCALE = 2.5  # standard deviations at both ends of the colours
+VOWELS = "aeiouAEIOU"
+SHOWN_AS = {" ": "\u2423", "\n": "\u21b5", "\t": "\u21e5"}  # characters that nobody would see on an axis
+
+
+class Gates(NamedTuple):
+    """For every character that was read and every unit (time, H)."""
+    f: np.ndarray
+    i: np.ndarray
+    o: np.ndarray
+    C: np.ndarray
+    h: np.ndarray
+
+
+@no_grad()
+def gates(cell: LSTMCell, xs: np.ndarray) -> Gates:
+    """The equations of LSTMCell.forward over xs (time, streams, D), from a state of zeros, with all gates kept."""
+    h = C = Tensor(np.zeros((xs.shape[1], cell.hidden_size), xs.dtype))
+    steps = []
+    for x in xs:
+        h_x = concat(h, x, axis=-1)
+        f = sigmoid(h_x @ cell.W_f + cell.b_f)
+        i = sigmoid(h_x @ cell.W_i + cell.b_i)
+        c_tilde = tanh(h_x @ cell.W_c + cell.b_c)
+        C = f * C + i * c_tilde
+        o = sigmoid(h_x @ cell.W_o + cell.b_o)
+        h = o * tanh(C)
+        steps.append([values.numpy() for values in (f, i, o, C, h)])
+    # one stream after the other again, as the text has them
+    return Gates(*(np.stack(values, axis=1).reshape(-1, cell.hidden_size) for values in zip(*steps)))
+
+
+@no_grad()
+def difference_to_layer(model: CharacterModel, found: Gates, columns: np.ndarray) -> tuple[float, float]:
+    """The largest difference between h, gate by gate, and the LSTM layer's outputs; and what rounding may make of it.
+
+    The layer adds the products W [h, x] in another order: n float32 numbers near 1 then differ by some n eps.
+    """
+    outputs, _ = model.recurrent(model.one_hot[columns])
+    n = sum(model.recurrent.cells[0].W_f.shape)
+    h = outputs.swapaxes(0, 1).numpy().reshape(found.h.shape)
+    return np.abs(h - found.h).max().item(), n * np.finfo(np.float32).eps.item()
+
+
+def since(text: str, ends: str) -> np.ndarray:
+    """Characters since the last of `ends`, which itself is at 0; before the first one, since the text's beginning.
+    Zeros if there is none."""
+    if not set(ends) & set(text):
+        return np.zeros(len(text))
+    places = np.arange(len(text))
+    last = np.maximum.accumulate(np.where([character in ends for character in text], places, 0))
+    return places - last
+
+
+def in_word(text: str) -> np.ndarray:
+    return np.array([character.isalpha() for character in text], float)
+
+
+def place_in_word(text: str) -> np.ndarray:
+    return since(text, "".join({character for character in text if not character.isalpha()}))
+
+
+def in_quotation(text: str) -> np.ndarray:
+    """1 from ` on and until ', as Alice quotes; a ' between letters is an apostrophe. In a text without ` from " to "."""
+    opens, closes = ("`", "'") if "`" in text else ('"', '"')
+    inside, values = False, []
+    for i, character in enumerate(text):
+        if not inside:
+            inside = character == opens
+        elif character == closes and not (closes == "'" and text[i - 1:i + 2:2].isalpha()):
+            inside = False
+        values.append(inside)
+    return np.array(values, float)
+
+
+PROPERTIES = {
+    "in a word": in_word,
+    "letters since the word began": place_in_word,
+    "characters since the line began": lambda text: since(text, "\n"),
+    "characters since . ! or ?": lambda text: since(text, ".!?"),
+    "in a quotation": in_quotation,
+    "a vowel": lambda text: np.array([character in VOWELS for character in text], float),
+    "a capital letter": lambda text: np.array([character.isupper() for character in text], float),
+}
+
+
+def correlations(values: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Pearson's correlation of values (time,) with each column of cells (time, H); 0 for one that never changes."""
+    v, c = values - values.mean(), cells - cells.mean(axis=0)
+    norms = np.linalg.norm(v) * np.linalg.norm(c, axis=0)
+    return np.divide(v @ c, norms, out=np.zeros(cells.shape[1]), where=norms > 0)
+
+
+class Unit(NamedTuple):
+    """A unit to show, and why. The correlations are of its C with the property; nan if its tanh(C) varies most."""
+    number: int
+    why: str
+    r: float = np.nan
+    untrained: float = np.nan  # the largest |r| of all units before learning
+    chance: float = np.nan  # the largest |r| of all units with the text shifted
+
+    def learnt(self) -> bool:
+        """Does it tell more than random weights and than chance?"""
+        return abs(self.r) > max(self.untrained, self.chance)
+
+
+def choose(text: str, trained: Gates, untrained: Gates, count: int, rng: np.random.Generator) -> list[Unit]:
+    """For each property that varies in the text the best unit that is not taken, then those whose tanh(C) varies most."""
+    cells, before = trained.C.astype(float), untrained.C.astype(float)
+    shifts = rng.integers(len(text) // 10, len(text) - len(text) // 10, SHIFTS)
+    candidates = []
+    for why, of in PROPERTIES.items():
+        values = of(text).astype(float)
+        if np.ptp(values) > 0:
+            candidates.append((why, correlations(values, cells), np.abs(correlations(values, before)).max().item(),
+                               max(np.abs(correlations(np.roll(values, shift), cells)).max().item() for shift in shifts)))
+    # first choice for the properties about which learning has told most, as two may want the same unit
+    candidates.sort(key=lambda candidate: candidate[2] - np.abs(candidate[1]).max())
+    units: list[Unit] = []
+    for why, r, untrained_r, chance in candidates:
+        free = [n for n in np.argsort(-np.abs(r), kind="stable").tolist() if n not in [unit.number for unit in units]]
+        if free:
+            units.append(Unit(free[0], why, r[free[0]].item(), untrained_r, chance))
+    for n in np.argsort(-np.tanh(cells).std(axis=0), kind="stable").tolist():
+        if n not in [unit.number for unit in units]:
+            units.append(Unit(n, "tanh(C) varies much"))
+    return units[:count]
+
+
+def table(units: list[Unit], trained: Gates) -> str:
+    """The chosen units, and how open their gates are."""
+    lines = [f"{'':48}{'largest |r| of all units':>30}{'':10}{'mean of':>24}",
+             f"{'unit':>4}  {'chosen for':32}{'r of its C':>10}{'before learning':>19}{'by chance':>11}{'learnt?':>10}"
+             f"{'f':>7}{'i':>6}{'o':>6}{'C':>8}   std of C"]
+    for unit in units:
+        f, i, o, C = (values[:, unit.number] for values in trained[:4])
+        numbers = (f"{'-':>10}{'-':>19}{'-':>11}{'-':>10}" if np.isnan(unit.r) else
+                   f"{unit.r:10.2f}{unit.untrained:19.2f}{unit.chance:11.2f}{'yes' if unit.learnt() else 'no':>10}")
+        lines.append(f"{unit.number:4}  {unit.why:32}{numbers}{f.mean():7.2f}{i.mean():6.2f}{o.mean():6.2f}"
+                     f"{C.mean():8.2f}{C.std():11.2f}")
+    return "\n".join(lines)
+
+
+def saturated(found: Gates) -> str:
+    """How often gates are nearly shut or nearly open, over all units and characters."""
+    return "; ".join(f"{name} {np.mean(values < 0.1):.0%} and {np.mean(values > 0.9):.0%}"
+                     for name, values in zip("fio", found))
+
+
+def plot(text: str, found: Gates, part: slice, units: list[Unit], bits: float, path: Path) -> None:
+    """Heat maps of f, i, o and C over a part of the text, a row for each unit; only if matplotlib is installed."""
+    try:
+        from matplotlib import pyplot as plt  # takes the backend Agg, which only writes files, where there is no display
+    except ImportError:
+        print("no plot: matplotlib is not installed (pip install matplotlib)")
+        return
+
+    numbers = [unit.number for unit in units]
+    labels = [f"{unit.why}, {'' if np.isnan(unit.r) else f'r {unit.r:.2f}, '}unit {unit.number}" for unit in units]
+    f, i, o, C = (values[:, numbers].astype(float) for values in found[:4])
+    # a unit that counts to 30 would make all others pale: each in its own standard deviations
+    C = np.divide(C - C.mean(axis=0), C.std(axis=0), out=np.zeros(C.shape), where=C.std(axis=0) > 0)
+    figure, rows = plt.subplots(4, 1, layout="constrained",
+                                figsize=(5 + 0.19 * (part.stop - part.start), 2 + 4 * (0.45 + 0.2 * len(units))))
+    titles = {"forget gate f: the share of the memory that stays": f,
+              "input gate i: the share of the new values that comes in": i,
+              "output gate o: the share that is shown": o,
+              "memory cell C, from the unit's mean over the whole text": C}
+    images = []
+    text = text[part]
+    for (title, values), axes in zip(titles.items(), rows):
+        scale = ({"cmap": "RdBu_r", "vmin": -C_SCALE, "vmax": C_SCALE} if values is C else
+                 {"cmap": "viridis", "vmin": 0, "vmax": 1})
+        images.append(axes.imshow(values[part].T, aspect="auto", interpolation="nearest", **scale))
+        axes.set_title(title, loc="left", fontsize=10)
+        axes.set_xticks(range(len(text)), [SHOWN_AS.get(character, character) for character in text],
+                        family="DejaVu Sans Mono", fontsize=10)
+        axes.set_yticks(range(len(units)), labels, fontsize=9)
+        axes.tick_params(length=0)
+        axes.set_xticks(np.arange(len(text) + 1) - 0.5, minor=True)
+        axes.set_yticks(np.arange(len(units) + 1) - 0.5, minor=True)
+        axes.grid(which="minor", color="white", linewidth=0.4)
+        axes.tick_params(which="minor", length=0)
+    figure.colorbar(images[0], ax=rows[:3], label="gate: 0 shut, 1 open", pad=0.01, aspect=30)
+    figure.colorbar(images[3], ax=rows[3], label="standard deviations", pad=0.01, aspect=10, extend="both")
+    figure.suptitle(f"An LSTM with {found.f.shape[1]} units ({bits:.2f} bits per character) reads what it has not learnt from")
+    figure.savefig(path, dpi=120)
+    print(f"plot: {path}")
+    if plt.get_backend().lower() != "agg":
+        plt.show()
+    plt.close(figure)
+
+
+def network(options: argparse.Namespace, text: str) -> Training:
+    """The network before learning; its sizes are the checkpoint's if there is one. Raises ValueError if that is none."""
+    sizes = {"model": "lstm", "hidden": options.hidden, "layers": 1, "batch": 32, "time_steps": 50}
+    if options.checkpoint:
+        try:
+            saved = json.loads(load_arrays(options.checkpoint)["architecture"].item())
+            sizes = {name: saved[name] for name in sizes}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{options.checkpoint} is no checkpoint of char_lstm.py: {error}") from None
+        if (sizes["model"], sizes["layers"]) != ("lstm", 1):
+            raise ValueError(f"{options.checkpoint} is of {sizes['layers']} layers of the model {sizes['model']}; "
+                             "this program looks into one layer of lstm")
+    training = Training(argparse.Namespace(**sizes, lr=options.lr, clip=1.0, seed=options.seed), text)
+    if len(training.columns) <= sizes["time_steps"] or len(training.held_out) - HELD_OUT_STREAMS < options.start + options.length:
+        raise ValueError(f"the text {options.text} is too short: {len(text)} characters, of which {len(training.held_out)} "
+                         f"are not learnt from; --start and --length ask for {options.start + options.length} of them")
+    return training
+
+
+def parse(argv: list[str] | None) -> tuple[argparse.Namespace, argparse.ArgumentParser]:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0],
+                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--text", type=Path, default=Path(__file__).parent / "data" / "alice.txt", help="what to learn and read")
+    parser.add_argument("--checkpoint", type=Path, help="of char_lstm.py, on the same text: learns nothing, looks into this")
+    parser.add_argument("--steps", type=int, default=2000, help="how long to learn, in pieces of text")
+    parser.add_argument("--hidden", type=int, default=128, help="hidden units")
+    parser.add_argument("--lr", type=float, default=4e-3, help="Adam's learning rate")
+    parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
+    parser.add_argument("--units", type=int, default=8, help="hidden units to show")
+    parser.add_argument("--start", type=int, default=630, help="where the passage begins in the text that is not learnt from")
+    parser.add_argument("--length", type=int, default=76, help="of the passage")
+    parser.add_argument("--plot", type=Path, default="gates.png", help="where to plot")
+    options = parser.parse_args(argv)
+    for name in ("hidden", "lr", "units", "length"):
+        if not getattr(options, name) > 0:
+            parser.error(f"--{name} must be above 0, not {getattr(options, name)}")
+    for name in ("steps", "seed", "start"):
+        if getattr(options, name) < 0:
+            parser.error(f"--{name} must be 0 or more, not {getattr(options, name)}")
+    if not options.plot.parent.is_dir():
+        parser.error(f"there is no folder {options.plot.parent} to write {options.plot.name} into")
+    return options, parser
+
+
+def main(argv: list[str] | None = None) -> list[Unit]:
+    """Returns the units that are shown."""
+    options, parser = parse(argv)
+    try:
+        text = read_text(options.text)
+        training = network(options, text)
+        cell = training.model.recurrent.cells[0]
+        # the same streams as in held_out_bits(): no longer than those that were learnt from, where C may drift
+        columns = streams(training.held_out, min(HELD_OUT_STREAMS, len(training.held_out) // 2))
+        xs = training.model.one_hot[columns]
+        untrained = gates(cell, xs)
+        if options.checkpoint:
+            training.load(options.checkpoint)
+    except ValueError as error:
+        parser.error(str(error))
+
+    if not options.checkpoint:
+        with tqdm(total=options.steps, unit="step") as progress:
+            for _ in range(options.steps):
+                bits = training.learn()
+                progress.update()
+                progress.set_postfix_str(f"{bits:.2f} bits per character", refresh=False)
+
+    held_out = "".join(training.vocabulary[character] for character in columns.T.ravel())
+    bits = held_out_bits(training.model, training.held_out)
+    trained = gates(cell, xs)
+    difference, allowed = difference_to_layer(training.model, trained, columns)
+    print(f"LSTM with {cell.hidden_size} units after {training.step} steps; {bits:.3f} bits per character on the {len(held_out)} "
+          f"characters that it has not learnt from")
+    print(f"h, gate by gate, equals the LSTM layer's outputs: the largest difference is {difference:.1e}, "
+          f"float32 rounding allows {allowed:.1e}")
+    if not difference <= allowed:
+        raise AssertionError(f"the equations and the LSTM layer differ by {difference}")
+    print(f"gates below 0.1 and above 0.9, before learning: {saturated(untrained)}\n"
+          f"gates below 0.1 and above 0.9, after:           {saturated(trained)}\n")
+
+    units = choose(held_out, trained, untrained, options.units, np.random.default_rng([options.seed, 1]))
+    print(table(units, trained))
+    part = slice(options.start, options.start + options.length)
+    print(f"\nthe passage: {held_out[part]!r}")
+    plot(held_out, trained, part, units, bits, options.plot)
+    return units
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""Your own operation: declared wrong, checked, repaired, differentiated twice, trained with, and drawn.
+
+    python examples/own_operation.py              the reports, own_operation.png, and the graph own_operation.dot (.svg)
+
+The operation is a gate as an LSTM has, between 0 and 1, but one that closes slowly:
+
+    slow_gate(x) = (1 + x / sqrt(1 + x^2)) / 2,    slow_gate'(x) = (1 + x^2)^(-3/2) / 2
+
+Far from 0 its derivative falls like |x|^-3, where sigmoid's falls like e^-|x|.
+
+What to look at: the first report, whose last lines say which function's derivative the formula is; the second, without
+errors, at second order too; in the plot, derivatives that minigrad computed, as dots on the exact curves, and how a layer of
+gates that all start nearly shut learns to open: sigmoid hardly moves, as its gradient has vanished. Then the graph of one use.
+What to try: write the formula with np.sqrt (right once, and the second derivative says why it is none); --bias -5 and
+--bias -15; an LSTMCell of your own with this gate; an operation of your own.
+
+Sources: sigmoid gates: S. Hochreiter and J. Schmidhuber, "Long short-term memory" (1997); how to declare: help(minigrad.op).
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+import numpy as np
+
+from minigrad import Tensor, grad, gradcheck, op, sigmoid
+from minigrad.check.report import Report
+from minigrad.graph import Graph, graph
+from minigrad.layers import Module, mse_loss
+from minigrad.optim import SGD
+
+
+@op(lambda g, y: g * y * (1 - y))
+def first_try(x):
+    """The gate, with the formula that every gate in the lecture has."""
+    return (1 + x / np.sqrt(1 + x ** 2)) / 2
+
+
+@op(lambda g, x: g * (1 + x ** 2) ** -1.5 / 2)
+def slow_gate(x):
+    """(1 + x / sqrt(1 + x^2)) / 2, between 0 and 1."""
+    return (1 + x / np.sqrt(1 + x ** 2)) / 2
+
+
+class Gates(Module):
+    """y = gate(x W + b); a strongly negative bias starts them shut."""
+
+    def __init__(self, gate, inputs: int, outputs: int, bias: float, rng: np.random.Generator):
+        self.gate = gate
+        self.W = Tensor(0.1 * rng.normal(size=(inputs, outputs)), requires_grad=True)
+        self.b = Tensor(np.full(outputs, bias), requires_grad=True)
+
+    def forward(self, x):
+        return self.gate(x @ self.W + self.b)
+
+
+def derivatives(xs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """slow_gate' and slow_gate'' at xs, the second as the gradient of the gradient."""
+    x = Tensor(xs, requires_grad=True)
+    slope = grad(slow_gate(x).sum(), x, create_graph=True)
+    return slope.numpy(), grad(slope.sum(), x)
+
+
+def learn(gate, options: argparse.Namespace) -> list[float]:
+    """The loss at every step, while a layer of shut gates learns to be as open as random gates are."""
+    rng = np.random.default_rng(options.seed)
+    x, target = rng.normal(size=(32, 4)), rng.uniform(0.3, 0.9, size=(1, 8))
+    model, losses = Gates(gate, 4, 8, options.bias, rng), []
+    optimizer = SGD(model.parameters(), lr=options.lr)
+    for _ in range(options.steps):
+        loss = mse_loss(model(x), np.broadcast_to(target, (32, 8)))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def drawn(options: argparse.Namespace) -> Graph:
+    """The graph of one layer of gates and its loss; DOT beside the plot, and an image where Graphviz is installed."""
+    model = Gates(slow_gate, 4, 8, options.bias, np.random.default_rng(options.seed))
+    y = model(np.ones((32, 4)))
+    loss = mse_loss(y, np.ones((32, 8)))
+    picture = graph(loss, names=model, groups={"gates": y, "loss": loss})
+    options.plot.with_suffix(".dot").write_text(picture.dot, encoding="utf-8")
+    print(f"graph: {options.plot.with_suffix('.dot')}")
+    try:
+        picture.render(options.plot.with_suffix(".svg"))
+        print(f"graph: {options.plot.with_suffix('.svg')}")
+    except RuntimeError as error:
+        print(f"not drawn: {error}")
+    return picture
+
+
+def plot(losses: dict[str, list[float]], options: argparse.Namespace) -> None:
+    """The gate, its derivatives beside the exact ones, and the losses; only if matplotlib is installed."""
+    try:
+        from matplotlib import pyplot as plt  # takes the backend Agg, which only writes files, where there is no display
+    except ImportError:
+        print("no plot: matplotlib is not installed (pip install matplotlib)")
+        return
+
+    fine, coarse = np.linspace(-5, 5, 401), np.linspace(-5, 5, 41)
+    first, second = derivatives(coarse)
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(14, 4.5), layout="constrained")
+    left.plot(fine, slow_gate(fine), label="slow_gate")
+    left.plot(fine, sigmoid(fine), color="gray", linestyle="--", label="sigmoid")
+    left.set(title="the gate", xlabel="x")
+    middle.plot(fine, (1 + fine ** 2) ** -1.5 / 2, color="C1", label=r"exact, $(1+x^2)^{-3/2}/2$")
+    middle.plot(coarse, first, "C1o", markersize=4, label="grad")
+    middle.plot(fine, -1.5 * fine * (1 + fine ** 2) ** -2.5, color="C2", label=r"exact, $-3x\,(1+x^2)^{-5/2}/2$")
+    middle.plot(coarse, second, "C2o", markersize=4, label="grad of grad")
+    middle.set(title="its first and second derivative", xlabel="x")
+    for name, values in losses.items():
+        right.plot(values, label=name, color="gray" if name == "sigmoid" else "C0",
+                   linestyle="--" if name == "sigmoid" else "-")
+    right.set(title=f"gates that start at a bias of {options.bias:g}, SGD", xlabel="step", ylabel="mean squared error",
+              ylim=(0, None))
+    for axes in (left, middle, right):
+        axes.legend(fontsize="small")
+        axes.grid(alpha=0.3)
+    figure.savefig(options.plot, dpi=120)
+    print(f"plot: {options.plot}")
+    if plt.get_backend().lower() != "agg":
+        plt.show()
+    plt.close(figure)
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0],
+                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--steps", type=int, default=1500, help="how long to learn")
+    parser.add_argument("--lr", type=float, default=30.0, help="learning rate")
+    parser.add_argument("--bias", type=float, default=-10.0, help="where the gates start")
+    parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
+    parser.add_argument("--plot", type=Path, default="own_operation.png", help="where to plot; the graph is written beside it")
+    options = parser.parse_args(argv)
+    for name in ("steps", "lr"):
+        if not 0 < getattr(options, name) < math.inf:
+            parser.error(f"--{name} must be a number above 0, not {getattr(options, name)}")
+    if not abs(options.bias) <= 300:
+        parser.error(f"--bias must be within -300 .. 300, not {options.bias}")
+    if options.seed < 0:
+        parser.error(f"--seed must be 0 or more, not {options.seed}")
+    if not options.plot.parent.is_dir():
+        parser.error(f"there is no folder {options.plot.parent} to write {options.plot.name} into")
+    return options
+
+
+def main(argv: list[str] | None = None) -> tuple[Report, Report, dict[str, list[float]]]:
+    """Returns the report on the first try, that on the repaired operation, and the losses by gate."""
+    options = parse(argv)
+    xs = np.random.default_rng(options.seed).normal(size=(2, 3))
+    wrong = gradcheck(first_try, xs)
+    print(f"first_try, with sigmoid's formula\n{wrong}\n")
+    right = gradcheck(slow_gate, xs, order=2)
+    print(f"slow_gate, with its own\n{right}\n")
+
+    losses = {"slow_gate": learn(slow_gate, options), "sigmoid": learn(sigmoid, options)}
+    for name, values in losses.items():
+        print(f"a layer of {name}s, from a bias of {options.bias:g}: loss {values[0]:.4f}, after {len(values)} steps "
+              f"{values[-1]:.4f}")
+    drawn(options)
+    plot(losses, options)
+    return wrong, right, losses
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,255 @@
+"""How much of the gradient at the last time step arrives k steps before? RNN and LSTM, measured and exact.
+
+    python examples/vanishing_gradients.py                       the table, and the plot vanishing_gradients.png
+    python examples/vanishing_gradients.py --steps 300 --seeds 20
+
+A network reads random numbers for T steps. grad() then gives the gradient of one random direction of the last state
+for the state k steps before; its norm, relative to that at k = 0, is what is drawn over k, on a logarithmic scale.
+
+What to look at: straight lines. The gradient is multiplied at every step, so it shrinks or grows like a power.
+Two kinds of line are known exactly, and this program stops if it measures anything else:
+  - a linear RNN whose W is a gain times an orthogonal matrix: gain^k;
+  - an LSTM with weights of zero, where the memory cell is the only way back: sigmoid(forget bias)^k.
+The RNN with tanh stays below the line of its gain, and its gradient vanishes unless the gain is about 1 or more;
+minigrad's RNN starts at about 0.58 (the spectral radius of uniform weights within +-1/sqrt(H)). The LSTM's comes
+back along the cell, and its forget bias says how much of it; the way through the gates' weights adds to that, so
+with a large bias it may even grow. At the end, for a gain above 1, what clipping leaves of an exploded gradient.
+What to try: --gains 1.2 2 3 (the further above 1, the more the seeds disagree), --input-scale 1 (a saturated tanh
+lets little through), --forget-biases -1 10.
+
+Sources: S. Hochreiter and J. Schmidhuber, "Long short-term memory" (1997): the error flow in a cell without a forget
+gate is constant, 1^k. F. Gers et al., "Learning to forget" (2000): the forget gate. R. Pascanu et al., "On the
+difficulty of training recurrent neural networks" (2013): gain^k, explosion and clipping. C. Olah, "Understanding
+LSTM Networks" (2015).
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from minigrad import Tensor, concat, grad
+from minigrad.layers import LSTMCell, Module, RNNCell, mse_loss
+from minigrad.optim import SGD, clip_grad_norm
+
+RTOL = 1e-10  # rounding alone, over as many steps as the largest k, is far below
+INPUTS = 4
+
+
+class LinearRNNCell(RNNCell):
+    """RNNCell without the tanh:  h_t = W [h_{t-1}, x_t] + b"""
+
+    def forward(self, x, h):
+        return concat(h, x, axis=-1) @ self.W + self.b
+
+
+def rnn_cell(kind: type, gain: float, hidden: int, rng: np.random.Generator) -> RNNCell:
+    """W for h is gain times an orthogonal matrix: all its singular values are the gain."""
+    cell = kind(INPUTS, hidden, rng=rng, init="orthogonal")
+    cell.W.data[:hidden] *= gain
+    return cell
+
+
+def lstm_cell(forget_bias: float, hidden: int, rng: np.random.Generator, weights: float = 1.0) -> LSTMCell:
+    """weights 0: all gates are constant, and h_t = o tanh(C_t) is read by nobody at the next step."""
+    cell = LSTMCell(INPUTS, hidden, rng=rng, forget_bias=forget_bias)
+    for W in (cell.W_f, cell.W_i, cell.W_c, cell.W_o):
+        W.data *= weights
+    return cell
+
+
+def gradient_norms(cell: Module, xs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The norms of d(u . s_T) / d s_{T-k} for k = 0 .. T, with a random u of length 1.
+
+    s is the state, or for an LSTM the memory cell C: h_{t-1} has no way to C_t other than through the weights.
+    """
+    H = cell.hidden_size
+    is_lstm = isinstance(cell, LSTMCell)
+    start = Tensor(rng.normal(size=(1, H)) / math.sqrt(H), requires_grad=True)
+    states = [(Tensor(np.zeros((1, H))), start) if is_lstm else start]
+    for x in xs:
+        states.append(cell(x[None], states[-1]))
+    remembered = [s[1] if is_lstm else s for s in states]
+    u = rng.normal(size=(1, H))
+    gradients = grad((remembered[-1] * (u / np.linalg.norm(u))).sum(), remembered)
+    return np.array([np.linalg.norm(g) for g in gradients[::-1]])
+
+
+def over_seeds(make, options: argparse.Namespace, progress: tqdm) -> np.ndarray:
+    """gradient_norms of make(rng), one row for each seed."""
+    rows = []
+    for i in range(options.seeds):
+        rng = np.random.default_rng(options.seed + i)
+        cell = make(rng)
+        rows.append(gradient_norms(cell, options.input_scale * rng.normal(size=(options.steps, INPUTS)), rng))
+        progress.update()
+    return np.array(rows)
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def measure(options: argparse.Namespace) -> tuple[dict, dict]:
+    """Norms (seeds, steps + 1) for each (kind, gain or forget bias), and the exact ones (steps + 1,) where there are any.
+
+    Raises AssertionError if a measured norm is not the exact one.
+    """
+    k, H = np.arange(options.steps + 1), options.hidden
+    makers, exact = {}, {}
+    for gain in options.gains:
+        makers["linear RNN", gain] = lambda rng, gain=gain: rnn_cell(LinearRNNCell, gain, H, rng)
+        makers["RNN", gain] = lambda rng, gain=gain: rnn_cell(RNNCell, gain, H, rng)
+        exact["linear RNN", gain] = gain ** k.astype(float)
+    for bias in options.forget_biases:
+        makers["cell only", bias] = lambda rng, bias=bias: lstm_cell(bias, H, rng, weights=0)
+        makers["LSTM", bias] = lambda rng, bias=bias: lstm_cell(bias, H, rng)
+        exact["cell only", bias] = sigmoid(bias) ** k.astype(float)
+    norms = {}
+    with tqdm(total=len(makers) * options.seeds, unit="network") as progress:
+        for key, make in makers.items():
+            norms[key] = over_seeds(make, options, progress)
+    for key, values in exact.items():
+        for row in norms[key]:
+            np.testing.assert_allclose(row, values, rtol=RTOL, atol=0, err_msg=f"{key}")
+    return norms, exact
+
+
+def table(norms: dict, exact: dict, options: argparse.Namespace) -> str:
+    """Measured beside exact numbers at the last k."""
+    k = options.steps
+    names = {"linear RNN": ("gain", "gain^k, Pascanu et al. 2013"),
+             "cell only": ("forget bias", "sigmoid(bias)^k, Gers et al. 2000"),
+             "RNN": ("gain", "none: tanh' depends on the states"), "LSTM": ("forget bias", "none: gates depend on h")}
+    lines = [f"the gradient's norm at k = {k}, relative to k = 0; {options.seeds} seeds",
+             f"{'network':10}  {'':15}  {'median':>8}  {'lowest .. highest':>20}  {'exact':>8}  source"]
+    for kind, (parameter, source) in names.items():
+        for (other, value), rows in norms.items():
+            if other == kind:
+                last = rows[:, k]
+                reference = f"{exact[kind, value][k]:8.1e}" if (kind, value) in exact else f"{'-':>8}"
+                lines.append(f"{kind:10}  {parameter + f' {value:g}':15}  {np.median(last):8.1e}  {last.min():8.1e} .. "
+                             f"{last.max():8.1e}  {reference}  {source}")
+    return "\n".join(lines)
+
+
+def clipping(options: argparse.Namespace) -> dict[str, np.ndarray]:
+    """One step of SGD on an RNN with the largest gain, which is to end at a random state, without and with clipping.
+
+    For each, one row a seed: the gradient's norm, and the update's norm relative to the parameters'.
+    """
+    found = {}
+    for name, max_norm in (("not clipped", math.inf), (f"clipped to {options.clip:g}", options.clip)):
+        rows = []
+        for i in range(options.seeds):
+            rng = np.random.default_rng(options.seed + i)
+            cell = rnn_cell(RNNCell, max(options.gains), options.hidden, rng)
+            xs = options.input_scale * rng.normal(size=(options.steps, 1, INPUTS))
+            h, target = rng.uniform(-1, 1, size=(2, 1, options.hidden))
+            for x in xs:
+                h = cell(x, h)
+            optimizer = SGD(cell.parameters(), lr=options.lr)
+            before = [p.numpy().copy() for p in cell.parameters()]
+            mse_loss(h, target).backward()
+            norm = clip_grad_norm(cell.parameters(), max_norm)
+            optimizer.step()
+            update = math.hypot(*(np.linalg.norm(p.numpy() - b) for p, b in zip(cell.parameters(), before)))
+            rows.append((norm, update / math.hypot(*map(np.linalg.norm, before))))
+        found[name] = np.array(rows)
+    return found
+
+
+def plot(norms: dict, exact: dict, options: argparse.Namespace) -> None:
+    """RNN and LSTM side by side; only if matplotlib is installed."""
+    try:
+        from matplotlib import pyplot as plt  # takes the backend Agg, which only writes files, where there is no display
+    except ImportError:
+        print("no plot: matplotlib is not installed (pip install matplotlib)")
+        return
+
+    k = np.arange(options.steps + 1)
+    figure, sides = plt.subplots(1, 2, figsize=(12, 5.5), sharey=True, layout="constrained")
+    for axes, kind, reference, values, parameter, formula in (
+            (sides[0], "RNN", "linear RNN", options.gains, "gain", "linear RNN: gain$^k$"),
+            (sides[1], "LSTM", "cell only", options.forget_biases, "forget bias", "cell only: sigmoid(forget bias)$^k$")):
+        for i, value in enumerate(values):
+            rows = norms[kind, value]
+            axes.fill_between(k, rows.min(axis=0), rows.max(axis=0), color=f"C{i}", alpha=0.2, linewidth=0)
+            axes.plot(k, np.median(rows, axis=0), color=f"C{i}", linewidth=2, label=f"{parameter} {value:g}")
+            axes.plot(k, exact[reference, value], color=f"C{i}", linestyle="--", linewidth=1)
+        axes.plot([], [], color="black", linestyle="--", linewidth=1, label=f"exact, {formula}")
+        axes.set(yscale="log", xlabel="k, steps back", title=f"{kind}: median and range of {options.seeds} seeds")
+        axes.legend(loc="upper left", fontsize="small")
+        axes.grid(alpha=0.3)
+    sides[0].set_ylabel("norm of the gradient, relative to k = 0")
+    smallest, largest = (f([f(values) for values in norms.values()]) for f in (np.min, np.max))
+    # 1e-16 of a gradient is already lost in the rounding of the rest
+    sides[0].set_ylim(max(1e-20, smallest / 10), 10 * largest)
+    figure.savefig(options.plot, dpi=120)
+    print(f"plot: {options.plot}")
+    if plt.get_backend().lower() != "agg":
+        plt.show()
+    plt.close(figure)
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0],
+                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--steps", type=int, default=100, help="time steps, and the largest k")
+    parser.add_argument("--hidden", type=int, default=32, help="hidden units")
+    parser.add_argument("--gains", nargs="+", type=float, default=[0.5, 0.8, 1.0, 1.2, 1.5],
+                        help="of the RNN's orthogonal weight for h")
+    parser.add_argument("--forget-biases", nargs="+", type=float, default=[0.0, 1.0, 2.0, 5.0], help="of the LSTM")
+    parser.add_argument("--input-scale", type=float, default=0.1, help="standard deviation of the inputs")
+    parser.add_argument("--seeds", type=int, default=10, help="networks of each kind, with the seeds SEED, SEED + 1, ...")
+    parser.add_argument("--seed", type=int, default=0, help="the first seed")
+    parser.add_argument("--clip", type=float, default=1.0, help="largest norm of the gradient, for the last part")
+    parser.add_argument("--lr", type=float, default=0.01, help="learning rate, for the last part")
+    parser.add_argument("--plot", type=Path, default="vanishing_gradients.png", help="where to plot")
+    options = parser.parse_args(argv)
+    for name in ("steps", "hidden", "seeds", "clip", "lr"):
+        if not 0 < getattr(options, name) < math.inf:
+            parser.error(f"--{name} must be a number above 0, not {getattr(options, name)}")
+    if options.seed < 0:
+        parser.error(f"--seed must be 0 or more, not {options.seed}")
+    if not 0 <= options.input_scale <= 1000:
+        parser.error(f"--input-scale must be within 0 .. 1000, not {options.input_scale}")
+    for gain in options.gains:
+        # beyond 1e+-150 squares, and so norms, leave what float64 can hold
+        if not (0 < gain < math.inf and abs(math.log10(gain)) * options.steps <= 150):
+            parser.error(f"--gains must be above 0, and gain^steps within 1e-150 .. 1e150, not {gain} over {options.steps} steps")
+    for bias in options.forget_biases:
+        if not (abs(bias) <= 300 and math.log10(1 + math.exp(-bias)) * options.steps <= 150):
+            parser.error("--forget-biases must be at most 300, and sigmoid(bias)^steps at least 1e-150, "
+                         f"not {bias} over {options.steps} steps")
+    options.gains, options.forget_biases = list(dict.fromkeys(options.gains)), list(dict.fromkeys(options.forget_biases))
+    if not options.plot.parent.is_dir():
+        parser.error(f"there is no folder {options.plot.parent} to write {options.plot.name} into")
+    return options
+
+
+def main(argv: list[str] | None = None) -> tuple[dict, dict]:
+    """Returns the measured norms and the exact ones, by (kind, gain or forget bias)."""
+    options = parse(argv)
+    norms, exact = measure(options)
+    print(table(norms, exact, options))
+    print(f"'linear RNN' and 'cell only' are exact to {RTOL:g} at every k and seed. Without a forget gate (Hochreiter & "
+          "Schmidhuber 1997)\nthe cell's factor is 1 at every step, which sigmoid(forget bias) comes near for a large bias.\n")
+    print(f"one step of SGD, lr {options.lr:g}, on an RNN with gain {max(options.gains):g} over {options.steps} steps: "
+          f"median and largest of {options.seeds} seeds")
+    print(f"{'':16}  {'gradient':>18}  {'update / weights':>20}")
+    for name, rows in clipping(options).items():
+        columns = (f"{np.median(column):9.3g} {column.max():9.3g}" for column in rows.T)
+        print(f"{name:16} " + "  ".join(columns))
+    print("clip_grad_norm keeps the direction and bounds the length: the update is at most lr times the largest norm\n"
+          "(Pascanu et al. 2013).\n")
+    plot(norms, exact, options)
+    return norms, exact
+
+
+if __name__ == "__main__":
+    main()
