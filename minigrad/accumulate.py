@@ -69,7 +69,7 @@ class Gradients:
             saved = [other.saved[i] for other, _, _ in waiting if other.saved is not None]
             piece = together([g for _, _, g in waiting], saved)
             if piece is not NotImplemented:
-                self.add(parent, piece)
+                self.add(parent, self.piece_of(node, i, g, piece))
                 return
         for node, i, g in waiting:
             self.add(parent, self.piece_of(node, i, g))

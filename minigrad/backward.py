@@ -176,10 +176,10 @@ def _apply_formulas(node: Node, g: Any, gradients: Gradients, create_graph: bool
         gradients.add(parent, piece)
 
 
-def _piece(node: Node, i: int, g: np.ndarray) -> Any:
-    """What formula number i contributes."""
+def _piece(node: Node, i: int, g: np.ndarray, piece: Any = None) -> Any:
+    """What formula number i contributes, or what it did together with others; checked."""
     assert node.saved is not None
-    return _checked(_run(node, i, g, node.saved[i]), node.parents[i], node, i, g, False)
+    return _checked(_run(node, i, g, node.saved[i]) if piece is None else piece, node.parents[i], node, i, g, False)
 
 
 def _run(node: Node, i: int, g: Any, saved: tuple) -> Any:

@@ -156,6 +156,16 @@ def test_a_matrix_in_many_products(monkeypatch):
         assert_gradients(products, *inputs)
 
 
+def test_what_is_computed_together_is_checked_like_a_formula(monkeypatch):
+    w = Tensor(np.eye(3), requires_grad=True)
+    y = ((np.ones((1, 3)) @ w) + (np.ones((1, 3)) @ w)).sum()
+    for together, error, message in ((lambda gs, saved: np.ones((5, 3)), TypeError, r"'b' returned shape \(5, 3\)"),
+                                     (lambda gs, saved: np.full((3, 3), np.nan), FloatingPointError, "9 NaN")):
+        monkeypatch.setattr(mg.matmul, "together", [None, together])
+        with pytest.raises(error, match=message), mg.detect_anomaly():
+            grad(y, w)
+
+
 def test_stacks_of_matrices_in_many_products():
     rng = np.random.default_rng(0)
     assert_gradients(lambda w, x: (x @ w) @ w @ w, rng.normal(size=(2, 3, 3)), rng.normal(size=(4, 3)), order=2)
