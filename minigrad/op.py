@@ -75,12 +75,13 @@ class Op:
         self.variadic = any(p.kind == p.VAR_POSITIONAL for p in parameters)
         if self.variadic:
             self.inputs += [p.name for p in parameters if p.kind == p.VAR_POSITIONAL]
+        self.count = -1 if self.variadic else len(self.inputs)
         static = [p for p in parameters if p.kind == p.KEYWORD_ONLY]
         self.defaults = {p.name: p.default for p in static if p.default is not p.empty}
         self._check_declaration(parameters, [p.name for p in static])
         self.together = [together.get(name) for name in self.inputs] if together else []
         self.needs = [tuple(inspect.signature(formula).parameters)[1:] for formula in formulas]
-        self._savers = [self._saver(names) for names in self.needs]
+        self._save = self._saver()
 
     def _check_declaration(self, parameters: Any, static: list[str]) -> None:
         def require(condition: bool, message: str) -> None:
@@ -103,9 +104,10 @@ class Op:
             for unknown in inspect.signature(formula).parameters.keys() - known - {"g"}:
                 require(False, f"the formula for {name!r} asks for {unknown!r}; it can have {', '.join(sorted(known))}")
 
-    def _saver(self, names: tuple[str, ...]) -> Callable:
-        """A function (y, arrays, static) -> what a formula asks for: its expression is written out, as every call pays for it."""
-        def expression(name: str) -> str:
+    def _saver(self) -> Callable:
+        """A function (y, arrays, static, parents) -> what each formula asks for, or None if its argument is a constant. It is
+        written out as an expression, as every call pays for it."""
+        def value(name: str) -> str:
             argument = name.removesuffix("_shape")
             if name == "y":
                 return "y"
@@ -116,34 +118,29 @@ class Op:
             array = f"arrays[{self.inputs.index(argument)}]"
             return array if name == argument else f"np.shape({array})"
 
-        return eval(f"lambda y, arrays, static: ({''.join(f'{expression(name)}, ' for name in names)})")
+        values = [f"({''.join(f'{value(name)}, ' for name in names)})" for names in self.needs]
+        if not self.variadic:
+            values = [f"None if parents[{i}] is None else {value}" for i, value in enumerate(values)]
+        return eval(f"lambda y, arrays, static, parents: ({', '.join(values)},)")
 
     def __call__(self, *inputs: Any, **static: Any) -> Tensor:
         """The output: a Tensor, or a plain array if no Tensor was given."""
-        if self.variadic and len(inputs) == 1 and isinstance(inputs[0], (list, tuple)):
-            inputs = tuple(inputs[0])
-        if len(inputs) != len(self.inputs) and not self.variadic:
-            raise TypeError(f"{self.__name__} takes {len(self.inputs)} positional argument(s), not {len(inputs)}, "
-                            f"and static ones by keyword: {self.__name__}{inspect.signature(self.function)}")
+        if len(inputs) != self.count:
+            inputs = self._counted(inputs)
         arrays: list[Any] = []
         parents: list[Node | None] = []
-        tensors = constants = recorded = False
+        constants = 0
         for x in inputs:
             if isinstance(x, Tensor):
-                tensors = True
-                arrays.append(x._frozen())
+                arrays.append(x._frozen() if x._lent else x._data)
                 parents.append(x._node)
-                recorded = recorded or x._node is not None
             else:
-                constants = True
+                constants += 1
                 arrays.append(x if type(x) is np.ndarray and x.dtype.kind == "f" else self._constant(x, len(arrays)))
                 parents.append(None)
-        if self.defaults:
-            static = {**self.defaults, **static}
-        for name, value in static.items():
-            if isinstance(value, Tensor):
-                raise TypeError(f"{self.__name__}: the static argument {name!r} has no gradient and cannot be a Tensor; "
-                                "pass a NumPy array or a number")
+        if static or self.defaults:
+            static = self._checked_static(static)
+        tensors = constants < len(inputs)
         if constants and tensors:  # NumPy's scalars would make float64 of float32, numbers do not
             arrays = [x.item() if isinstance(x, np.generic) else x for x in arrays]
         try:
@@ -154,23 +151,37 @@ class Op:
             return y
         if type(y) is not np.ndarray or y.dtype.kind != "f":
             y = self._result(y, inputs)
+        y.setflags(False)  # read-only
         anomalies = state.anomalies
         if anomalies and not np.isfinite(y).all():
             raise FloatingPointError(f"{self._signature(inputs)} gives {count_not_finite(y)}, called at\n  {calling_line()}")
-        if not recorded or not state.recording:
+        if not any(parents) or not state.recording:
             return Tensor._make(y, None)
         if y.dtype.kind != "f":
             raise TypeError(f"{self.__name__}: the result has dtype {y.dtype}, which carries no gradient; "
                             "detach() the input first if that is meant")
         if constants:  # the user may write into arrays before backward: save copies
             arrays = [_own(array) if array is x else array for array, x in zip(arrays, inputs)]
+        if static:
+            static = {name: _own(value) for name, value in static.items()}
+        node = Node(y, self, tuple(parents), self._save(y, arrays, static, parents), static or NOTHING)
+        if anomalies:
+            node.origin = calling_line()
+        return Tensor._make(y, node)
+
+    def _counted(self, inputs: tuple) -> tuple:
+        """The arguments of an operation that takes any number of them, which may be given as a list; an error for others."""
+        if not self.variadic:
+            raise TypeError(f"{self.__name__} takes {len(self.inputs)} positional argument(s), not {len(inputs)}, "
+                            f"and static ones by keyword: {self.__name__}{inspect.signature(self.function)}")
+        return tuple(inputs[0]) if len(inputs) == 1 and isinstance(inputs[0], (list, tuple)) else inputs
+
+    def _checked_static(self, static: dict[str, Any]) -> dict[str, Any]:
         for name, value in static.items():
-            static[name] = _own(value)
-        if self.variadic:
-            saved: Any = (self._savers[0](y, arrays, static),)
-        else:
-            saved = tuple([None if parent is None else save(y, arrays, static) for parent, save in zip(parents, self._savers)])
-        return Tensor._make(y, Node(y, self, tuple(parents), saved, static, calling_line() if anomalies else None))
+            if isinstance(value, Tensor):
+                raise TypeError(f"{self.__name__}: the static argument {name!r} has no gradient and cannot be a Tensor; "
+                                "pass a NumPy array or a number")
+        return {**self.defaults, **static}
 
     def _constant(self, x: Any, position: int) -> Any:
         """Numbers stay numbers, so that they do not change the dtype; everything else becomes an array."""
@@ -225,4 +236,5 @@ def _own(value: Any) -> Any:
     return value
 
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 PLAIN = frozenset({int, slice, type(None), type(...)})

@@ -27,8 +27,7 @@ class Node:
     _creation = itertools.count()
 
     def __init__(self, array: np.ndarray, op: Any = None, parents: tuple = (),
-                 saved: tuple[Any, ...] | None = None, static: Mapping[str, Any] = MappingProxyType({}),
-                 origin: str | None = None) -> None:
+                 saved: tuple[Any, ...] | None = None, static: Mapping[str, Any] = MappingProxyType({})) -> None:
         self.op = op
         self.parents = parents
         self.saved = saved
@@ -37,7 +36,7 @@ class Node:
         self.shape = array.shape
         self.dtype = array.dtype
         self.kept: Kept | None = Kept() if op is None else None
-        self.origin = origin  # the line that called the operation, with detect_anomaly()
+        self.origin: str | None = None  # the line that called the operation, with detect_anomaly()
 
 
 class Kept:

@@ -22,12 +22,13 @@ class Tensor:
     Raises TypeError for data that are not numbers, and for integers or booleans that require grad.
     """
 
-    __slots__ = ("_data", "_node", "_leaf", "__weakref__")
+    __slots__ = ("_data", "_node", "_leaf", "_lent", "__weakref__")
     __hash__ = object.__hash__  # == compares values, as arrays do; dicts and sets go by identity
 
-    _data: np.ndarray  # read-only, but for a leaf whose data was handed out since the last operation on it
+    _data: np.ndarray  # read-only, but for a leaf whose data was handed out since the last operation on it: then it is _lent
     _node: Any  # the Node that recorded it, None if it needs no gradient
     _leaf: Any  # a leaf's own Node, kept while requires_grad is switched off
+    _lent: bool
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor):
@@ -41,15 +42,14 @@ class Tensor:
         if array.dtype.kind in "iu" and not isinstance(data, (np.ndarray, np.generic)):
             array = array.astype(float)
         array.flags.writeable = False
-        self._data, self._node, self._leaf = array, None, None
+        self._data, self._node, self._leaf, self._lent = array, None, None, False
         self.requires_grad = requires_grad
 
     @staticmethod
     def _make(array: np.ndarray, node: Any) -> Tensor:
-        """The result of an operation, around its own array."""
+        """The result of an operation, around its own read-only array."""
         t = Tensor.__new__(Tensor)
-        array.flags.writeable = False
-        t._data, t._node, t._leaf = array, node, None
+        t._data, t._node, t._leaf, t._lent = array, node, None, False
         return t
 
     # -- value, gradient, graph ---------------------------------------------------------------
@@ -61,8 +61,8 @@ class Tensor:
         A leaf hands out an array to write into until the next operation on it. That operation takes a copy, and
         the array becomes read-only: ask for `.data` again. The data of a result are read-only from the start.
         """
-        if self.is_leaf and not self._data.flags.writeable:
-            self._data = self._data.copy()
+        if self.is_leaf and not self._lent:
+            self._data, self._lent = self._data.copy(), True
         return self._data
 
     @data.setter
@@ -78,8 +78,8 @@ class Tensor:
 
     def _frozen(self) -> np.ndarray:
         """The values in an array that nobody can write into."""
-        if self._data.flags.writeable:
-            handed_out, self._data = self._data, self._data.copy()  # a copy, as there may be views of it
+        if self._lent:
+            handed_out, self._data, self._lent = self._data, self._data.copy(), False  # a copy, as there may be views of it
             handed_out.flags.writeable = self._data.flags.writeable = False
         return self._data
 
@@ -87,7 +87,7 @@ class Tensor:
         """Other values, in an array of this shape and dtype that nobody else holds."""
         self._data.flags.writeable = False  # it may have been handed out, and is no longer ours
         array.flags.writeable = False
-        self._data = array
+        self._data, self._lent = array, False
 
     @property
     def requires_grad(self) -> bool:
