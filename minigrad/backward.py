@@ -134,7 +134,7 @@ def _reverse(root: Node, g: Any, nodes: list[Node], wanted: Collection[Node] | N
                 found[node] = g if create_graph or node in gradients.owned and node.op is None else g.copy()
             if node.op is not None:
                 if not create_graph:
-                    g.flags.writeable = False  # a formula that changed it would change somebody else's gradient
+                    g.setflags(False)  # read-only: a formula that changed it would change somebody else's gradient
                 _apply_formulas(node, g, gradients, create_graph)
     return found
 
@@ -163,17 +163,18 @@ def _apply_formulas(node: Node, g: Any, gradients: Gradients, create_graph: bool
         if not isinstance(pieces, (list, tuple)) or len(pieces) != len(parents):
             raise TypeError(f"operation {op.__name__!r}: the gradient formula must return a list of {len(parents)} gradients, "
                             f"one for each of *{op.inputs[0]}")
-    exact = not create_graph and not state.anomalies
+    add, useful, together, raw = gradients.add, gradients.useful, op.together, not create_graph
+    exact = raw and not state.anomalies
     for i, parent in enumerate(parents):
-        if parent is None or parent not in gradients.useful:
+        if parent is None or parent not in useful:
             continue
-        if op.together and not create_graph and op.together[i] is not None:
+        if raw and together and together[i] is not None:
             gradients.wait(parent, node, i, g)
             continue
         piece = pieces[i] if op.variadic else _run(node, i, g, saved[i])
-        if not (exact and type(piece) is np.ndarray and piece.shape == parent.shape and piece.dtype == parent.dtype):
+        if not (exact and type(piece) is np.ndarray and piece.shape == parent.shape and piece.dtype is parent.dtype):
             piece = _checked(piece, parent, node, i, g, create_graph)
-        gradients.add(parent, piece)
+        add(parent, piece)
 
 
 def _piece(node: Node, i: int, g: np.ndarray, piece: Any = None) -> Any:
