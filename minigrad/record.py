@@ -55,6 +55,11 @@ class State(threading.local):
 
 state = State()
 
+# The arrays of a record are freed at the end of a step and asked for again in the next one. glibc gives freed memory back to the
+# system, and each 4 KB asked for anew cost 1 to 2 us. Once a large array was freed, it keeps up to twice its size (here 62 MB)
+# for later: mallopt(3), "dynamic mmap threshold". Nothing is written into this one, so it takes no memory itself.
+np.empty(31 * 2**20, np.uint8)
+
 
 @contextmanager
 def switched(switch: str, on: bool) -> Iterator[None]:
