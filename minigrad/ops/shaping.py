@@ -32,12 +32,11 @@ def broadcast_to(x, *, shape):
     """x stretched to a shape that it broadcasts to."""
     return np.broadcast_to(x, shape)
 
-BASIC = {int, slice, type(None), type(...)}  # with other indices an element may be meant several times
-
 def _add_at(total, g, index):
     """total[index] += g, where an element may be meant several times."""
-    if BASIC.issuperset(map(type, index if isinstance(index, tuple) else (index,))):
-        total[index] += g
+    part = total[index]
+    if part.base is total:  # a view: of integers and slices, which mean each element once
+        part += g
     else:
         np.add.at(total, index, g)
 
