@@ -107,7 +107,7 @@ class Op:
     def _saver(self) -> Callable:
         """A function (y, arrays, static, parents) -> what each formula asks for, or None if its argument is a constant. It is
         written out as an expression, as every call pays for it."""
-        def value(name: str) -> str:
+        def value(i: int, name: str) -> str:
             argument = name.removesuffix("_shape")
             if name == "y":
                 return "y"
@@ -115,10 +115,10 @@ class Op:
                 return f"static[{name!r}]"
             if self.variadic:
                 return "arrays" if name == argument else "[np.shape(array) for array in arrays]"
-            array = f"arrays[{self.inputs.index(argument)}]"
-            return array if name == argument else f"np.shape({array})"
+            j = self.inputs.index(argument)
+            return f"arrays[{j}]" if name == argument else f"parents[{i}].shape" if i == j else f"np.shape(arrays[{j}])"
 
-        values = [f"({''.join(f'{value(name)}, ' for name in names)})" for names in self.needs]
+        values = [f"({''.join(f'{value(i, name)}, ' for name in names)})" for i, names in enumerate(self.needs)]
         if not self.variadic:
             values = [f"None if parents[{i}] is None else {value}" for i, value in enumerate(values)]
         return eval(f"lambda y, arrays, static, parents: ({', '.join(values)},)")
@@ -138,18 +138,23 @@ class Op:
                 constants += 1
                 arrays.append(x if type(x) is np.ndarray and x.dtype.kind == "f" else self._constant(x, len(arrays)))
                 parents.append(None)
+        plain = True
         if static or self.defaults:
-            static = self._checked_static(static)
+            static = {**self.defaults, **static} if self.defaults else static
+            plain = PLAIN.issuperset(map(type, static.values()))
+            if not plain:
+                self._check_static(static)
         tensors = constants < len(inputs)
         if constants and tensors:  # NumPy's scalars would make float64 of float32, numbers do not
             arrays = [x.item() if isinstance(x, np.generic) else x for x in arrays]
         try:
-            y: Any = self.function(*arrays, **static)
+            y: Any = self.function(*arrays, **static) if static else self.function(*arrays)
         except (TypeError, ValueError, IndexError) as error:
             raise self._explained(error, inputs) from error
         if not tensors:
             return y
-        if type(y) is not np.ndarray or y.dtype.kind != "f":
+        floats = type(y) is np.ndarray and y.dtype.kind == "f"
+        if not floats:
             y = self._result(y, inputs)
         y.setflags(False)  # read-only
         anomalies = state.anomalies
@@ -157,12 +162,12 @@ class Op:
             raise FloatingPointError(f"{self._signature(inputs)} gives {count_not_finite(y)}, called at\n  {calling_line()}")
         if not any(parents) or not state.recording:
             return Tensor._make(y, None)
-        if y.dtype.kind != "f":
+        if not floats and y.dtype.kind != "f":
             raise TypeError(f"{self.__name__}: the result has dtype {y.dtype}, which carries no gradient; "
                             "detach() the input first if that is meant")
         if constants:  # the user may write into arrays before backward: save copies
             arrays = [_own(array) if array is x else array for array, x in zip(arrays, inputs)]
-        if static:
+        if not plain:
             static = {name: _own(value) for name, value in static.items()}
         node = Node(y, self, tuple(parents), self._save(y, arrays, static, parents), static or NOTHING)
         if anomalies:
@@ -176,12 +181,11 @@ class Op:
                             f"and static ones by keyword: {self.__name__}{inspect.signature(self.function)}")
         return tuple(inputs[0]) if len(inputs) == 1 and isinstance(inputs[0], (list, tuple)) else inputs
 
-    def _checked_static(self, static: dict[str, Any]) -> dict[str, Any]:
+    def _check_static(self, static: dict[str, Any]) -> None:
         for name, value in static.items():
             if isinstance(value, Tensor):
                 raise TypeError(f"{self.__name__}: the static argument {name!r} has no gradient and cannot be a Tensor; "
                                 "pass a NumPy array or a number")
-        return {**self.defaults, **static}
 
     def _constant(self, x: Any, position: int) -> Any:
         """Numbers stay numbers, so that they do not change the dtype; everything else becomes an array."""
@@ -237,4 +241,4 @@ def _own(value: Any) -> Any:
 
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-PLAIN = frozenset({int, slice, type(None), type(...)})
+PLAIN = frozenset({int, float, bool, slice, type(None), type(...)})
