@@ -29,12 +29,13 @@ class Gradients:
         self.size_waiting: dict[Node, int] = {}
 
     def add(self, node: Node, piece: Any) -> None:
-        if node not in self.total:
+        total = self.total.get(node)
+        if total is None:
             self.total[node] = piece
         elif node in self.owned:
-            self.total[node] += piece
+            total += piece
         else:
-            total = self.total[node] + piece
+            total = total + piece
             if not isinstance(total, Tensor):
                 total = np.asarray(total)  # NumPy makes a scalar of a 0-d sum
                 self.owned.add(node)

@@ -107,10 +107,6 @@ def _cotangent(y: Tensor, g: Any, name: str) -> Any:
 def _reverse(root: Node, g: Any, nodes: list[Node], wanted: Collection[Node] | None = None,
              create_graph: bool = False) -> dict[Node, Any]:
     """The gradients of the wanted nodes (default: of all that keep theirs, as leaves do). nodes: the record of root."""
-    if any(node.op is not None and node.saved is None for node in nodes):
-        raise RuntimeError("backward through a record that an earlier backward() has freed. If a state was carried over "
-                           "from it, detach() the state first: state = minigrad.detach(state), for an LSTM's pair too. "
-                           "To go through the same record twice, call the first backward() with retain_graph=True")
     if wanted is None:
         wanted = {node for node in nodes if node.kept is not None}
     else:
@@ -125,17 +121,18 @@ def _reverse(root: Node, g: Any, nodes: list[Node], wanted: Collection[Node] | N
     else:
         gradients.total[root] = g._frozen() if isinstance(g, Tensor) else g
     found: dict[Node, Any] = {}
+    total, waiting, exact = gradients.total, gradients.waiting, not create_graph and not state.anomalies
     with switched("recording", create_graph):
         for node in nodes:
-            if node in gradients.waiting:
+            if node in waiting:
                 gradients.settle(node)
-            g = gradients.total.pop(node)
+            g = total.pop(node)
             if node in wanted:
                 found[node] = g if create_graph or node in gradients.owned and node.op is None else g.copy()
             if node.op is not None:
                 if not create_graph:
                     g.setflags(False)  # read-only: a formula that changed it would change somebody else's gradient
-                _apply_formulas(node, g, gradients, create_graph)
+                _apply_formulas(node, g, gradients, create_graph, exact)
     return found
 
 
@@ -143,38 +140,43 @@ def _record_of(root: Node) -> list[Node]:
     """Every node that y depends on, newest first."""
     seen, stack = {root}, [root]
     while stack:
-        for parent in stack.pop().parents:
+        node = stack.pop()
+        if not node.parents and node.op is not None:
+            raise RuntimeError("backward through a record that an earlier backward() has freed. If a state was carried over "
+                               "from it, detach() the state first: state = minigrad.detach(state), for an LSTM's pair too. "
+                               "To go through the same record twice, call the first backward() with retain_graph=True")
+        for parent in node.parents:
             if parent is not None and parent not in seen:
                 seen.add(parent)
                 stack.append(parent)
     return sorted(seen, key=attrgetter("order"), reverse=True)
 
 
-def _apply_formulas(node: Node, g: Any, gradients: Gradients, create_graph: bool) -> None:
-    """Add what arrives at a node, by the chain rule, to the gradients of its parents."""
-    op, parents = node.op, node.parents
-    assert op is not None and node.saved is not None
+def _apply_formulas(node: Node, g: Any, gradients: Gradients, create_graph: bool, exact: bool) -> None:
+    """Add what arrives at a node, by the chain rule, to the gradients of its parents. exact: what fits needs no other check."""
+    op, parents, useful = node.op, node.parents, gradients.useful
     if op.accumulate is not None and not create_graph:
         op.accumulate(gradients.buffer(parents[0]), g, **node.static)
         return
-    saved = _as_tensors(node) if create_graph else node.saved
+    saved: Any = _as_tensors(node) if create_graph else node.saved
     if op.variadic:
         pieces = _run(node, 0, g, saved[0])
         if not isinstance(pieces, (list, tuple)) or len(pieces) != len(parents):
             raise TypeError(f"operation {op.__name__!r}: the gradient formula must return a list of {len(parents)} gradients, "
                             f"one for each of *{op.inputs[0]}")
-    add, useful, together, raw = gradients.add, gradients.useful, op.together, not create_graph
-    exact = raw and not state.anomalies
     for i, parent in enumerate(parents):
         if parent is None or parent not in useful:
             continue
-        if raw and together and together[i] is not None:
+        if op.together and op.together[i] is not None and not create_graph:
             gradients.wait(parent, node, i, g)
             continue
-        piece = pieces[i] if op.variadic else _run(node, i, g, saved[i])
+        try:
+            piece = op.formulas[i](g, *saved[i]) if not op.variadic else pieces[i]
+        except FORMULA_ERRORS as error:
+            raise _failed(node, i, g, error) from error
         if not (exact and type(piece) is np.ndarray and piece.shape == parent.shape and piece.dtype is parent.dtype):
             piece = _checked(piece, parent, node, i, g, create_graph)
-        add(parent, piece)
+        gradients.add(parent, piece)
 
 
 def _piece(node: Node, i: int, g: np.ndarray, piece: Any = None) -> Any:
@@ -185,13 +187,21 @@ def _piece(node: Node, i: int, g: np.ndarray, piece: Any = None) -> Any:
 
 def _run(node: Node, i: int, g: Any, saved: tuple) -> Any:
     """Formula number i, with what it asks for."""
+    assert node.op is not None
+    try:
+        return node.op.formulas[i](g, *saved)
+    except FORMULA_ERRORS as error:
+        raise _failed(node, i, g, error) from error
+
+
+FORMULA_ERRORS = (TypeError, ValueError, IndexError, AttributeError)
+
+
+def _failed(node: Node, i: int, g: Any, error: Exception) -> Exception:
     op = node.op
     assert op is not None
-    try:
-        return op.formulas[i](g, *saved)
-    except (TypeError, ValueError, IndexError, AttributeError) as error:
-        raise RuntimeError(f"operation {op.__name__!r}: the gradient formula for argument {op.inputs[i]!r} failed, with g of "
-                           f"shape {g.shape}: {type(error).__name__}: {error}") from error
+    return RuntimeError(f"operation {op.__name__!r}: the gradient formula for argument {op.inputs[i]!r} failed, with g of "
+                        f"shape {g.shape}: {type(error).__name__}: {error}")
 
 
 def _as_tensors(node: Node) -> list[Any]:
