@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import Tensor, concat, sigmoid, tanh
+from minigrad import Tensor, concat, sigmoid, stack, tanh
 
 from .initial import check_generator, constant, recurrent_weight
 from .module import Module
@@ -47,18 +47,18 @@ class GRUCell(Module):
         return (1 - z) * h + z * h_tilde
 
     def steps(self, x: Tensor, h: Tensor) -> tuple[list[Tensor], tuple[Tensor]]:
-        """h_1 .. h_T for x (T, B, D), from the state h (B, H). The same equations with W [h, x] = W_h h + W_x x, where
-        W_x x is one product for all time steps and all three weights: its blocks are z, r, h~."""
+        """h_1 .. h_T for x (T, B, D), from the state h (B, H). The same equations with the weights in a stack, z, r, h~, and
+        W [h, x] = W_h h + W_x x, where W_x x is one product for all time steps."""
+        T, B, D = x.shape
         H = self.hidden_size
-        W_gates = concat(self.W_z[:H], self.W_r[:H], axis=1)
-        W_x = concat(self.W_z[H:], self.W_r[H:], self.W_h[H:], axis=1)
-        from_x = x @ W_x + concat(self.b_z, self.b_r, self.b_h)
-        W_h = self.W_h[:H]
+        W = stack(self.W_z, self.W_r, self.W_h)
+        b = stack(self.b_z, self.b_r, self.b_h)
+        W_gates, W_h, W_x = W[:2, :H], W[2, :H], W[:, H:]
+        from_x = (x.reshape(T * B, D) @ W_x + b.reshape(3, 1, H)).reshape(3, T, B, H)
         outputs = []
-        for t in range(len(x)):
-            gates = sigmoid(h @ W_gates + from_x[t, :, :2 * H])
-            z, r = gates[:, :H], gates[:, H:]
-            h_tilde = tanh((r * h) @ W_h + from_x[t, :, 2 * H:])
+        for t in range(T):
+            z, r = sigmoid(h @ W_gates + from_x[:2, t])
+            h_tilde = tanh((r * h) @ W_h + from_x[2, t])
             h = (1 - z) * h + z * h_tilde
             outputs.append(h)
         return outputs, (h,)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import Tensor, concat, sigmoid, tanh
+from minigrad import Tensor, concat, sigmoid, stack, tanh
 
 from .initial import check_generator, constant, recurrent_weight
 from .module import Module
@@ -59,20 +59,20 @@ class LSTMCell(Module):
     def steps(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[list[Tensor], State]:
         """h_1 .. h_T and C_T for x (T, B, D), from the state (h, c), each (B, H).
 
-        The same equations with the four weights side by side, and W [h, x] = W_h h + W_x x, where W_x x is
-        one product for all time steps: the blocks of a row of `a` are f, i, o, c~.
+        The same equations with the four weights in a stack, f, i, o, c~, and W [h, x] = W_h h + W_x x, where W_x x is
+        one product for all time steps.
         """
+        T, B, D = x.shape
         H = self.hidden_size
-        W = concat(self.W_f, self.W_i, self.W_o, self.W_c, axis=1)
-        b = concat(self.b_f, self.b_i, self.b_o, self.b_c)
-        W_h, W_x = W[:H], W[H:]
-        from_x = x @ W_x + b
+        W = stack(self.W_f, self.W_i, self.W_o, self.W_c)
+        b = stack(self.b_f, self.b_i, self.b_o, self.b_c)
+        W_h, W_x = W[:, :H], W[:, H:]
+        from_x = (x.reshape(T * B, D) @ W_x + b.reshape(4, 1, H)).reshape(4, T, B, H)
         outputs = []
-        for t in range(len(x)):
-            a = h @ W_h + from_x[t]
-            gates = sigmoid(a[:, :3 * H])
-            f, i, o = gates[:, :H], gates[:, H:2 * H], gates[:, 2 * H:]
-            c = f * c + i * tanh(a[:, 3 * H:])
+        for t in range(T):
+            a = h @ W_h + from_x[:, t]
+            f, i, o = sigmoid(a[:3])
+            c = f * c + i * tanh(a[3])
             h = o * tanh(c)
             outputs.append(h)
         return outputs, (h, c)

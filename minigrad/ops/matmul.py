@@ -41,7 +41,9 @@ def _matmul_b_together(gs, saved):
     """The sum of a^T g over several products with one b, as one product with all the rows."""
     b_shape = saved[0][1]
     if len(b_shape) > 2:
-        return NotImplemented
+        if any(a.ndim != 2 for a, _ in saved):
+            return NotImplemented
+        return np.concatenate([a for a, _ in saved]).T @ np.concatenate(gs, axis=-2)
     a, g = (np.concatenate(parts) for parts in zip(*(_rows(g, *values) for g, values in zip(gs, saved))))
     return (a.T @ g).reshape(b_shape)
 
