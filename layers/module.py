@@ -139,7 +139,7 @@ def as_input(x: Any, dtype: np.dtype) -> Tensor:
     if isinstance(x, Tensor):
         return x if x.dtype == dtype else x.astype(dtype)
     try:
-        return Tensor(number_array(x).astype(dtype))
+        return Tensor(number_array(x).astype(dtype, copy=False))
     except TypeError as error:
         raise TypeError(f"expected a Tensor or an array, which {error}") from None
 

@@ -60,7 +60,7 @@ def logsumexp(x, *, axis=None, keepdims=False):
     largest = np.where(np.isfinite(largest), largest, 0)
     with np.errstate(divide="ignore"):  # log(0) = -inf where all x are -inf
         y = np.log(np.sum(np.exp(x - largest), axis=axis, keepdims=True)) + largest
-    return y if keepdims else y.reshape(np.sum(x, axis=axis).shape)
+    return y if keepdims else np.squeeze(y, axis=axis)
 
 def log_softmax(x: Any, *, axis: int = -1) -> Tensor:
     """log(exp(x) / sum(exp(x))) along an axis, without overflow."""
