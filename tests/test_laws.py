@@ -141,8 +141,8 @@ def products(w, v, *inputs):
 
 
 def stacked_products(w, v, x):
-    """One stack of two matrices in many products with a matrix, and once with a vector."""
-    for t in range(7):
+    """One stack of two matrices in products with a matrix, enough of them to be added up twice, and once with a vector."""
+    for t in range(20):
         x = mg.tanh((x @ w)[t % 2])
     return mg.concat(x.reshape(-1), (v @ w).reshape(-1), (mg.concat(x, x) @ w).reshape(-1))
 

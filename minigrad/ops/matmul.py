@@ -21,6 +21,8 @@ def _matmul_a(g, a_shape, b):
     if g.ndim > 2 == columns.ndim:
         return (g.reshape(math.prod(g.shape[:-1]), g.shape[-1]) @ columns).reshape(*g.shape[:-1], columns.shape[1])
     gradient = g @ columns
+    if len(a_shape) == 2 and b.ndim == 3:
+        return gradient.sum(axis=0)  # as the engine would do, but sooner
     return gradient[..., 0, :] if len(a_shape) == 1 else gradient
 
 def _rows(g, a, b_shape):
