@@ -120,7 +120,7 @@ class Op:
 
         values = [f"({''.join(f'{value(i, name)}, ' for name in names)})" for i, names in enumerate(self.needs)]
         if not self.variadic:
-            values = [f"None if parents[{i}] is None else {value}" for i, value in enumerate(values)]
+            values = [f"None if parents[{i}] is None else {value}" if value != "()" else value for i, value in enumerate(values)]
         return eval(f"lambda y, arrays, static, parents: ({', '.join(values)},)")
 
     def __call__(self, *inputs: Any, **static: Any) -> Tensor:
