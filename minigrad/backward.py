@@ -138,9 +138,10 @@ def _reverse(root: Node, g: Any, nodes: list[Node], wanted: Collection[Node] | N
 
 def _record_of(root: Node) -> list[Node]:
     """Every node that y depends on, newest first."""
-    seen, stack = {root}, [root]
+    seen, stack, record = {root}, [root], []
     while stack:
         node = stack.pop()
+        record.append(node)
         if not node.parents and node.op is not None:
             raise RuntimeError("backward through a record that an earlier backward() has freed. If a state was carried over "
                                "from it, detach() the state first: state = minigrad.detach(state), for an LSTM's pair too. "
@@ -149,7 +150,8 @@ def _record_of(root: Node) -> list[Node]:
             if parent is not None and parent not in seen:
                 seen.add(parent)
                 stack.append(parent)
-    return sorted(seen, key=attrgetter("order"), reverse=True)
+    record.sort(key=attrgetter("order"), reverse=True)  # nearly sorted already, unlike the set
+    return record
 
 
 def _apply_formulas(node: Node, g: Any, gradients: Gradients, create_graph: bool, exact: bool) -> None:

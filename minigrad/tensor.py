@@ -28,7 +28,6 @@ class Tensor:
     _data: np.ndarray  # read-only, but for a leaf whose data was handed out since the last operation on it: then it is _lent
     _node: Any  # the Node that recorded it, None if it needs no gradient
     _leaf: Any  # a leaf's own Node, kept while requires_grad is switched off
-    _lent: bool
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor):
@@ -49,7 +48,8 @@ class Tensor:
     def _make(array: np.ndarray, node: Any) -> Tensor:
         """The result of an operation, around its own read-only array."""
         t = Tensor.__new__(Tensor)
-        t._data, t._node, t._leaf, t._lent = array, node, None, False
+        t._data, t._node = array, node
+        t._leaf, t._lent = None, False
         return t
 
     # -- value, gradient, graph ---------------------------------------------------------------
