@@ -17,7 +17,7 @@ class Gradients:
     """Gradients by node. The first contribution is kept by reference, as it may be somebody else's
     array; the second allocates the sum; later ones are added in place.
 
-    Contributions that are computed faster together wait until what arrived is four times as large as the gradient itself,
+    Contributions that are computed faster together wait until what arrived is twice as large as the gradient itself,
     or until that is asked for.
     """
 
@@ -56,7 +56,7 @@ class Gradients:
             waiting = self.waiting.setdefault(parent, [])
         waiting.append((node, i, g))
         self.size_waiting[parent] = self.size_waiting.get(parent, 0) + g.size
-        if self.size_waiting[parent] >= 4 * math.prod(parent.shape):
+        if self.size_waiting[parent] >= 2 * math.prod(parent.shape):
             self.settle(parent)
 
     def settle(self, parent: Node) -> None:

@@ -64,7 +64,7 @@ def needed_per_time_step(B: int, H: int) -> int:
 
 def operations() -> None:
     """Microseconds for an operation on 100 numbers: NumPy alone, forward, and backward."""
-    x, W = (Tensor(np.full(shape, 0.1, np.float32), requires_grad=True) for shape in ((1, 100), (100, 100)))
+    x, W = (Tensor(np.full(shape, 0.01, np.float32), requires_grad=True) for shape in ((1, 100), (100, 100)))
     raw_x, raw_W = x.numpy(), W.numpy()
     cases = {"add": (lambda y: y + x, lambda: raw_x + raw_x), "mul": (lambda y: y * x, lambda: raw_x * raw_x),
              "tanh": (ops.tanh, lambda: np.tanh(raw_x)), "sigmoid": (ops.sigmoid, lambda: ops.sigmoid(raw_x)),
@@ -131,6 +131,8 @@ def scaling(names: list[str], path: Path) -> None:
             panel.loglog(values, curve, marker="o", markersize=3, label=name, linewidth=2.5 if name == "minigrad" else 1)
         fixed = ", ".join(f"{other} = {shapes[0][i]}" for i, other in enumerate("TBH") if other != letter)
         panel.set(xlabel=f"{letter}   ({fixed})", title={"T": "time steps", "B": "batch", "H": "hidden units"}[letter])
+        panel.set_xticks(values, map(str, values))
+        panel.minorticks_off()
         panel.grid(alpha=0.3)
     axes[0].set_ylabel("ms per training step")
     axes[0].legend()
