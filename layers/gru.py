@@ -10,7 +10,7 @@ from minigrad import Tensor, concat, sigmoid, stack, tanh
 
 from .initial import check_generator, constant, recurrent_weight
 from .module import Module
-from .recurrent import Recurrent, cell_input
+from .recurrent import Recurrent, cell_input, from_inputs
 
 
 class GRUCell(Module):
@@ -49,14 +49,13 @@ class GRUCell(Module):
     def steps(self, x: Tensor, h: Tensor) -> tuple[list[Tensor], tuple[Tensor]]:
         """h_1 .. h_T for x (T, B, D), from the state h (B, H). The same equations with the weights in a stack, z, r, h~, and
         W [h, x] = W_h h + W_x x, where W_x x is one product for all time steps."""
-        T, B, D = x.shape
         H = self.hidden_size
         W = stack(self.W_z, self.W_r, self.W_h)
         b = stack(self.b_z, self.b_r, self.b_h)
         W_gates, W_h, W_x = W[:2, :H], W[2, :H], W[:, H:]
-        from_x = (x.reshape(T * B, D) @ W_x + b.reshape(3, 1, H)).reshape(3, T, B, H)
+        from_x = from_inputs(x, W_x, b)
         outputs = []
-        for t in range(T):
+        for t in range(len(x)):
             z, r = sigmoid(h @ W_gates + from_x[:2, t])
             h_tilde = tanh((r * h) @ W_h + from_x[2, t])
             h = (1 - z) * h + z * h_tilde

@@ -10,7 +10,7 @@ from minigrad import Tensor, concat, sigmoid, stack, tanh
 
 from .initial import check_generator, constant, recurrent_weight
 from .module import Module
-from .recurrent import Recurrent, cell_input
+from .recurrent import Recurrent, cell_input, from_inputs
 
 State = tuple[Tensor, Tensor]
 
@@ -62,14 +62,13 @@ class LSTMCell(Module):
         The same equations with the four weights in a stack, f, i, o, c~, and W [h, x] = W_h h + W_x x, where W_x x is
         one product for all time steps.
         """
-        T, B, D = x.shape
         H = self.hidden_size
         W = stack(self.W_f, self.W_i, self.W_o, self.W_c)
         b = stack(self.b_f, self.b_i, self.b_o, self.b_c)
         W_h, W_x = W[:, :H], W[:, H:]
-        from_x = (x.reshape(T * B, D) @ W_x + b.reshape(4, 1, H)).reshape(4, T, B, H)
+        from_x = from_inputs(x, W_x, b)
         outputs = []
-        for t in range(T):
+        for t in range(len(x)):
             a = h @ W_h + from_x[:, t]
             f, i, o = sigmoid(a[:3])
             c = f * c + i * tanh(a[3])

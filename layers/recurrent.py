@@ -67,6 +67,12 @@ class Recurrent(Module):
         return x, checked_states(owner, self.state_names, state, (len(self.cells), x.shape[1], self.hidden_size), dtype)
 
 
+def from_inputs(x: Tensor, W_x: Tensor, b: Tensor) -> Tensor:
+    """W_x x + b for all time steps and n gates in one product: x (T, B, D), W_x (n, D, H), b (n, H) -> (n, T, B, H)."""
+    (T, B, D), (n, _, H) = x.shape, W_x.shape
+    return (x.reshape(T * B, D) @ W_x + b.reshape(n, 1, H)).reshape(n, T, B, H)
+
+
 def _dtype(module: Module) -> np.dtype:
     """The dtype of the parameters; only the first is looked for, as a cell asks at every time step."""
     return next(iter(module.named_parameters()))[1].dtype

@@ -64,11 +64,9 @@ class Gradients:
         waiting = self.waiting.pop(parent)
         del self.size_waiting[parent]
         node, i, g = waiting[0]
-        assert node.op is not None
-        together = node.op.together[i]
-        if together is not None and len(waiting) > 1:
+        if len(waiting) > 1:
             saved = [other.saved[i] for other, _, _ in waiting if other.saved is not None]
-            piece = together([g for _, _, g in waiting], saved)
+            piece = node.op.together[i]([g for _, _, g in waiting], saved)
             if piece is not NotImplemented:
                 self.add(parent, self.piece_of(node, i, g, piece))
                 return

@@ -9,12 +9,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from .record import Node, calling_line, state
+from .record import NOTHING, Node, calling_line, state
 from .tensor import Tensor, number_array
 
 registry: dict[str, Op] = {}
@@ -22,7 +21,7 @@ registry: dict[str, Op] = {}
 
 
 def op(*formulas: Callable, accumulate: Callable | None = None,
-       together: Mapping[str, Callable] = MappingProxyType({})) -> Callable[[Callable], Op]:
+       together: Mapping[str, Callable] = NOTHING) -> Callable[[Callable], Op]:
     """Declare an operation: a NumPy function with one gradient formula per positional argument.
 
         @op(lambda g, b: g * b,
@@ -153,8 +152,7 @@ class Op:
             raise self._explained(error, inputs) from error
         if not tensors:
             return y
-        floats = type(y) is np.ndarray and y.dtype.kind == "f"
-        if not floats:
+        if type(y) is not np.ndarray or y.dtype.kind != "f":
             y = self._result(y, inputs)
         y.setflags(False)  # read-only
         anomalies = state.anomalies
@@ -162,7 +160,7 @@ class Op:
             raise FloatingPointError(f"{self._signature(inputs)} gives {count_not_finite(y)}, called at\n  {calling_line()}")
         if not any(parents) or not state.recording:
             return Tensor._make(y, None)
-        if not floats and y.dtype.kind != "f":
+        if y.dtype.kind != "f":
             raise TypeError(f"{self.__name__}: the result has dtype {y.dtype}, which carries no gradient; "
                             "detach() the input first if that is meant")
         if constants:  # the user may write into arrays before backward: save copies
@@ -240,5 +238,4 @@ def _own(value: Any) -> Any:
     return value
 
 
-NOTHING: Mapping[str, Any] = MappingProxyType({})
 PLAIN = frozenset({int, float, bool, slice, type(None), type(...)})

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
 
 class Node:
     """One entry of the record: an operation that ran, or a leaf (`op` is None).
@@ -27,7 +29,7 @@ class Node:
     _creation = itertools.count()
 
     def __init__(self, array: np.ndarray, op: Any = None, parents: tuple = (),
-                 saved: tuple[Any, ...] | None = None, static: Mapping[str, Any] = MappingProxyType({})) -> None:
+                 saved: tuple[Any, ...] | None = None, static: Mapping[str, Any] = NOTHING) -> None:
         self.op = op
         self.parents = parents
         self.saved = saved
