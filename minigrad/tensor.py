@@ -8,6 +8,7 @@ nothing silently cuts the graph.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -260,6 +261,20 @@ class Tensor:
 
     def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict) -> Any:
         return numpy_protocol.call(function, args, kwargs)
+
+
+@contextmanager
+def lent(t: Tensor, dtype: Any) -> Iterator[None]:
+    """Inside the block the leaf t has a copy of its values, in dtype, and a place in a graph of its own. Afterwards it is
+    what it was: its values, the array that `.data` handed out, its graph and its `.grad`."""
+    before = t._data, t._node, t._leaf, t._lent
+    copy = Tensor(t._data.astype(dtype), requires_grad=True)
+    t._data, t._leaf, t._lent = copy._data, copy._leaf, False
+    t._node = copy._node if t.requires_grad else None
+    try:
+        yield
+    finally:
+        t._data, t._node, t._leaf, t._lent = before
 
 
 def number_array(data: Any) -> np.ndarray:

@@ -354,6 +354,19 @@ def test_the_check_leaves_no_trace():
     assert (x == 1).all() and (t.data == 1).all()
 
 
+def test_what_data_handed_out_before_the_check_is_written_into_after_it():
+    """The check lends the parameter other values; afterwards the operation that comes first takes its copy as always."""
+    cell = RNNCell(2, 3, rng=np.random.default_rng(0))
+    handed_out = cell.W.data
+    assert gradcheck(cell, np.ones((1, 2)), np.ones((1, 3)))
+    handed_out[0] = 0.5
+    assert (cell.W.numpy()[0] == 0.5).all() and cell.W.data is handed_out
+    y, right = (cell.W * cell.W).sum(), 2 * cell.W.numpy()
+    with pytest.raises(ValueError, match="read-only"):
+        handed_out[0] = 100
+    np.testing.assert_array_equal(grad(y, cell.W), right)
+
+
 def test_integers_are_constants_and_named_tuples_are_kept():
     Pair = namedtuple("Pair", "a b")
     assert gradcheck(mg.tanh, [0.5, 1, 2]) and gradcheck(mg.tanh, 1)

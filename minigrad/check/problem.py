@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 
 from ..backward import grad
-from ..record import Node, no_grad
-from ..tensor import Tensor
+from ..record import no_grad
+from ..tensor import Tensor, lent
 
 
 class Problem:
@@ -42,18 +42,15 @@ class Problem:
                             "integer arrays are constants: convert them with .astype(float)")
 
     def __enter__(self) -> Problem:
-        self.before = [(p, p._data, p._leaf, p._node) for _, p in self.parameters]
         self.random = random.getstate(), np.random.get_state()
-        for parameter, data, _, node in self.before:
-            stand_in = Tensor(data.astype(self.dtype or data.dtype))
-            parameter._data = stand_in._data
-            parameter._leaf = Node(parameter._data)
-            parameter._node = None if node is None else parameter._leaf
+        with ExitStack() as stack:
+            for _, parameter in self.parameters:
+                stack.enter_context(lent(parameter, self.dtype or parameter.dtype))
+            self.lent = stack.pop_all()
         return self
 
     def __exit__(self, *error: Any) -> None:
-        for parameter, data, leaf, node in self.before:
-            parameter._data, parameter._leaf, parameter._node = data, leaf, node
+        self.lent.close()
         random.setstate(self.random[0])
         np.random.set_state(self.random[1])
 
@@ -102,7 +99,7 @@ def _parts(outputs: Any) -> Iterator[Tensor]:
 
 def vector(outputs: list[Tensor]) -> np.ndarray:
     """All the outputs' values, one after the other."""
-    return np.concatenate([np.zeros(0), *(np.ravel(y._data) for y in outputs)])
+    return np.concatenate([np.zeros(0), *(y.numpy().ravel() for y in outputs)])
 
 
 def cut(v: np.ndarray, like: list[Tensor]) -> list[np.ndarray]:
@@ -117,7 +114,7 @@ def gradients(outputs: list[Tensor], leaves: list[Tensor], v: np.ndarray, create
     for y, g in zip(outputs, cut(v, outputs)):
         for i, found in enumerate(grad(y, leaves, g, create_graph, allow_unused=True) if y.requires_grad else ()):
             if found is not None:
-                total[i] = total[i] + np.asarray(found._data if isinstance(found, Tensor) else found)
+                total[i] = total[i] + np.asarray(found.numpy() if isinstance(found, Tensor) else found)
     return total
 
 
