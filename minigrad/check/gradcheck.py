@@ -10,10 +10,11 @@ import numpy as np
 
 from ..backward import grad
 from ..tensor import Tensor
-from .compare import TREMBLES, Check
+from .compare import Check
 from .numeric import EPS
 from .problem import Problem, argument_names, cut, gradients
 from .report import INCONCLUSIVE, KINK, OK, WRONG, Report, Row
+from .verdict import TREMBLES
 
 
 def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0, budget: int = 20_000) -> Report:

@@ -62,7 +62,7 @@ def taylor_test(f: Callable, *inputs: Any, seed: int = 0) -> TaylorReport:
     with Problem(f, inputs) as problem, np.errstate(all="ignore"):
         eps = max(EPS, lowest_precision(problem.outputs()))
         v = rng.normal(size=vector(problem.outputs()).size)
-        directions = [rng.normal(size=leaf.shape) * (np.sqrt(np.mean(leaf._data ** 2)) or 1.0) if leaf.size else leaf.numpy()
+        directions = [rng.normal(size=leaf.shape) * (np.sqrt(np.mean(leaf.numpy() ** 2)) or 1.0) if leaf.size else leaf.numpy()
                       for leaf in problem.leaves]
         slope = sum(float((g * d).sum()) for g, d in zip(gradients(problem.outputs(), problem.leaves, v), directions))
         starts = [leaf.numpy() for leaf in problem.leaves]

@@ -1,0 +1,59 @@
+"""The sample: which entries are looked at if there are too many for all, and directions through all of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .numeric import Differences
+from .verdict import TOO_WIDE, TREMBLES, ULPS
+
+CALLS, CALLS_AT_FIRST = 4, 20  # of f, for an entry and for the first of an input
+DIRECTIONS = 8  # through all entries of an input of which only a sample is looked at one by one
+NO_DIRECTION = "; no random direction through all of them shows anything, as f is not smooth along them"
+
+
+def samples(sizes: list[int], budget: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """The flat numbers of the entries to look at in each input: all, if the budget allows."""
+    left = budget - CALLS_AT_FIRST * len(sizes)
+    if CALLS * sum(sizes) <= left:
+        return [np.arange(size) for size in sizes]
+    left = max(len(sizes), (left - CALLS * DIRECTIONS * len(sizes)) // CALLS)
+    samples = [np.arange(0)] * len(sizes)
+    for done, i in enumerate(np.argsort(sizes, kind="stable")):  # what small inputs do not need is for the large ones
+        quota = min(sizes[i], max(1, left // (len(sizes) - done)))
+        samples[i] = np.sort(rng.choice(sizes[i], quota, replace=False))
+        left -= quota
+    return samples
+
+
+def directions(differences: Differences, analytic: np.ndarray, tremor: np.ndarray,
+               rng: np.random.Generator) -> tuple[int | None, str]:
+    """Derivatives along random directions through all entries; an entry to blame if one is wrong, and what was seen."""
+    if not np.isfinite(analytic).all():
+        return int(np.argmin(np.isfinite(analytic))), ""
+    agreeing = 0
+    for _ in range(DIRECTIONS):
+        direction = rng.normal(size=analytic.shape) * differences.sizes
+        agrees = _agrees(differences, analytic, tremor, direction)
+        agreeing += agrees is True
+        if agrees is False:
+            suspects = np.arange(analytic.size)
+            while len(suspects) > 1:
+                half = suspects[:len(suspects) // 2]
+                part = np.zeros(analytic.shape)
+                part.flat[half] = direction.flat[half]
+                suspects = half if _agrees(differences, analytic, tremor, part) is False else suspects[len(half):]
+            return int(suspects[0]), "; a random direction through all of them disagrees"
+    if not agreeing:
+        return None, NO_DIRECTION
+    return None, f"; {agreeing} random directions through all of them agree"
+
+
+def _agrees(differences: Differences, analytic: np.ndarray, tremor: np.ndarray, direction: np.ndarray) -> bool | None:
+    """None if f is not smooth enough along this direction to tell."""
+    expected, terms = float((analytic * direction).sum()), float(np.abs(analytic * direction).sum())
+    found = differences.along(direction, expected)
+    inexact = ULPS * differences.eps * (found.terms + terms) + TREMBLES * float((tremor * np.abs(direction)).sum())
+    if not found.bound <= max(TOO_WIDE * max(found.terms, terms), 3 * found.rounding) or found.bound == np.inf:
+        return None
+    return abs(found.value - expected) <= found.bound + inexact
