@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import Tensor
-from minigrad.tensor import number_array
+from minigrad.record import number_array
 
 from .files import load_arrays, save_arrays
 

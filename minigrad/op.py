@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from .record import NOTHING, Node, calling_line, state
-from .tensor import Tensor, number_array
+from .record import NOTHING, Node, calling_line, number_array, state
+from .tensor import Tensor
 
 registry: dict[str, Op] = {}
 """Every declared operation, keyed "module.name"."""

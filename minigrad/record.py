@@ -96,3 +96,16 @@ def calling_line() -> str:
     ours = tuple(os.path.dirname(m.__file__) + os.sep for m in modules if m is not None and m.__file__)
     outside = [frame for frame in frames if not (frame.filename or "").startswith(ours)] or frames
     return f'{outside[-1].filename}:{outside[-1].lineno}: {outside[-1].line}'
+
+
+def number_array(data: Any) -> np.ndarray:
+    """A fresh plain array of `data`; TypeError if they are not real numbers."""
+    if isinstance(data, np.ma.MaskedArray):
+        raise TypeError("must be an array without a mask: fill it first")
+    try:
+        array = np.array(data)
+    except ValueError as error:  # ragged lists
+        raise TypeError(f"must be numbers in a regular array: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"must be real numbers, not {data!r:.60} of dtype {array.dtype}")
+    return array

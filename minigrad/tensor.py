@@ -178,7 +178,8 @@ class Tensor:
         if not self.is_leaf:
             raise TypeError(f"the result of {self._node.op.__name__} cannot be copied or pickled with its graph: "
                             "detach() it first")
-        return _restored, (self._data, self.requires_grad, self.grad)
+        leaf = self._leaf
+        return _restored, (self._data, leaf is not None, leaf and leaf.kept.grad, leaf is not self._node)
 
     def __len__(self) -> int:
         return len(self._data)
@@ -277,24 +278,13 @@ def lent(t: Tensor, dtype: Any) -> Iterator[None]:
         t._data, t._node, t._leaf, t._lent = before
 
 
-def number_array(data: Any) -> np.ndarray:
-    """A fresh plain array of `data`; TypeError if they are not real numbers."""
-    if isinstance(data, np.ma.MaskedArray):
-        raise TypeError("must be an array without a mask: fill it first")
-    try:
-        array = np.array(data)
-    except ValueError as error:  # ragged lists
-        raise TypeError(f"must be numbers in a regular array: {error}") from None
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"must be real numbers, not {data!r:.60} of dtype {array.dtype}")
-    return array
-
-
-def _restored(data: np.ndarray, requires_grad: bool, grad: np.ndarray | None) -> Tensor:
-    """A leaf from a copy or a pickle."""
-    t = Tensor(data, requires_grad)
+def _restored(data: np.ndarray, parameter: bool, grad: np.ndarray | None, frozen: bool = False) -> Tensor:
+    """A leaf from a copy or a pickle; a frozen parameter remains one."""
+    t = Tensor(data, requires_grad=parameter)
     if grad is not None:
         t.grad = grad
+    if frozen:
+        t.requires_grad = False
     return t
 
 
@@ -312,4 +302,4 @@ def _plain_index(index: Any) -> Any:
 # The one circle between the engine's files: operators call operations, and those return Tensors.
 from . import numpy_protocol, ops  # noqa: E402
 from .backward import backward  # noqa: E402
-from .record import Kept, Node  # noqa: E402
+from .record import Kept, Node, number_array  # noqa: E402

@@ -238,6 +238,29 @@ def test_copies_and_pickles(duplicate):
         duplicate(leaf(2) * 2)
 
 
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda thing: pickle.loads(pickle.dumps(thing))])
+def test_copies_of_what_is_frozen(duplicate):
+    model = Sequential(Linear(2, 3, rng=np.random.default_rng(0)), Linear(3, 1, rng=np.random.default_rng(1)))
+    model(np.ones((1, 2))).sum().backward()
+    frozen = getattr(model, "0").W
+    frozen.requires_grad = False
+    other, optimizer = duplicate((model, SGD(model.parameters(), lr=0.1, momentum=0.9)))
+    assert other.state_dict().keys() == model.state_dict().keys()
+    assert [p.requires_grad for p in other.parameters()] == [False, True, True, True]
+    assert all(p is q for p, q in zip(optimizer.parameters, other.parameters(), strict=True))
+    before = other.state_dict()
+    optimizer.step()
+    assert [name for name, value in other.state_dict().items() if (value != before[name]).any()] == ["0.b", "1.W", "1.b"]
+    frozen.requires_grad = other.parameters()[0].requires_grad = True
+    np.testing.assert_array_equal(other.parameters()[0].grad, frozen.grad)  # it was kept, too
+
+
+def test_a_pickle_of_a_parameter_from_an_older_version():
+    function, arguments = leaf(2).__reduce__()
+    t = function(np.ones(2), True, np.ones(2))  # had no word about freezing
+    assert len(arguments) == 4 and t.requires_grad and (t.grad == 1).all()
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("size", [1e3, 1e4])
 def test_stable_extremes(dtype, size):
