@@ -19,7 +19,7 @@ class Adagrad(Optimizer):
     the names and defaults of torch.optim.Adagrad.
     """
 
-    remembers = ("t", "v")
+    remembers, counts = ("t", "v"), ("t",)
 
     def __init__(self, parameters: Parameters, lr: LearningRate = 1e-2, lr_decay: float = 0.0,
                  weight_decay: float = 0.0, initial_accumulator_value: float = 0.0, eps: float = 1e-10) -> None:

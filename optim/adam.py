@@ -20,7 +20,7 @@ class Adam(Optimizer):
     of torch.optim.Adam.
     """
 
-    remembers = ("t", "m", "v")
+    remembers, counts = ("t", "m", "v"), ("t",)
 
     def __init__(self, parameters: Parameters, lr: LearningRate = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
                  eps: float = 1e-8, weight_decay: float = 0.0) -> None:

@@ -25,7 +25,10 @@ class Optimizer:
     """
 
     remembers: tuple[str, ...] = ()
-    """The names of what `update` keeps in its memory."""
+    """The names of what `update` keeps in its memory: arrays with the parameter's shape, but for those in `counts`."""
+
+    counts: tuple[str, ...] = ()
+    """Those of them that are whole numbers, as the number of steps."""
 
     def __init__(self, parameters: Parameters, lr: LearningRate) -> None:
         name = type(self).__name__
@@ -127,10 +130,10 @@ class Optimizer:
             if not number.isdecimal() or int(number) >= len(memory) or name not in self.remembers:
                 raise ValueError(f"{self._kind()}: there is no {key!r} here; each has "
                                  f"{', '.join(self.remembers) or 'nothing to remember'}")
-            p, value = self.parameters[int(number)], np.array(value)
-            expected = () if value.dtype.kind in "iu" else p.shape  # whole numbers count steps
-            if value.shape != expected or value.dtype.kind not in "iuf":
-                raise ValueError(f"{self._kind()}: {key!r} has shape {value.shape} and dtype {value.dtype}, "
-                                 f"the parameter {p.shape} and {p.dtype}")
-            memory[int(number)][name] = int(value) if value.dtype.kind in "iu" else value.astype(p.dtype)
+            p, value, counts = self.parameters[int(number)], np.array(value), name in self.counts
+            if (value.shape != (() if counts else p.shape) or value.dtype.kind not in ("iu" if counts else "f")
+                    or counts and value < 0):
+                expected = "one whole number, 0 or more" if counts else f"floating-point numbers of shape {p.shape}"
+                raise ValueError(f"{self._kind()}: {key!r} has shape {value.shape} and dtype {value.dtype}, expected {expected}")
+            memory[int(number)][name] = int(value) if counts else value.astype(p.dtype)
         self.memory, self.steps = memory, int(steps)

@@ -257,6 +257,30 @@ def test_clip_grad_norm_of_huge_gradients_and_repeated_parameters():
     assert clip_grad_norm([p], 1.0) == 0
 
 
+@pytest.mark.parametrize("optimizer", [SGD, Adam, AdamW, RMSprop, Adagrad])
+@pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_memory_of_another_kind_is_refused_and_changes_nothing(optimizer, shape, dtype):
+    p = Tensor(np.ones(shape, dtype), requires_grad=True)
+    options = {"momentum": 0.9} if optimizer in (SGD, RMSprop) else {}
+    o = optimizer([p], **options, **({"centered": True} if optimizer is RMSprop else {}))
+    trajectory(o, p, [np.full(shape, 2, dtype)] * 3)
+    state = o.state_dict()
+    assert {key.removeprefix("0.") for key in state} == {"kind", "steps", *o.remembers}
+    for key, value in state.items():
+        if key == "kind":
+            continue
+        counts = value.dtype.kind in "iu"
+        others = [value.astype(bool), value.astype(str), value.astype(complex), value.astype(object), np.stack([value] * 2),
+                  value.astype(float) if counts else value.astype(int), np.array(-1) if counts else np.ones((*shape, 4))]
+        for other in others:
+            with pytest.raises(ValueError, match="expected"):
+                o.load_state_dict({**state, key: other})
+        np.testing.assert_equal(o.state_dict(), state)
+    o.load_state_dict(state)
+    np.testing.assert_equal(o.state_dict(), state)
+
+
 def one():
     return Tensor([1.0], requires_grad=True)
 
