@@ -11,6 +11,7 @@ import numpy as np
 
 from minigrad import Tensor
 from minigrad.record import number_array
+from minigrad.tensor import replace_data
 
 from .files import load_arrays, save_arrays
 
@@ -87,9 +88,7 @@ class Module:
                      for name, value in values.items() if value.dtype.kind not in "biuf"]
         if problems:
             raise ValueError(f"these values are not for this {type(self).__name__}:\n  " + "\n  ".join(problems))
-        converted = {name: values[name].astype(parameter.dtype) for name, parameter in own.items()}
-        for name, parameter in own.items():
-            parameter.data = converted[name]
+        replace_data(list(own.values()), [values[name].astype(parameter.dtype) for name, parameter in own.items()])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all parameters to a .npz file; an older file is replaced only when the new one is complete."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 from operator import attrgetter
 from typing import Any, overload
 
@@ -16,7 +17,7 @@ import numpy as np
 from .accumulate import Gradients
 from .op import count_not_finite
 from .ops import astype
-from .record import Node, state, switched
+from .record import Node, set_all, state, switched
 from .tensor import Tensor
 
 
@@ -28,17 +29,23 @@ def backward(y: Tensor, g: Any = None, retain_graph: bool = False) -> None:
     root = _node_of(y, "backward: the tensor")
     record = _record_of(root)
     gradients = _reverse(root, _cotangent(y, g, "backward"), record)
-    with _adding:
-        for node, gradient in gradients.items():
-            assert node.kept is not None
-            node.kept.grad = gradient if node.kept.grad is None else np.asarray(node.kept.grad + gradient)
-            node.kept.backwards += 1
+    with _adding: _add_to_kept(gradients)  # in one line, so that no interruption falls between the work and the unlocking
     if not retain_graph:
         for node in record:
             node.parents, node.saved = (), None
 
 
 _adding = threading.Lock()  # threads may share parameters
+
+
+def _add_to_kept(gradients: dict[Node, Any]) -> None:
+    """Add to every `.grad`, or to none if Ctrl-C comes in between: a cell that is run again must not double some of them."""
+    changes: list[tuple[Any, str, Any]] = []
+    for node, gradient in gradients.items():
+        kept: Any = node.kept
+        changes.append((kept, "grad", gradient if kept.grad is None else np.asarray(kept.grad + gradient)))
+        changes.append((kept, "backwards", kept.backwards + 1))
+    set_all(changes)
 
 
 @overload
@@ -122,7 +129,7 @@ def _reverse(root: Node, g: Any, nodes: list[Node], wanted: Collection[Node] | N
         gradients.total[root] = g._frozen() if isinstance(g, Tensor) else g
     found: dict[Node, Any] = {}
     total, waiting, exact = gradients.total, gradients.waiting, not create_graph and not state.anomalies
-    with switched("recording", create_graph):
+    with switched("recording", True) if create_graph else nullcontext():  # on arrays there is nothing to record
         for node in nodes:
             if node in waiting:
                 gradients.settle(node)

@@ -7,8 +7,10 @@ import os
 import sys
 import threading
 import traceback
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import starmap
 from types import MappingProxyType
 from typing import Any
 
@@ -87,6 +89,16 @@ def detect_anomaly():
     Raises FloatingPointError that names the operation, its shapes and the line that called it. Slower: for debugging.
     """
     return switched("anomalies", True)
+
+
+def set_all(changes: list[tuple[Any, str, Any]]) -> None:
+    """Set attributes, each given as (object, name, value): all of them or none, whenever Ctrl-C is pressed.
+
+    Python looks for Ctrl-C between two steps of a program written in Python. The loop of deque is written in C: one step.
+    """
+    before = [getattr(thing, name) for thing, name, _ in changes]  # kept until all is done, as freeing may run Python
+    deque(starmap(setattr, changes), maxlen=0)
+    del before
 
 
 def calling_line() -> str:

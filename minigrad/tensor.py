@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -75,20 +78,15 @@ class Tensor:
         array = number_array(value)
         if array.shape != self.shape:
             raise ValueError(f"cannot replace data of shape {self.shape} by data of shape {array.shape}")
-        self._replace(array.astype(self.dtype, copy=False))
+        replace_data([self], [array.astype(self.dtype, copy=False)])
 
     def _frozen(self) -> np.ndarray:
         """The values in an array that nobody can write into."""
         if self._lent:
-            handed_out, self._data, self._lent = self._data, self._data.copy(), False  # a copy, as there may be views of it
-            handed_out.flags.writeable = self._data.flags.writeable = False
+            copy = self._data.copy()  # there may be views of what was handed out
+            self._data.flags.writeable = copy.flags.writeable = False
+            self._data, self._lent = copy, False
         return self._data
-
-    def _replace(self, array: np.ndarray) -> None:
-        """Other values, in an array of this shape and dtype that nobody else holds."""
-        self._data.flags.writeable = False  # it may have been handed out, and is no longer ours
-        array.flags.writeable = False
-        self._data, self._lent = array, False
 
     @property
     def requires_grad(self) -> bool:
@@ -278,6 +276,15 @@ def lent(t: Tensor, dtype: Any) -> Iterator[None]:
         t._data, t._node, t._leaf, t._lent = before
 
 
+def replace_data(tensors: list[Tensor], arrays: list[np.ndarray], changes: Iterable[tuple[Any, str, Any]] = ()) -> None:
+    """Other values for these leaves, in arrays of their shapes and dtypes that nobody else holds; with them set_all(changes):
+    everything or, if Ctrl-C comes in between, nothing."""
+    for t, array in zip(tensors, arrays):
+        t._frozen()  # what was handed out is no longer theirs
+        array.flags.writeable = False
+    set_all([*((t, "_data", array) for t, array in zip(tensors, arrays)), *changes])
+
+
 def _restored(data: np.ndarray, parameter: bool, grad: np.ndarray | None, frozen: bool = False) -> Tensor:
     """A leaf from a copy or a pickle; a frozen parameter remains one."""
     t = Tensor(data, requires_grad=parameter)
@@ -302,4 +309,4 @@ def _plain_index(index: Any) -> Any:
 # The one circle between the engine's files: operators call operations, and those return Tensors.
 from . import numpy_protocol, ops  # noqa: E402
 from .backward import backward  # noqa: E402
-from .record import Kept, Node, number_array  # noqa: E402
+from .record import Kept, Node, number_array, set_all  # noqa: E402

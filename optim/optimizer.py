@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import Tensor
+from minigrad.record import set_all
+from minigrad.tensor import replace_data
 
 Parameters = Iterable[Tensor] | Iterable[tuple[str, Tensor]]
 LearningRate = float | Callable[[int], float]
@@ -88,12 +90,11 @@ class Optimizer:
                 warnings.warn(f"{type(self).__name__}: the gradients of {', '.join(sums)} are sums of several backward() calls; "
                               "call zero_grad() before each", stacklevel=2)
         memory = [dict(own) for own in self.memory]
-        values = [None if p.grad is None else self._checked(i, self.update(p._data, p.grad, lr, memory[i]))
-                  for i, p in enumerate(self.parameters)]
-        for p, value in zip(self.parameters, values):  # nothing has changed until all is known to be right
-            if value is not None:
-                p._replace(value)
-        self.memory, self.steps = memory, self.steps + 1
+        new = [(p, self._checked(i, self.update(p._data, p.grad, lr, memory[i])))
+               for i, p in enumerate(self.parameters) if p.grad is not None]
+        # Nothing has changed until all is known to be right; then all changes at once.
+        replace_data([p for p, _ in new], [value for _, value in new],
+                     [(self, "memory", memory), (self, "steps", self.steps + 1)])
 
     def _checked(self, i: int, value: Any) -> np.ndarray:
         """What `update` returned, as an array of the parameter's dtype that shares no memory with it or its gradient."""
@@ -136,4 +137,4 @@ class Optimizer:
                 expected = "one whole number, 0 or more" if counts else f"floating-point numbers of shape {p.shape}"
                 raise ValueError(f"{self._kind()}: {key!r} has shape {value.shape} and dtype {value.dtype}, expected {expected}")
             memory[int(number)][name] = int(value) if counts else value.astype(p.dtype)
-        self.memory, self.steps = memory, int(steps)
+        set_all([(self, "memory", memory), (self, "steps", int(steps))])
