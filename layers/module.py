@@ -4,13 +4,14 @@ an ordinary Python object whose __init__ makes Tensors and whose forward uses th
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from minigrad import Tensor
-from minigrad.record import number_array
+from minigrad.record import number_array, stacklevel
 from minigrad.tensor import replace_data
 
 from .files import load_arrays, save_arrays
@@ -22,33 +23,62 @@ class Module:
     A parameter is a leaf Tensor that requires grad, held as an attribute, or in a list, tuple, dict or Module
     that is one. Its name is the path to it, as "cells.0.W_f"; one that is held twice is listed once. It remains
     a parameter when it is frozen with requires_grad = False.
+
+    Other Tensors may be held too: a constant, as a mask, and, once the module was called, results of operations, as a state.
+    Before, a result is probably a parameter gone wrong, as W = Tensor(..., requires_grad=True) * 0.1. parameters(),
+    named_parameters(), state_dict() and save() then give a UserWarning, as the result will be neither trained nor saved.
     """
 
     training = True
+    _called = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self._called = True
         return self.forward(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} must define forward()")
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}: {p.shape}' for name, p in self.named_parameters())})"
+        parts = [f"{name}: {p.shape}" for name, p in _parameters(self)]
+        parts += [f"{name}: {t.shape} not a parameter" for name, t in self.not_parameters()]
+        return f"{type(self).__name__}({', '.join(parts)})"
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """(name, parameter) pairs in the order of the attributes."""
-        return ((name, value) for name, value in _walk(self, "", set()) if isinstance(value, Tensor))
+        self._warn_of_results()
+        return _parameters(self)
+
+    def not_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """(name, Tensor) pairs of all other Tensors held, each once, named like parameters: results of operations and
+        constants. They are neither trained nor saved."""
+        return ((name, value) for name, value in _walk(self, "", set()) if isinstance(value, Tensor) and not _is_parameter(value))
+
+    def _warn_of_results(self) -> None:
+        """UserWarning about results of operations in modules that were not called yet, alone or as a part of another."""
+        called: tuple[str, ...] = ()
+        results = []
+        for name, value in _walk(self, "", set()):
+            if isinstance(value, Module):
+                called += (f"{name}." if name else "",) * value._called
+            elif not value.is_leaf and not name.startswith(called):
+                results.append(f"{name}, of shape {value.shape}, is the result of {value._node.op.__name__}")
+        if results:
+            warnings.warn(f"{type(self).__name__}: {'; '.join(results)}: not a leaf, so not a parameter, and neither trained nor "
+                          "saved. Make the leaf from the finished values, as in "
+                          "self.W = Tensor(0.1 * rng.normal(size=(2, 3)), requires_grad=True)", stacklevel=stacklevel())
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
         """(name, module) pairs: this one, named "", and all that it is made of."""
         return ((name, value) for name, value in _walk(self, "", set()) if isinstance(value, Module))
 
     def parameters(self) -> list[Tensor]:
+        """The parameters in the order of the attributes."""
         return [parameter for _, parameter in self.named_parameters()]
 
     def zero_grad(self) -> None:
         """Forget all gradients: without it, backward() adds to the old ones."""
-        for parameter in self.parameters():
+        for _, parameter in _parameters(self):
             parameter.grad = None
 
     def train(self, training: bool = True) -> Module:
@@ -102,15 +132,23 @@ class Module:
         self.load_state_dict(load_arrays(path))
 
 
+def _parameters(module: Module) -> Iterator[tuple[str, Tensor]]:
+    return ((name, value) for name, value in _walk(module, "", set()) if isinstance(value, Tensor) and _is_parameter(value))
+
+
+def _is_parameter(t: Tensor) -> bool:
+    return t.is_leaf and t._leaf is not None  # frozen ones too
+
+
 def _walk(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    """Every parameter and module in `value`, once, with the path to it."""
+    """Every Tensor and module in `value`, once, with the path to it."""
     if isinstance(value, Module):
         items = list(vars(value).items())
     elif isinstance(value, Mapping):
         items = [(str(key), item) for key, item in value.items()]
     elif isinstance(value, (list, tuple)):
         items = [(str(i), item) for i, item in enumerate(value)]
-    elif isinstance(value, Tensor) and value.is_leaf and value._leaf is not None:  # frozen ones are parameters too
+    elif isinstance(value, Tensor):
         items = []
     else:
         return

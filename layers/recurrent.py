@@ -12,7 +12,7 @@ import numpy as np
 
 from minigrad import Tensor, concat, stack
 
-from .module import Module, as_input, check_shape
+from .module import Module, _parameters, as_input, check_shape
 
 
 class Recurrent(Module):
@@ -75,7 +75,7 @@ def from_inputs(x: Tensor, W_x: Tensor, b: Tensor) -> Tensor:
 
 def _dtype(module: Module) -> np.dtype:
     """The dtype of the parameters; only the first is looked for, as a cell asks at every time step."""
-    return next(iter(module.named_parameters()))[1].dtype
+    return next(_parameters(module))[1].dtype
 
 
 def cell_input(cell: Any, x: Any, state: Any, *names: str) -> list[Tensor]:

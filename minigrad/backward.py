@@ -150,15 +150,23 @@ def _record_of(root: Node) -> list[Node]:
         node = stack.pop()
         record.append(node)
         if not node.parents and node.op is not None:
-            raise RuntimeError("backward through a record that an earlier backward() has freed. If a state was carried over "
-                               "from it, detach() the state first: state = minigrad.detach(state), for an LSTM's pair too. "
-                               "To go through the same record twice, call the first backward() with retain_graph=True")
+            raise _freed(node)
         for parent in node.parents:
             if parent is not None and parent not in seen:
                 seen.add(parent)
                 stack.append(parent)
     record.sort(key=attrgetter("order"), reverse=True)  # nearly sorted already, unlike the set
     return record
+
+
+def _freed(node: Node) -> Exception:
+    assert node.op is not None
+    return RuntimeError("backward through a record that an earlier backward() has freed, at the result of "
+                        f"{node.op.__name__}, of shape {node.shape}. If that is a state carried over, detach() it first: "
+                        "state = minigrad.detach(state), for an LSTM's pair too. If it was computed once from a leaf and is "
+                        "used in every step, as W = Tensor(..., requires_grad=True) * 0.1, make the leaf from the finished "
+                        "values, Tensor(0.1 * ..., requires_grad=True), or compute it in every step. To go through the same "
+                        "record twice, call the first backward() with retain_graph=True")
 
 
 def _apply_formulas(node: Node, g: Any, gradients: Gradients, create_graph: bool, exact: bool) -> None:

@@ -112,5 +112,5 @@ def test_load_state_dict():
     def look(thing):
         return {name: numbers(value) for name, value in thing.state_dict().items()}
 
-    check_all_or_nothing(lambda: Linear(2, 3, rng=np.random.default_rng(0)), lambda m: m.load_state_dict(model.state_dict()), look)
-    check_all_or_nothing(lambda: Adam(parameters()), lambda o: o.load_state_dict(optimizer.state_dict()), look)
+    for thing, fresh in ((model, lambda: Linear(2, 3, rng=np.random.default_rng(0))), (optimizer, lambda: Adam(parameters()))):
+        check_all_or_nothing(fresh, lambda other: other.load_state_dict(thing.state_dict()), look)  # noqa: B023

@@ -1,5 +1,6 @@
 """Layers and losses: gradients of input, states and every named parameter; cells, sequences, stacks; published numbers."""
 
+import copy
 import math
 
 import numpy as np
@@ -7,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minigrad import Tensor, grad, gradcheck, tanh
+from minigrad import Tensor, grad, gradcheck, no_grad, tanh
 from minigrad.layers import (
     GRU, LSTM, RNN, Dropout, Embedding, GRUCell, Linear, LSTMCell, Module, RNNCell, Sequential,
     binary_cross_entropy_with_logits, cross_entropy, load_arrays, mse_loss, save_arrays,
 )
-from minigrad.optim import Adam
+from minigrad.optim import SGD, Adam
 from minigrad.testing import assert_gradients
 
 sizes = st.integers(1, 3)
@@ -368,7 +369,8 @@ class Nested(Module):
 
 def test_named_parameters():
     model = Nested()
-    assert [name for name, _ in model.named_parameters()] == ["first.W", "first.b", "rest.0.W", "rest.0.b", "rest.1.b"]
+    with pytest.warns(UserWarning, match="result"):
+        assert [name for name, _ in model.named_parameters()] == ["first.W", "first.b", "rest.0.W", "rest.0.b", "rest.1.b"]
     assert [name for name, _ in LSTM(2, 3, 2, rng=np.random.default_rng(0)).named_parameters()] == [
         f"cells.{layer}.{kind}_{gate}" for layer in (0, 1) for kind, gates in (("W", "fico"), ("b", "fico")) for gate in gates]
     assert repr(Linear(2, 3, rng=np.random.default_rng(0))) == "Linear(W: (2, 3), b: (3,))"
@@ -376,6 +378,112 @@ def test_named_parameters():
         _ = model.frist
     with pytest.raises(NotImplementedError, match="Nested must define forward"):
         model()
+
+
+class Scaled(Module):
+    """A mistake: W is a result, made once, not a parameter."""
+
+    def __init__(self):
+        self.W = Tensor(np.ones((2, 3)), requires_grad=True) * 0.1
+        self.b = Tensor(np.zeros(3), requires_grad=True)
+        self.mask = Tensor(np.ones(3))
+        with no_grad():
+            self.scale = self.b * 2
+        self.again = [self.W, self.mask]
+
+    def forward(self, x):
+        return x @ self.W + self.b
+
+
+class Carrying(Module):
+    """A cell that keeps its last state, as a result, and its first one, as a constant."""
+
+    def __init__(self, cell=None):
+        self.cell, self.h = cell or RNNCell(2, 3, rng=np.random.default_rng(0)), Tensor(np.zeros((1, 3)))
+
+    def forward(self, x):
+        self.h = self.step(x)
+        return self.h
+
+    def step(self, x):
+        return self.cell.forward(x, self.h)
+
+
+class Outer(Module):
+    def __init__(self, *cells):
+        self.cells = list(cells)
+
+    def forward(self, x):
+        for cell in self.cells:
+            cell.h = cell.step(x)  # does not call the cell itself
+        return x
+
+
+@pytest.mark.parametrize("use", [
+    lambda m, path: SGD(m.parameters()), lambda m, path: SGD(m.named_parameters()), lambda m, path: m.state_dict(),
+    lambda m, path: m.save(path / "m.npz")])
+def test_a_result_held_before_the_first_call_is_warned_about(tmp_path, use):
+    model = Outer(Scaled())
+    with pytest.warns(UserWarning) as caught:
+        use(model, tmp_path)
+    (warning,) = caught
+    assert warning.filename == __file__
+    for part in ("Outer: cells.0.W, of shape (2, 3), is the result of mul:", "Tensor(0.1 * rng.normal(", "requires_grad=True)"):
+        assert part in str(warning.message)
+    assert "mask" not in str(warning.message) and "scale" not in str(warning.message)
+
+
+def test_the_second_step_with_a_result_made_once_names_the_cause():
+    model = Scaled()
+    model(np.ones((1, 2))).sum().backward()
+    with pytest.raises(RuntimeError, match=r"result of mul, of shape \(2, 3\).* computed once from a leaf .*Tensor\(0.1 \* "):
+        model(np.ones((1, 2))).sum().backward()
+
+
+@pytest.mark.parametrize("wrapped", [lambda m: m, lambda m: Sequential(m), lambda m: Outer(m)])
+def test_a_state_is_no_mistake(wrapped, tmp_path):
+    cell = Carrying()
+    model = wrapped(cell)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        model(np.ones((1, 2)))
+        assert not cell.h.is_leaf
+        (cell.h * cell.h).sum().backward()
+        assert len(model.parameters()) == 2
+        optimizer.step()
+        model.save(tmp_path / "model.npz")
+        copied = copy.deepcopy(wrapped(Carrying(cell.cell)))
+        cell.h = cell.h.detach()
+        assert [name for name, _ in model.not_parameters()] == [name for name, _ in copied.not_parameters()]
+
+
+def test_a_part_that_was_called_says_nothing_about_the_whole():
+    model = Scaled()
+    model.cell = Carrying()
+    model.cell(np.ones((1, 2)))
+    with pytest.warns(UserWarning, match=r"Scaled: W, of shape \(2, 3\), is the result of mul: not"):
+        model.parameters()
+    cell = copy.deepcopy(model.cell.cell)
+    carrying = Carrying(cell)
+    carrying(np.ones((1, 2)))
+    carrying.h = carrying.h.detach()
+    carrying = copy.deepcopy(carrying)  # a copy has been called, too
+    carrying.h = cell(np.ones((1, 2)))
+    assert carrying.parameters()
+
+
+def test_not_parameters():
+    model = Outer(Scaled(), Carrying())
+    model.cells[0].b.requires_grad = False  # frozen, still a parameter
+    held = [("cells.0.W", (2, 3)), ("cells.0.mask", (3,)), ("cells.0.scale", (3,)), ("cells.1.h", (1, 3))]
+    assert [(name, t.shape) for name, t in model.not_parameters()] == held
+    assert all(isinstance(t, Tensor) for _, t in model.not_parameters())
+    assert repr(model) == ("Outer(cells.0.b: (3,), cells.1.cell.W: (5, 3), cells.1.cell.b: (3,), "
+                           + ", ".join(f"{name}: {shape} not a parameter" for name, shape in held) + ")")
+    del model.cells[0]
+    model(np.ones((1, 2)))
+    assert [name for name, _ in model.not_parameters()] == ["cells.0.h"] and "cells.0.h: (1, 3) not a parameter" in repr(model)
 
 
 def test_state_dict_round_trip():
