@@ -5,6 +5,7 @@ What is not in the table raises, because NumPy would compute on a copy and cut t
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,28 @@ import numpy as np
 
 from . import ops
 from .tensor import Tensor
+
+
+def _dot(a: Any, b: Any) -> Any:
+    if max(np.ndim(a), np.ndim(b)) > 2:
+        raise TypeError(f"np.dot of shapes {np.shape(a)} and {np.shape(b)}: with more than two axes there is only matmul, "
+                        "a @ b, which pairs other axes than np.dot")
+    return ops.matmul(a, b) if np.ndim(a) and np.ndim(b) else ops.mul(a, b)
+
+
+def _flip(m: Tensor, axis: Any) -> Tensor:
+    axes = np.lib.array_utils.normalize_axis_tuple(range(m.ndim) if axis is None else axis, m.ndim)
+    return m[tuple(slice(None, None, -1 if i in axes else 1) for i in range(m.ndim))]
+
+
+def _at_least(ndim: int, arrays: Any) -> list[Any]:
+    """The arrays with axes of length 1 in front, until each has so many."""
+    return [ops.reshape(x, shape=(1,) * (ndim - np.ndim(x)) + np.shape(x)) for x in arrays]
+
+
+def _hstack(arrays: list[Any]) -> Tensor:
+    return ops.concat(*arrays, axis=0 if arrays[0].ndim == 1 else 1)
+
 
 TABLE: dict[Callable, Callable] = {
     np.add: ops.add,
@@ -28,26 +51,40 @@ TABLE: dict[Callable, Callable] = {
     np.log: ops.log,
     np.sqrt: ops.sqrt,
     np.tanh: ops.tanh,
+    np.square: lambda x: ops.mul(x, x),
     # the rest with NumPy's signatures
     np.sum: lambda a, axis=None, *, keepdims=False: ops.sum(a, axis=axis, keepdims=keepdims),
     np.mean: lambda a, axis=None, *, keepdims=False: ops.mean(a, axis=axis, keepdims=keepdims),
     np.max: lambda a, axis=None, *, keepdims=False: ops.max(a, axis=axis, keepdims=keepdims),
     np.min: lambda a, axis=None, *, keepdims=False: ops.min(a, axis=axis, keepdims=keepdims),
+    np.dot: lambda a, b: _dot(a, b),
     np.where: lambda condition, x, y: ops.where(x, y, mask=condition),
     np.concatenate: lambda arrays, axis=0: ops.concat(*arrays, axis=axis),
     np.stack: lambda arrays, axis=0: ops.stack(*arrays, axis=axis),
+    np.vstack: lambda tup: ops.concat(*_at_least(2, tup)),
+    np.hstack: lambda tup: _hstack(_at_least(1, tup)),
     np.split: lambda ary, indices_or_sections, axis=0: ops.split(ary, indices_or_sections, axis=axis),
     np.reshape: lambda a, shape: ops.reshape(a, shape=shape),
+    np.ravel: lambda a: ops.reshape(a, shape=-1),
+    np.squeeze: lambda a, axis=None: ops.reshape(a, shape=np.squeeze(a._data, axis).shape),
+    np.expand_dims: lambda a, axis: ops.reshape(a, shape=np.expand_dims(a._data, axis).shape),
+    np.flip: lambda m, axis=None: _flip(m, axis),
     np.transpose: lambda a, axes=None: ops.transpose(a, axes=axes),
     np.swapaxes: lambda a, axis1, axis2: ops.swapaxes(a, axis1=axis1, axis2=axis2),
     np.broadcast_to: lambda array, shape: ops.broadcast_to(array, shape=shape),
     np.shape: lambda a: a.shape,
     np.ndim: lambda a: a.ndim,
     np.size: lambda a: a.size,
+    np.full_like: lambda a, fill_value, **options: np.full_like(a._data, fill_value, **options),  # fill_value is no Tensor
 }
+TABLE.update({np.amax: TABLE[np.max], np.amin: TABLE[np.min]})
 
-COMPARISONS = {np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal}
-"""Their results have no gradient: plain arrays of booleans."""
+WITHOUT_GRADIENT: set[Callable] = {
+    np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal, np.isclose, np.allclose, np.array_equal,
+    np.isnan, np.isinf, np.isfinite, np.sign, np.signbit, np.argmax, np.argmin, np.argsort,
+    np.zeros_like, np.ones_like, np.empty_like,
+}
+"""Their results do not change with small changes of the numbers: plain arrays, as there is no gradient to lose."""
 
 
 def call(function: Callable, args: tuple, kwargs: dict[str, Any], method: str = "__call__") -> Any:
@@ -55,8 +92,8 @@ def call(function: Callable, args: tuple, kwargs: dict[str, Any], method: str = 
     name = f"np.{function.__name__}" + ("" if method == "__call__" else f".{method}")
     if "out" in kwargs:
         raise TypeError(f"{name} cannot write a Tensor into an array: instead of a += t write a = a + t")
-    if function in COMPARISONS and method == "__call__":
-        return function(*(x._data if isinstance(x, Tensor) else x for x in args), **kwargs)
+    if function in WITHOUT_GRADIENT and method == "__call__":
+        return function(*map(_array, args), **{key: _array(value) for key, value in kwargs.items()})
     if function not in TABLE or method != "__call__":
         raise TypeError(f"{name} has no gradient here: for the values alone pass t.numpy(); for a gradient write it with "
                         "minigrad's operations, or declare it with @op")
@@ -64,5 +101,28 @@ def call(function: Callable, args: tuple, kwargs: dict[str, Any], method: str = 
         return TABLE[function](*args, **kwargs)
     except TypeError as error:
         if "<lambda>" in str(error):  # called with arguments that this table does not have
-            raise TypeError(f"{name} on a Tensor: {str(error).replace('<lambda>()', name)}") from None
+            hint = "; np.where(mask, a, b) is minigrad.where(a, b, mask=mask)" if function is np.where else ""
+            raise TypeError(f"{name} on a Tensor: {str(error).replace('<lambda>()', name)}; "
+                            f"it takes {inspect.signature(TABLE[function])}{hint}") from None
         raise
+
+
+def _array(x: Any) -> Any:
+    return x._data if isinstance(x, Tensor) else x
+
+
+class _Elsewhere:
+    """What stands where somebody looks for a method that a Tensor does not have: it says where the function is."""
+
+    def __init__(self, name: str, module: str, function: Callable) -> None:
+        needed = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty]
+        self.message = f"a Tensor has no method {name}, write {module}.{name}({'t' if len(needed) == 1 else 't, ...'})"
+
+    def __get__(self, t: Tensor | None, kind: type) -> Any:
+        raise AttributeError(self.message)
+
+
+for _name, _place in {**{f.__name__: ("np", operation) for f, operation in TABLE.items()},
+                      **{name: ("minigrad", getattr(ops, name)) for name in ops.__all__}}.items():
+    if not hasattr(Tensor, _name):
+        setattr(Tensor, _name, _Elsewhere(_name, *_place))

@@ -176,7 +176,7 @@ class Op:
         """The arguments of an operation that takes any number of them, which may be given as a list; an error for others."""
         if not self.variadic:
             raise TypeError(f"{self.__name__} takes {len(self.inputs)} positional argument(s), not {len(inputs)}, "
-                            f"and static ones by keyword: {self.__name__}{inspect.signature(self.function)}")
+                            f"and static ones by keyword\n{self._rule()}")
         return tuple(inputs[0]) if len(inputs) == 1 and isinstance(inputs[0], (list, tuple)) else inputs
 
     def _check_static(self, static: dict[str, Any]) -> None:
@@ -212,9 +212,11 @@ class Op:
     def _explained(self, error: Exception, inputs: tuple) -> Exception:
         """The same kind of error, with the shapes and the rule that the docstring's first line states."""
         kind = next(kind for kind in (ValueError, IndexError, TypeError) if isinstance(error, kind))
+        return kind(f"{self._signature(inputs)}: {error}\n{self._rule()}")
+
+    def _rule(self) -> str:
         rule = inspect.cleandoc(self.__doc__ or "").split("\n")[0]
-        return kind(f"{self._signature(inputs)}: {error}\n"
-                    f"  {self.__name__}{inspect.signature(self.function)}{': ' if rule else ''}{rule}")
+        return f"  {self.__name__}{inspect.signature(self.function)}{': ' if rule else ''}{rule}"
 
     def __reduce__(self) -> str:
         return self.__qualname__  # copied and pickled as functions are: by name

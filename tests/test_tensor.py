@@ -1,6 +1,8 @@
 """Tensor as its user meets it: construction, NumPy's functions, and what each mistake says."""
 
 import array
+import pydoc
+import re
 import threading
 
 import numpy as np
@@ -203,13 +205,112 @@ def test_numpy_functions_differentiate(f):
 
 
 @pytest.mark.parametrize("f", [
-    lambda t: np.sin(t), lambda t: np.cumsum(t), lambda t: np.add.reduce(t), lambda t: np.linalg.norm(t), lambda t: np.dot(t, t),
-    lambda t: np.asarray(t), lambda t: np.array([t, t]), lambda t: np.zeros_like(t), lambda t: np.add(t, t, out=np.zeros((2, 2))),
+    lambda t: np.sin(t), lambda t: np.cumsum(t), lambda t: np.add.reduce(t), lambda t: np.linalg.norm(t), lambda t: np.floor(t),
+    lambda t: np.asarray(t), lambda t: np.array([t, t]), lambda t: np.add(t, t, out=np.zeros((2, 2))),
     lambda t: np.sum(t, dtype=float), lambda t: np.clip(t, 0, 1), lambda t: float(t), lambda t: bool(t), lambda t: np.float64(t),
+    lambda t: np.full_like(t, t), lambda t: np.full_like(np.zeros((2, 2)), t), lambda t: np.allclose([t, t], 1),
+    lambda t: np.argmax(t, out=np.array(0)), lambda t: np.less.outer(t, t), lambda t: np.ravel(t, order="F"),
 ])
 def test_what_would_cut_the_graph_raises(f):
     with pytest.raises(TypeError):
         f(leaf(2, 2))
+
+
+SHAPES = [(), (1,), (3,), (2, 3), (1, 3, 1), (2, 1, 3)]
+REDUCED = [f"np_.{name}(t, {options})" for name in ("max", "min", "amax", "amin")
+           for options in ("", "axis=-1", "axis=0, keepdims=True", "axis=(0, -1)", "keepdims=True")]
+MOVED = ["np_.ravel(t)", "np_.squeeze(t)", "np_.squeeze(t, 0)", "np_.squeeze(t, axis=(0, -1))", "np_.squeeze(t, 1)",
+         "np_.expand_dims(t, 0)", "np_.expand_dims(t, -1)", "np_.expand_dims(t, (0, 2))",
+         "np_.flip(t)", "np_.flip(t, 0)", "np_.flip(t, axis=-1)", "np_.flip(t, (0, 1))"]
+JOINED = [f"np_.{name}({arrays})" for name in ("vstack", "hstack") for arrays in ("[t, u]", "(u, t, t)", "[t]", "[t, 2.0]", "t")]
+MULTIPLIED = ["np_.square(t)", "np_.dot(t, 2.0)", "np_.dot(3.0, t)", "np_.dot(t, t)",
+              "np_.dot(t, u)", "np_.dot(u, t)", "np_.dot(t, u.T)", "np_.dot(u, t.T)"]
+
+
+@pytest.mark.parametrize("call", [*REDUCED, *MOVED, *JOINED, *MULTIPLIED])
+def test_numpy_functions_of_all_shapes(call):
+    """Values are NumPy's own, gradients those of NumPy's own function, and what NumPy refuses is refused."""
+    rng, passed = np.random.default_rng(0), 0
+    for shape in SHAPES:
+        for other in SHAPES if "u" in re.findall(r"\b[tu]\b", call) else [()]:
+            t, u = rng.uniform(-2, 2, shape), rng.uniform(-2, 2, other)
+            if "dot" in call and max(len(shape), len(other)) > 2:
+                continue  # see the next test
+
+            def f(t, call=call, u=u):
+                return eval(call, {"np_": np, "t": t, "u": u})
+
+            try:
+                expected = f(t)
+            except (ValueError, TypeError):
+                with pytest.raises((ValueError, TypeError)):
+                    f(Tensor(t, requires_grad=True))
+                continue
+            y = f(Tensor(t, requires_grad=True))
+            assert type(y) is Tensor and y.shape == expected.shape and y.requires_grad
+            np.testing.assert_array_equal(y.data, expected)
+            assert mg.gradcheck(f, t)
+            passed += 1
+    assert passed
+
+
+@pytest.mark.parametrize("call", [
+    "np.max(t, axis=7)", "np.amin(t, axis=7)", "np.squeeze(t, 1)", "np.expand_dims(t, 9)", "np.flip(t, 5)",
+    "np.hstack([t, np.ones(3)])", "np.vstack([t, np.ones(7)])", "np.dot(t, np.ones(7))"])
+def test_numpy_functions_that_do_not_fit(call):
+    with pytest.raises(ValueError):
+        eval(call, {"np": np, "t": leaf(2, 3)})
+
+
+def test_dot_of_more_than_two_axes_is_not_matmul():
+    for shapes in (((2, 3, 3), (3, 3)), ((3,), (2, 3, 3))):
+        with pytest.raises(TypeError, match=r"np.dot of shapes .*\(2, 3, 3\).*matmul.*a @ b"):
+            np.dot(*[leaf(*shape) for shape in shapes])
+
+
+WITHOUT_GRADIENT = ["np.isnan(t)", "np.isinf(t)", "np.isfinite(t)", "np.sign(t)", "np.signbit(t)",
+                    "np.argmax(t)", "np.argmin(t, 0)", "np.argmax(t, axis=1, keepdims=True)", "np.argsort(t, axis=0)",
+                    "np.allclose(t, t)", "np.allclose(t, b=t + 1)",
+                    "np.isclose(u, t, equal_nan=True)", "np.array_equal(t, u)", "np.array_equal(u, t, equal_nan=True)",
+                    "np.zeros_like(t)", "np.ones_like(t, dtype=int)", "np.full_like(t, 7)", "np.full_like(t, 7, shape=(2,))",
+                    "np.empty_like(t).shape", "np.less(t, u)", "np.not_equal(u, t)",
+                    "t.argmax()", "t.argmin(axis=-1)", "t.argmax(0, keepdims=True)", "t.argmin()"]
+
+
+@pytest.mark.parametrize("call", WITHOUT_GRADIENT)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_functions_without_a_gradient_to_lose_give_plain_arrays(call, dtype):
+    t, u = np.array([[1.0, np.nan, -np.inf], [-2.0, 0.0, 1.0]], dtype), np.ones((2, 3))
+    expected = eval(call, {"np": np, "t": t, "u": u})
+    for requires_grad in (False, True):
+        found = eval(call, {"np": np, "t": Tensor(t, requires_grad), "u": u})
+        assert type(found) is type(expected)
+        np.testing.assert_array_equal(found, expected, strict=isinstance(found, np.ndarray))
+
+
+@pytest.mark.parametrize(("name", "place"), [
+    ("tanh", "minigrad.tanh(t)"), ("sigmoid", "minigrad.sigmoid(t)"), ("exp", "minigrad.exp(t)"), ("log", "minigrad.log(t)"),
+    ("relu", "minigrad.relu(t)"), ("softmax", "minigrad.softmax(t)"), ("sqrt", "minigrad.sqrt(t)"), ("abs", "minigrad.abs(t)"),
+    ("maximum", "minigrad.maximum(t, ...)"), ("ravel", "np.ravel(t)"), ("dot", "np.dot(t, ...)"),
+])
+def test_a_function_that_is_no_method_is_named(name, place):
+    for thing in (leaf(2), leaf(2) * 2, Tensor([1.0]), Tensor):
+        with pytest.raises(AttributeError, match=re.escape(f"no method {name}, write {place}")):
+            getattr(thing, name)
+        assert not hasattr(thing, name) and getattr(thing, name, None) is None
+    with pytest.raises(AttributeError):
+        setattr(leaf(2), name, 1)
+
+
+def test_methods_and_functions_of_one_name():
+    """What is a method is no less one for standing in the table of functions, and dir() and help() survive."""
+    t = leaf(2, 3)
+    for name in ("sum", "mean", "max", "min", "reshape", "transpose", "swapaxes", "astype", "shape", "ndim", "size"):
+        assert hasattr(t, name)
+    with pytest.raises(AttributeError, match="'Tensor' object has no attribute 'tahn'"):
+        _ = t.tahn
+    assert "argmax" in pydoc.render_doc(Tensor, renderer=pydoc.plaintext)
+    assert Tensor.__getattribute__ is object.__getattribute__ and not hasattr(Tensor, "__getattr__")  # they cost on every access
 
 
 def test_adding_a_tensor_into_an_array_raises():
@@ -238,7 +339,8 @@ def test_a_tensor_without_gradient_is_an_array_to_numpy():
     (lambda t: t[5], IndexError, ["getitem(x: (2, 3))", "index 5"]),
     (lambda t: t[0.5], IndexError, ["getitem(x: (2, 3))"]),
     (lambda t: mg.sum(t, 0), TypeError, ["sum(x, *, axis=None, keepdims=False)"]),
-    (lambda t: mg.where(t > 0, t, 0), TypeError, ["where(a, b, *, mask)"]),
+    (lambda t: mg.where(t > 0, t, 0), TypeError, ["where(a, b, *, mask)", "minigrad.where(a, b, mask=mask) is np.where(mask, "]),
+    (lambda t: mg.where(t, 0), TypeError, ["'mask'", "minigrad.where(a, b, mask=mask) is np.where(mask, a, b)"]),
     (lambda t: mg.tanh(t, axis=0), TypeError, ["tanh", "axis"]),
     (lambda t: t + None, TypeError, ["add: argument 'b'", "None"]),
     (lambda t: t * "x", TypeError, ["mul: argument 'b'", "'x'"]),
@@ -250,7 +352,8 @@ def test_a_tensor_without_gradient_is_an_array_to_numpy():
     (lambda t: mg.mul(t, b=t), TypeError, ["mul takes 2 positional argument(s), not 1"]),
     (lambda t: mg.concat(t, t, axis=None), ValueError, ["concat", "axis must be a number"]),
     (lambda t: mg.split(t, 2, axis=3), ValueError, ["split", "axis 3", "(2, 3)"]),
-    (lambda t: np.where(t), TypeError, ["np.where", "missing"]),
+    (lambda t: np.where(t), TypeError, ["np.where", "missing", "(condition, x, y)", "minigrad.where(a, b, mask=mask)"]),
+    (lambda t: np.sum(t, initial=1), TypeError, ["np.sum", "initial", "(a, axis=None, *, keepdims=False)"]),
     (lambda t: t.sum().backward(False), TypeError, ["retain_graph=False"]),
     (lambda t: t.astype(int), TypeError, ["astype", "int64", "detach"]),
     (lambda t: t.backward(), ValueError, ["(2, 3)", ".sum()", ".mean()", "pass g"]),

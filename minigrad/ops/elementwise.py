@@ -59,7 +59,10 @@ def minimum(a, b):
 @op(lambda g, mask: where(g, 0.0, mask=mask),
     lambda g, mask: where(0.0, g, mask=mask))
 def where(a, b, *, mask):
-    """a where mask is true, b elsewhere; mask is a boolean array, and all three shapes broadcast."""
+    """a where mask is true, b elsewhere; shapes broadcast. minigrad.where(a, b, mask=mask) is np.where(mask, a, b).
+
+    mask: a boolean array, which has no gradient.
+    """
     return np.where(mask, a, b)
 
 @op(lambda g: -g)
