@@ -1,6 +1,7 @@
 """NumPy's own functions on Tensors: a table from each to the operation of the same meaning.
 
-What is not in the table raises, because NumPy would compute on a copy and cut the graph without a word.
+Where there is no gradient to lose they give plain arrays. What is not in the tables raises, because NumPy would compute on
+a copy and cut the graph without a word.
 """
 
 from __future__ import annotations
