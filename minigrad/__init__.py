@@ -11,6 +11,7 @@ import os
 from .tensor import Tensor  # first: the operations need it (see the end of tensor.py)
 from .backward import detach, grad
 from .check import gradcheck, taylor_test
+from .check.same import assert_same
 from .graph import graph
 from .op import op, registry
 from .ops import (
@@ -23,9 +24,9 @@ from .version import __version__
 
 # Without abs, max, min, pow and sum: `from minigrad import *` must not replace Python's own.
 __all__ = [
-    "__version__", "Tensor", "detach", "detect_anomaly", "grad", "gradcheck", "graph", "no_grad", "op", "registry", "taylor_test",
-    "add", "astype", "broadcast_to", "concat", "div", "exp", "getitem", "log", "log_softmax", "logsumexp", "matmul",
-    "maximum", "mean", "minimum", "mul", "neg", "put", "relu", "reshape", "sigmoid", "softmax", "split", "sqrt",
+    "__version__", "Tensor", "assert_same", "detach", "detect_anomaly", "grad", "gradcheck", "graph", "no_grad", "op", "registry",
+    "taylor_test", "add", "astype", "broadcast_to", "concat", "div", "exp", "getitem", "log", "log_softmax", "logsumexp",
+    "matmul", "maximum", "mean", "minimum", "mul", "neg", "put", "relu", "reshape", "sigmoid", "softmax", "split", "sqrt",
     "stack", "sub", "swapaxes", "tanh", "transpose", "where",
 ]
 
