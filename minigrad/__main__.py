@@ -2,8 +2,15 @@
 
     minigrad check                        every operation and layer that minigrad comes with
     minigrad check sigmoid LSTM           some of them
-    minigrad check student.py             every operation that the file declares with @op
+    minigrad check student.py             every operation that the file declares with @op, and what its check_inputs names
     minigrad check student.py:name        one function, operation or Module of the file
+
+A file may say what its functions and Modules take, where shapes alone cannot say it:
+
+    check_inputs = {"my_cell": (x, (h, c)),                                     a tuple of the inputs, by name
+                    "my_loss": lambda rng: (rng.normal(size=(2, 3)), [0, 2])}   or a function of a numpy Generator
+
+Exit code 0: every gradient is right; 1: one is wrong; 2: a check could not be run, is inconclusive, or saw nothing.
 """
 
 from __future__ import annotations
@@ -20,25 +27,29 @@ import numpy as np
 
 from .cases import CASES, COMPOSED, Case
 from .check import Report, gradcheck
-from .check.report import INCONCLUSIVE, OK, WRONG
-from .student import CannotCheckError, Options, check_file
+from .check.report import INCONCLUSIVE, OK, UNSEEN, WRONG
+from .student import Options, check_file
+from .student_file import CannotCheckError
 
-EXIT_CODES = {OK: 0, WRONG: 1, INCONCLUSIVE: 2}
+EXIT_CODES = {OK: 0, UNSEEN: 2, INCONCLUSIVE: 2, WRONG: 1}  # the later, the worse
+NOT_SEEN = ("A gradient check cannot see a wrong forward, such as two gates exchanged or a tanh forgotten: compare it with a "
+            "reference by minigrad.assert_same.")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit code 0: every gradient is right; 1: one is wrong; 2: the check could not be run or is inconclusive."""
+    """Run the command that stands in this file's docstring, and return its exit code."""
     parser = argparse.ArgumentParser(prog="minigrad", description="gradients of recurrent networks, and their check")
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("check", help="compare the gradients of operations and layers with finite differences",
-                                description=main.__doc__)
+                                description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     check.add_argument("names", nargs="*", metavar="NAME", help="operations or layers, all of them if none is named; or "
                        "FILE.py, or FILE.py:NAME for one function, operation or Module in it")
     check.add_argument("--examples", type=int, default=10, help="random inputs for each operation (default %(default)s)")
     check.add_argument("--seed", type=int, default=0, help="of the random inputs (default %(default)s)")
     of_file = check.add_argument_group("for a file")
     of_file.add_argument("--shape", type=_shape, action="append", default=[], metavar="3,4",
-                         help="of an input; once more for the next")
+                         help="of an input; once more for the next. The inputs are then random numbers, also where the "
+                         "file has check_inputs")
     of_file.add_argument("--low", type=float, default=-2.0, help="smallest input (default %(default)s)")
     of_file.add_argument("--high", type=float, default=2.0, help="largest input (default %(default)s)")
     of_file.add_argument("--positive", action="store_true", help="inputs from 0.1 to --high")
@@ -90,16 +101,20 @@ def _check_file(options: argparse.Namespace, low: float) -> int:
     except CannotCheckError as error:
         print(f"cannot check {options.names[0]}:\n{error}", file=sys.stderr)
         return EXIT_CODES[INCONCLUSIVE]
-    return _exit_code(verdicts) if options.json else _summary(verdicts)
+    if options.json:
+        return _exit_code(verdicts)
+    code = _summary(verdicts)
+    print(NOT_SEEN)
+    return code
 
 
 def _exit_code(verdicts: list[str]) -> int:
-    return EXIT_CODES[max(verdicts, key=(OK, INCONCLUSIVE, WRONG).index)]
+    return EXIT_CODES[max(verdicts, key=list(EXIT_CODES).index)]
 
 
 def _summary(verdicts: list[str]) -> int:
     print(f"\n{verdicts.count(OK)} of {len(verdicts)} ok, {verdicts.count(WRONG)} wrong, "
-          f"{verdicts.count(INCONCLUSIVE)} inconclusive")
+          f"{verdicts.count(INCONCLUSIVE)} inconclusive, {verdicts.count(UNSEEN)} unseen")
     return _exit_code(verdicts)
 
 

@@ -1,41 +1,48 @@
-"""Checks what a student's file defines: the operations it declares with @op, or one function, operation or Module in it."""
+"""Checks what a student's file defines: the operations it declares with @op and what its `check_inputs` names, or one function,
+operation or Module in it."""
 
 from __future__ import annotations
 
 import contextlib
 import faulthandler
-import importlib.util
-import inspect
 import linecache
 import multiprocessing
 import os
 import re
+import shlex
 import sys
 import tempfile
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from .check import Report, gradcheck
-from .op import Op, registry
+from .check.report import INCONCLUSIVE, WRONG
+from .check.same import by_name
+from .student_file import (
+    CannotCheckError, FormulaError, check_inputs, check_readable, explained, load_file, number_of_inputs, refuse_forks, same_file,
+    split_target, things_to_check,
+)
+from .tensor import Tensor
 
-MODULE = "student_file"
 DEFAULT_SHAPE = (3, 4)
 
 
-class CannotCheckError(Exception):
-    """The check could not be run; the message is for the student."""
+class FailedFormula(Report):
+    """A report without rows, on a formula that failed."""
+
+    def __str__(self) -> str:
+        return "\n".join([f"gradient: {self.verdict}", *(text for _, text in self.notes), f"again: {self.again}"])
 
 
 @dataclass(frozen=True)
 class Options:
-    """shapes: of the inputs in turn, by default (3, 4) for each. low, high: the range of their values. timeout: seconds for
-    the file and for each check. quiet: what the file prints goes to standard error. The others are gradcheck's."""
+    """shapes: of the inputs in turn; by default the file's check_inputs, or (3, 4) for each. low, high: the range of their
+    values. timeout: seconds for the file and for each check. quiet: what the file prints goes to standard error. The others are
+    gradcheck's."""
 
     shapes: tuple[tuple[int, ...], ...] = ()
     low: float = -2.0
@@ -87,11 +94,11 @@ def _worker(target: str, options: Options, skip: list[str]) -> Iterator[tuple[Ca
 
         def last_words() -> CannotCheckError:
             process.join()
-            path = Path(_split(target)[0])
+            path = Path(split_target(target)[0])
             stack = Path(log).read_text(encoding="utf-8") if os.path.exists(log) else ""
             if not stack:
                 return CannotCheckError(f"the process ended without a word, with exit code {process.exitcode}")
-            lines = [int(line) for file, line in re.findall(r'File "(.*)", line (\d+)', stack) if _same(file, path)]
+            lines = [int(line) for file, line in re.findall(r'File "(.*)", line (\d+)', stack) if same_file(file, path)]
             where = f"{path}:{lines[0]}: {linecache.getline(str(path), lines[0]).strip()}\n" if lines else ""
             return CannotCheckError(f"{where}stopped after {options.timeout:g} seconds (does a loop never end? "
                                     "--timeout gives it longer)")
@@ -108,101 +115,87 @@ def _work(connection: Any, log: str, target: str, options: Options, skip: list[s
     """In the other process: send the names of what there is to check, and then the report of each, or the error."""
     if options.quiet:
         os.dup2(2, 1)
-    file, name = _split(target)
+    sys.addaudithook(refuse_forks)
+    file, name = split_target(target)
     path = Path(file)
     with open(log, "w", encoding="utf-8") as stack:
         faulthandler.dump_traceback_later(options.timeout, exit=True, file=stack)
         try:
-            if not path.is_file():
-                raise CannotCheckError(f"there is no file {file}")
-            with _explained(path):
-                module = _load(path)
-            things = {key: thing for key, thing in _things(module, name).items() if key not in skip}
+            check_readable(path)
+            with explained(path):
+                module = load_file(path)
+            given = check_inputs(module)
+            things = {key: thing for key, thing in things_to_check(module, name, given).items() if key not in skip}
         except CannotCheckError as error:
             connection.send(error)
             return
         connection.send(list(things))
         for name, thing in things.items():
             faulthandler.dump_traceback_later(options.timeout, exit=True, file=stack)
-            connection.send(_checked(name, thing, path, options))
+            connection.send(_checked(name, thing, path, options, given.get(name)))
 
 
-def _checked(name: str, thing: Callable, path: Path, options: Options) -> Report | CannotCheckError:
+def _checked(name: str, thing: Any, path: Path, options: Options, given: Any = None) -> Report | CannotCheckError:
+    """given: the inputs that the file's check_inputs has for it."""
+    if isinstance(thing, type):
+        return CannotCheckError(f"{name} is a class: make one in the file, say what it takes, and name that. For example\n"
+                                f"  {name.lower()} = {name}(...)\n"
+                                f'  check_inputs = {{"{name.lower()}": (x, (h, c))}}\nand then {path}:{name.lower()}')
+    if not callable(thing):
+        return CannotCheckError(f"{name} is {thing!r:.60}, not a function, operation or Module that can be called")
+    if options.shapes:
+        given = None  # what was typed just now counts more than what stands in the file
     rng = np.random.default_rng(options.seed)
-    shapes = options.shapes or (DEFAULT_SHAPE,) * _inputs(thing)
-    inputs = [rng.uniform(options.low, options.high, shape) for shape in shapes]
+    shapes = () if given is not None else options.shapes or (DEFAULT_SHAPE,) * number_of_inputs(thing)
     try:
-        with _explained(path):
+        with explained(path):
+            inputs = tuple(rng.uniform(options.low, options.high, shape) for shape in shapes)
+            if given is not None:
+                inputs = given(rng) if callable(given) else given
+                if not isinstance(inputs, tuple):
+                    raise CannotCheckError(f"check_inputs[{name!r}] must be a tuple of the inputs, as in (x, (h, c)) or (x,), or "
+                                           f"a function of a numpy Generator that returns one, not {type(inputs).__name__}")
             report = gradcheck(thing, *inputs, order=options.order, seed=options.seed, budget=options.budget)
-            return replace(report, again=_command(name, path, options, shapes))
+            if not report and not _is_finite(thing, inputs):
+                report = replace(report, notes=[*report.notes, (INCONCLUSIVE, _not_finite(name, options, given))])
+    except FormulaError as error:
+        if options.order == 2:
+            first = _checked(name, thing, path, replace(options, order=1), given)
+            if isinstance(first, Report) and first:
+                return CannotCheckError(f"{error}\n(the gradient itself is right, but it cannot be differentiated again)")
+            return first
+        report = FailedFormula([], options.order, [(WRONG, str(error))])
     except CannotCheckError as error:
-        tried = "" if options.shapes else (f"\n({len(shapes)} input(s) of shape {DEFAULT_SHAPE} were tried; "
-                                           "give other shapes, one for each input: --shape 3,4 --shape 4,5)")
-        return CannotCheckError(f"{error}{tried}")
+        return CannotCheckError(f"{error}{'' if options.shapes or given is not None else _tried(shapes, options)}")
+    return replace(report, again=_command(name, path, options, shapes))
+
+
+def _tried(shapes: tuple, options: Options) -> str:
+    return (f"\n({len(shapes)} input(s) of shape {DEFAULT_SHAPE} from {options.low:g} to {options.high:g} were tried; give other "
+            "shapes, one for each input: --shape 3,4 --shape 4,5; other numbers: --positive, or --low and --high; or the inputs "
+            "themselves, as check_inputs in the file: see --help)")
+
+
+def _is_finite(thing: Callable, inputs: tuple) -> bool:
+    """Are all numbers finite that it returns for these inputs?"""
+    with np.errstate(all="ignore"):
+        outputs = thing(*(Tensor(x, True) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in inputs))
+    return all(np.isfinite(y).all() for y in by_name(outputs, "output").values())
+
+
+def _not_finite(name: str, options: Options, given: Any) -> str:
+    if given is not None:
+        return f"{name} is NaN or infinite for the inputs in check_inputs: give it other ones"
+    return (f"{name} is NaN or infinite for some of the inputs that were tried, from {options.low:g} to {options.high:g}: if it "
+            "is defined for other numbers only, try --positive, or --low and --high")
 
 
 def _command(name: str, path: Path, options: Options, shapes: tuple[tuple[int, ...], ...]) -> str:
     """What gives the same report again, in a shell."""
-    words = [f"python -m minigrad check {path}:{name}", *(f"--shape {','.join(map(str, shape))}" for shape in shapes)]
-    words += [f"--{option} {getattr(options, option):g}" for option in ("low", "high", "order", "seed", "budget")
+    words = ["python", "-m", "minigrad", "check", f"{path}:{name}"]
+    words += [f"--shape={','.join(map(str, shape))}" for shape in shapes]
+    words += [f"--{option}={getattr(options, option)!r}" for option in ("low", "high", "order", "seed", "budget", "timeout")
               if getattr(options, option) != getattr(Options, option)]
-    return " ".join(words)
+    return shlex.join(words)
 
 
-def _split(target: str) -> tuple[str, str | None]:
-    file, colon, name = target.rpartition(":")
-    return (file, name) if colon and not os.path.exists(target) else (target, None)
-
-
-def _load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(MODULE, path)
-    if spec is None or spec.loader is None:
-        raise CannotCheckError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.resolve().parent))  # its own imports, as if it were run
-    spec.loader.exec_module(module)
-    return module
-
-
-def _things(module: ModuleType, name: str | None) -> dict[str, Any]:
-    declared = {key.partition(".")[2]: operation for key, operation in registry.items() if key.startswith(f"{MODULE}.")}
-    if name is None:
-        if not declared:
-            raise CannotCheckError("the file declares no operation with @op; name what to check, as in FILE:NAME")
-        return declared
-    if not hasattr(module, name):
-        raise CannotCheckError(f"the file has no {name!r}; it declares {', '.join(declared) or 'no operation'}")
-    thing = getattr(module, name)
-    if not callable(thing) or isinstance(thing, type):
-        raise CannotCheckError(f"{name} is {thing!r:.60}, not a function, operation or Module that can be called")
-    return {name: thing}
-
-
-def _inputs(thing: Callable) -> int:
-    """How many arrays it takes: its parameters without a default."""
-    if isinstance(thing, Op):
-        return 2 if thing.variadic else len(thing.inputs)
-    parameters = inspect.signature(getattr(thing, "forward", thing)).parameters.values()
-    return sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) or 1
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn what goes wrong in a student's file into a message with the line in that file."""
-    try:
-        yield
-    except CannotCheckError:
-        raise
-    except SyntaxError as error:
-        raise CannotCheckError(f"{error.filename}:{error.lineno}: {(error.text or '').strip()}\n{error.msg}") from None
-    except (Exception, SystemExit) as error:
-        chain: list[BaseException] = [error]
-        while chain[-1].__cause__ is not None:
-            chain.append(chain[-1].__cause__)
-        lines = [frame for link in chain for frame in traceback.extract_tb(link.__traceback__) if _same(frame.filename, path)]
-        where = f"{path}:{lines[-1].lineno}: {lines[-1].line}\n" if lines else ""
-        raise CannotCheckError(f"{where}{type(error).__name__}: {error}") from None
-
-
-def _same(file: str, path: Path) -> bool:
-    return os.path.realpath(file) == os.path.realpath(path)

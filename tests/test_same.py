@@ -218,6 +218,18 @@ def test_parameters_are_put_back_whatever_happens(fails):
     assert mg.grad(y, mine.W)[0, 0] == 200
 
 
+def test_an_array_that_data_handed_out_is_still_the_one_to_write_into():
+    layer = Linear(3, 2, rng=np.random.default_rng(0))
+    data = layer.W.data
+    assert_same(layer, Linear(3, 2, rng=np.random.default_rng(1)), np.ones((1, 3)))
+    data[0, 0] = 100
+    assert layer.W.data is data and mg.grad((layer.W * layer.W).sum(), layer.W)[0, 0] == 200
+
+
+def test_functions_may_ask_for_gradients_of_their_inputs():
+    assert_same(lambda x: mg.grad((x ** 3).sum(), x), lambda x: 3 * x.numpy() ** 2, Tensor([1.0, 2.0], requires_grad=True))
+
+
 def test_a_module_against_the_equations_in_plain_numpy():
     layer = Linear(3, 2, rng=np.random.default_rng(0))
     W, b = layer.W.numpy(), layer.b.numpy()

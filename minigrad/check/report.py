@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 OK, WRONG, KINK, INCONCLUSIVE = "ok", "WRONG", "KINK", "INCONCLUSIVE"
+UNSEEN = "UNSEEN"
 WIDTH = 100  # columns of a terminal
 
 

@@ -78,7 +78,7 @@ class _Function:
         np.random.set_state(self.state[1])
         now = {name: change(value) for name, value in {**self.values, **values}.items()}
         with _lent(self.parameters or {}, now):
-            return _by_name(self.f(*_copied(self.inputs, change)), "output")
+            return by_name(self.f(*_copied(self.inputs, change)), "output")
 
 
 @contextlib.contextmanager
@@ -182,7 +182,7 @@ def _difference(name: str, mine: np.ndarray, reference: np.ndarray, tremor: np.n
                "steps")
 
 
-def _by_name(output: Any, path: str) -> dict[str, np.ndarray]:
+def by_name(output: Any, path: str) -> dict[str, np.ndarray]:
     """The arrays in an output: "output[0]", "output[1][0]", "output['h']"."""
     if isinstance(output, Mapping):
         items = list(output.items())
@@ -195,7 +195,7 @@ def _by_name(output: Any, path: str) -> dict[str, np.ndarray]:
         if array.dtype.kind not in "biuf":
             raise TypeError(f"assert_same compares numbers, but {path} is {output!r:.60}")
         return {path: array}
-    return {name: array for key, item in items for name, array in _by_name(item, f"{path}[{key!r}]").items()}
+    return {name: array for key, item in items for name, array in by_name(item, f"{path}[{key!r}]").items()}
 
 
 def _equal(some: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
