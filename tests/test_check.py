@@ -569,3 +569,67 @@ def test_command_line_that_cannot_run(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 2
+
+
+# -- what is looked at, if not everything -------------------------------------------------------------------
+
+
+def steps_taken(seed, shape=(40, 50), inputs=2, budget=800):
+    """For each input: the entries that were changed one by one, and the changes of all entries at once."""
+    starts = [np.random.default_rng(i).uniform(0.5, 2, shape) for i in range(inputs)]
+    one_by_one, together = [set() for _ in starts], [[] for _ in starts]
+
+    def f(*xs):
+        for i, (x, start) in enumerate(zip(xs, starts)):
+            step = (x.numpy() - start).ravel()
+            step[np.abs(step) < 1e-13] = 0  # a rounding error is no step
+            if np.count_nonzero(step) == 1:
+                one_by_one[i].add(int(np.flatnonzero(step)[0]))
+            elif step.any():
+                together[i].append(step)
+        return sum(mg.tanh(x) for x in xs)
+
+    assert gradcheck(f, *starts, seed=seed, budget=budget)
+    return one_by_one, together
+
+
+def test_a_sample_is_spread_over_all_entries_of_all_inputs_and_another_one_for_each_seed():
+    seen = [steps_taken(seed)[0] for seed in range(6)]
+    for first, second in seen:
+        assert len(first) > 10 and len(second) > 10 and first != second
+    for i in range(2):
+        assert all(seen[k][i] != seen[k + 1][i] for k in range(5))
+        everything = np.array(sorted(set().union(*(entries[i] for entries in seen))))
+        counts = np.histogram(everything, bins=4, range=(0, 2000))[0]
+        assert counts.min() > len(everything) / 8  # each quarter of the entries has its part, the last one too
+        assert len(set(everything % 2)) == 2 and len(set(everything % 50)) > 25  # no row, column or stride only
+
+
+def test_directions_go_through_all_entries_with_both_signs_and_differ():
+    steps = [steps_taken(seed)[1] for seed in range(2)]
+    for i in range(2):
+        units = []
+        for step in (step for taken in steps for step in taken[i]):
+            assert np.count_nonzero(step) == step.size
+            assert 0.3 < (step > 0).mean() < 0.7
+            units.append(step / np.sqrt(step @ step))
+        alike = np.abs(np.array(units) @ np.array(units).T) > 0.5  # along one line, there and back
+        lines = np.unique(alike, axis=0)
+        assert len(lines) >= 16  # eight for each seed, and none of one seed's is the other's
+
+
+def test_errors_that_cancel_in_a_sum_are_found():
+    wrong = np.zeros(2000)
+    wrong[[700, 1900]] = 0.01, -0.01
+    for seed in range(3):
+        f = with_formula(lambda g, y: g * (1 - y * y) + g.sum() * wrong)
+        (row,) = gradcheck(f, np.zeros(2000), budget=100, seed=seed).rows
+        assert row.verdict == "WRONG" and row.index in [(700,), (1900,)]
+
+
+@pytest.mark.parametrize("last", [0, 1, 2])
+def test_an_error_in_any_of_several_large_inputs_is_found(last):
+    xs = [np.random.default_rng(i).normal(size=2000) for i in range(3)]
+    wrong = with_formula(lambda g, y: 1.01 * g * (1 - y * y))
+    report = gradcheck(lambda *xs: sum(wrong(x) if i == last else mg.tanh(x) for i, x in enumerate(xs)), *xs, budget=300)
+    assert [row.verdict == "WRONG" for row in report.rows] == [i == last for i in range(3)]
