@@ -94,7 +94,7 @@ def call(function: Callable, args: tuple, kwargs: dict[str, Any], method: str = 
     if "out" in kwargs:
         raise TypeError(f"{name} cannot write a Tensor into an array: instead of a += t write a = a + t")
     if function in WITHOUT_GRADIENT and method == "__call__":
-        return function(*map(_array, args), **{key: _array(value) for key, value in kwargs.items()})
+        return function(*map(plain, args), **{key: plain(value) for key, value in kwargs.items()})
     if function not in TABLE or method != "__call__":
         raise TypeError(f"{name} has no gradient here: for the values alone pass t.numpy(); for a gradient write it with "
                         "minigrad's operations, or declare it with @op")
@@ -108,8 +108,15 @@ def call(function: Callable, args: tuple, kwargs: dict[str, Any], method: str = 
         raise
 
 
-def _array(x: Any) -> Any:
+def plain(x: Any) -> Any:
     return x._data if isinstance(x, Tensor) else x
+
+
+def plain_index(index: Any) -> Any:
+    """An index in which integer and boolean Tensors have become arrays."""
+    if type(index) is tuple:
+        return tuple([plain(i) for i in index]) if Tensor in map(type, index) else index
+    return plain(index)
 
 
 class _Elsewhere:

@@ -1,17 +1,13 @@
 """Tensor: a NumPy array that remembers how it was computed.
 
-Methods and operators are those of ndarray; each hands over to the operation of the same meaning in
-ops/. NumPy's own functions work too where minigrad has the operation, and raise where it has not:
-nothing silently cuts the graph.
+Methods and operators are those of ndarray; each hands over to the operation of the same meaning in ops/. NumPy's own
+functions work too where minigrad has the operation, and raise where it has not: nothing silently cuts the graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -210,7 +206,7 @@ class Tensor:
     def __neg__(self) -> Tensor: return ops.neg(self)
     def __pos__(self) -> Tensor: return self
     def __abs__(self) -> Tensor: return ops.abs(self)
-    def __getitem__(self, index: Any) -> Tensor: return ops.getitem(self, index=_plain_index(index))
+    def __getitem__(self, index: Any) -> Tensor: return ops.getitem(self, index=numpy_protocol.plain_index(index))
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError("a Tensor does not support item assignment, the graph could not follow it: "
@@ -227,12 +223,12 @@ class Tensor:
 
     # Comparisons have no gradient: they give plain arrays of booleans.
 
-    def __lt__(self, other: Any) -> Any: return self._data < _plain(other)
-    def __le__(self, other: Any) -> Any: return self._data <= _plain(other)
-    def __gt__(self, other: Any) -> Any: return self._data > _plain(other)
-    def __ge__(self, other: Any) -> Any: return self._data >= _plain(other)
-    def __eq__(self, other: Any) -> Any: return self._data == _plain(other)
-    def __ne__(self, other: Any) -> Any: return self._data != _plain(other)
+    def __lt__(self, other: Any) -> Any: return self._data < numpy_protocol.plain(other)
+    def __le__(self, other: Any) -> Any: return self._data <= numpy_protocol.plain(other)
+    def __gt__(self, other: Any) -> Any: return self._data > numpy_protocol.plain(other)
+    def __ge__(self, other: Any) -> Any: return self._data >= numpy_protocol.plain(other)
+    def __eq__(self, other: Any) -> Any: return self._data == numpy_protocol.plain(other)
+    def __ne__(self, other: Any) -> Any: return self._data != numpy_protocol.plain(other)
 
     # -- methods of ndarray -------------------------------------------------------------------
 
@@ -265,17 +261,18 @@ class Tensor:
 
 
 @contextmanager
-def lent(t: Tensor, dtype: Any) -> Iterator[None]:
-    """Inside the block the leaf t has a copy of its values, in dtype, and a place in a graph of its own. Afterwards it is
-    what it was: its values, the array that `.data` handed out, its graph and its `.grad`."""
-    before = t._data, t._node, t._leaf, t._lent
-    copy = Tensor(t._data.astype(dtype), requires_grad=True)
-    t._data, t._leaf, t._lent = copy._data, copy._leaf, False
-    t._node = copy._node if t.requires_grad else None
+def lent(tensors: list[Tensor], arrays: list[np.ndarray]) -> Iterator[None]:
+    """Inside the block these leaves have copies of the arrays, in a graph of their own. Afterwards they are what they were:
+    their values, the array that `.data` handed out, their graph and their `.grad`."""
+    before = [(t, t._data, t._node, t._leaf, t._lent) for t in tensors]
     try:
+        for t, array in zip(tensors, arrays):
+            copy = Tensor(array, requires_grad=True)
+            t._data, t._node, t._leaf, t._lent = copy._data, t._node and copy._node, copy._leaf, False
         yield
     finally:
-        t._data, t._node, t._leaf, t._lent = before
+        for t, *slots in before:
+            t._data, t._node, t._leaf, t._lent = slots
 
 
 def replace_data(tensors: list[Tensor], arrays: list[np.ndarray], changes: Iterable[tuple[Any, str, Any]] = ()) -> None:
@@ -295,17 +292,6 @@ def _restored(data: np.ndarray, parameter: bool, grad: np.ndarray | None, frozen
     if frozen:
         t.requires_grad = False
     return t
-
-
-def _plain(value: Any) -> Any:
-    return value._data if isinstance(value, Tensor) else value
-
-
-def _plain_index(index: Any) -> Any:
-    """An index in which integer and boolean Tensors have become arrays."""
-    if type(index) is tuple:
-        return tuple([_plain(i) for i in index]) if Tensor in map(type, index) else index
-    return _plain(index)
 
 
 # The one circle between the engine's files: operators call operations, and those return Tensors.

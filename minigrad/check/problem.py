@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import random
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -43,14 +43,13 @@ class Problem:
 
     def __enter__(self) -> Problem:
         self.random = random.getstate(), np.random.get_state()
-        with ExitStack() as stack:
-            for _, parameter in self.parameters:
-                stack.enter_context(lent(parameter, self.dtype or parameter.dtype))
-            self.lent = stack.pop_all()
+        parameters = [parameter for _, parameter in self.parameters]
+        self.lent = lent(parameters, [p.numpy().astype(self.dtype or p.dtype) for p in parameters])
+        self.lent.__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self.lent.close()
+        self.lent.__exit__(None, None, None)
         random.setstate(self.random[0])
         np.random.set_state(self.random[1])
 

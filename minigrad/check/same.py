@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+
 import copy
 import random
 from collections.abc import Callable, Iterator, Mapping
@@ -10,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..record import NOTHING, Node
-from ..tensor import Tensor
+from ..record import NOTHING
+from ..tensor import Tensor, lent
 
 ROUNDING = 64  # times a rounding error: two orders of the same computation differ by a few, a wrong equation by millions
 TRIES = 3  # of inputs that differ by rounding errors
@@ -77,24 +78,9 @@ class _Function:
         random.setstate(self.state[0])
         np.random.set_state(self.state[1])
         now = {name: change(value) for name, value in {**self.values, **values}.items()}
-        with _lent(self.parameters or {}, now):
+        parameters = self.parameters or {}
+        with lent(list(parameters.values()), [now[name] for name in parameters]):
             return by_name(self.f(*_copied(self.inputs, change)), "output")
-
-
-@contextlib.contextmanager
-def _lent(parameters: Mapping[str, Tensor], values: Mapping[str, np.ndarray]) -> Iterator[None]:
-    """Tensors with other values until the block ends. Then everything is as before: an array that somebody got from `.data`
-    is still theirs to write into, and a gradient has received nothing."""
-    before = [(p, p._data, p._leaf, p._node, p._lent) for p in parameters.values()]
-    try:
-        for name, p in parameters.items():
-            p._data, p._lent = Tensor(values[name])._data, False
-            p._leaf = Node(p._data)
-            p._node = None if p._node is None else p._leaf
-        yield
-    finally:
-        for p, *slots in before:
-            p._data, p._leaf, p._node, p._lent = slots
 
 
 def _give_both_the_same(mine: _Function, reference: _Function) -> None:
