@@ -1,13 +1,17 @@
-"""Is the checker to be trusted? Its false alarms are counted, and how often the truth lies within its error bars.
+"""Is the checker to be trusted? Counted are its false alarms, the wrong gradients that it passes, and how often the truth
+lies within its error bars.
 
-HYPOTHESIS_PROFILE=thorough draws 10,000 functions and 220,000 derivatives; `pytest -rP` shows the counts.
+HYPOTHESIS_PROFILE=thorough draws 10,000 random programs, 10,000 right functions of the families in bank.py, 200 wrong ones of
+each family, and 220,000 derivatives; `pytest -rP` shows the counts.
 """
 
+import functools
 import os
 from collections import Counter
 
 import numpy as np
 import pytest
+from bank import RIGHT, RIGHT_COLUMNS, WRONG, WRONG_COLUMNS, is_undecided, put_right, put_wrong, table
 from hypothesis import given, settings
 
 from minigrad import gradcheck, op
@@ -31,6 +35,42 @@ def test_no_false_alarm_for_random_programs():
     print(dict(verdicts))
     # What is inconclusive is no false alarm, but a checker that is never sure would be useless.
     assert verdicts["ok"] > 0.99 * verdicts.total()
+
+
+RIGHT_DRAWS = -(-10_000 // len(RIGHT)) if THOROUGH else 2
+WRONG_DRAWS = 200 if THOROUGH else 1
+
+
+@functools.cache
+def results(put, family, draws):
+    """(draw, result) for the first draws of a family; None where a formula happens to be right."""
+    return [(i, result) for i in range(draws) if (result := put(family, i)) is not None]
+
+
+def said(family, found):
+    return "\n\n".join(f'python tests/bank.py --family "{family}" --seed {i}\n{result.said}' for i, result in found[:5])
+
+
+@pytest.mark.parametrize("family", RIGHT)
+def test_no_right_gradient_is_called_wrong(family):
+    defects = [(i, result) for i, result in results(put_right, family, RIGHT_DRAWS) if result.defect]
+    assert not defects, f"{len(defects)} of {RIGHT_DRAWS}\n{said(family, defects)}"
+
+
+def test_few_right_gradients_are_left_undecided():
+    of_families = {family: results(put_right, family, RIGHT_DRAWS) for family in RIGHT}
+    print("\n".join(table({family: [result for _, result in found] for family, found in of_families.items()}, RIGHT_COLUMNS)))
+    left = {family: [(i, result) for i, result in found if is_undecided(family, result)] for family, found in of_families.items()}
+    count, total = (sum(map(len, of.values())) for of in (left, of_families))
+    assert count <= max(1, total // 100), "\n\n".join(said(family, found) for family, found in left.items() if found)
+
+
+@pytest.mark.parametrize("family", WRONG)
+def test_no_wrong_gradient_is_passed(family):
+    found = results(put_wrong, family, WRONG_DRAWS)
+    print("\n".join(table({family: [result for _, result in found]}, WRONG_COLUMNS)))
+    defects = [(i, result) for i, result in found if result.defect]
+    assert not defects, f"{len(defects)} of {len(found)}\n{said(family, defects)}"
 
 
 SMOOTH = {  # function and derivative, where x is drawn from
