@@ -28,7 +28,7 @@ def diagnose(situations: list[Situation]) -> list[str]:
     if not any(s.analytic.any() for s in situations):
         return ["it is zero everywhere: no gradient reaches this input (a detach() or an array on the way?)"]
     if not any(s.numeric.any() for s in situations):
-        return ["it should be zero everywhere: the output does not depend on this input"]
+        return ["it should be zero everywhere: f does not change with this input near these values"]
     if first.numeric.any() and np.median(first.relative_error[first.numeric != 0]) > UNCERTAIN:
         return ["no diagnosis: the numeric gradient is not accurate enough"]
     with np.errstate(all="ignore"):  # the log of a negative number explains nothing
@@ -45,7 +45,7 @@ def _factor(s: Situation) -> Iterator[str]:
     factor = _ratio(s.analytic, s.numeric, s.error)
     if factor == -1:
         yield "the sign is flipped"
-    elif factor is not None:
+    elif factor is not None and factor != 1:
         lengths = sorted({n for a in (s.x, *s.ys) for n in (*a.shape, a.size) if n > 1})
         hints = [f"1/{n}: is it divided by a length or a size?" for n in lengths if np.isclose(factor * n, 1, rtol=1e-9)]
         hints += [f"{n} is a length or a size of the arrays: is a division missing?" for n in lengths
@@ -53,7 +53,12 @@ def _factor(s: Situation) -> Iterator[str]:
         if round(1 / factor, 9) in (2, 3, 4):
             hints.append(f"or only one of {round(1 / factor)} uses of this input counts")
         because = f" ({'; '.join(hints)})" if hints else ""
-        yield f"every entry is {factor:.6g} times what it should be{because}"
+        yield f"every entry is {_times(factor)} what it should be{because}"
+
+
+def _times(factor: float) -> str:
+    text = f"{factor:.6g}"
+    return f"(1 {'+' if factor > 1 else '-'} {abs(factor - 1):.1e}) times" if text == "1" else f"{text} times"
 
 
 def _ratio(a: np.ndarray, b: np.ndarray, error: np.ndarray) -> float | None:
@@ -70,7 +75,7 @@ def _mistakes(s: Situation) -> Iterator[str]:
     """What fits, at most one mistake of each family."""
     found = 0
     for family, fit in FAMILIES:
-        if family is hypotheses.terms and found > 1:
+        if family is hypotheses.terms and found > 1 or found and family is hypotheses.uses:
             return
         for hypothesis in family(s):
             text = fit(s, *hypothesis) if hypothesis[1].shape == s.x.shape else None
@@ -95,14 +100,14 @@ def _times_a_constant(s: Situation, text: str, gradient: np.ndarray, error: np.n
 
 def _as_a_term(s: Situation, text: str, term: np.ndarray, error: np.ndarray) -> str | None:
     c = _ratio(s.numeric - s.analytic, term, error + s.error)
-    if c not in CONSTANTS:
+    if c not in CONSTANTS or ((term != 0) & (np.abs(c * term) <= 10 * (error + s.error))).any():  # too small to be confirmed
         return None
     return f"the term {'-' if c < 0 else '+'} {'' if abs(c) == 1 else CONSTANTS[abs(c)] + ' '}{text} is missing"
 
 
 FAMILIES: list[tuple[Callable[[Situation], Iterator[Hypothesis]], Callable[..., str | None]]] = [
-    (hypotheses.moved, _exactly), (hypotheses.uses, _exactly), (hypotheses.cotangents, _exactly), (hypotheses.inputs, _exactly),
-    (hypotheses.passed_through, _exactly), (hypotheses.factors, _times_a_constant),
+    (hypotheses.moved, _exactly), (hypotheses.passed_through, _exactly), (hypotheses.uses, _exactly),
+    (hypotheses.cotangents, _exactly), (hypotheses.inputs, _exactly), (hypotheses.factors, _times_a_constant),
     (hypotheses.formulas, _times_a_constant), (hypotheses.terms, _as_a_term),
 ]
 
@@ -135,16 +140,24 @@ def _of_one_index(s: Situation, wrong: np.ndarray) -> Iterator[tuple[str, np.nda
         if 0 < len(at) < length and len(at) == at[-1] - at[0] + 1:
             kind = np.zeros(wrong.shape, bool)
             np.moveaxis(kind, axis, 0)[at] = True
-            owner = next((f" (as many as {name} has columns)" for name, other in s.others.items()
-                          if axis == 0 and other.ndim == 2 and other.shape != s.x.shape and other.shape[1] == len(at)), "")
+            owner = next((f" (as many as {name} has columns)" for name in _columns(s, len(at))
+                          if axis == 0 and wrong.ndim == 2 and list(_columns(s, length - len(at)))), "")
             indices = f"{at[0]}" if len(at) == 1 else f"{at[0]}..{at[-1]}"
             kinds = [("row", "rows"), ("column", "columns")] if wrong.ndim == 2 else [("index", "indices")] * wrong.ndim
             of_axis = "" if wrong.ndim == 2 else f" of axis {axis}"
             yield f"in {kinds[axis][len(at) > 1]} {indices}{of_axis}{owner}", kind
 
 
+def _columns(s: Situation, length: int) -> Iterator[str]:
+    """Other inputs with so many columns, if no other axis of any array is as long by chance."""
+    rows = {n for array in (s.x, *s.ys, *s.others.values()) for n in array.shape[:-1]}
+    if length not in rows:
+        yield from (name for name, other in s.others.items() if other.ndim == 2 and other.shape[1] == length)
+
+
 def _what(a: np.ndarray, n: np.ndarray, error: np.ndarray) -> str:
     """What is wrong with some entries."""
     factor = _ratio(a, n, error)
     return ("it is zero" if not a.any() else "it is not zero, as it should be," if not n.any() else
-            "the sign is flipped" if factor == -1 else f"it is {factor:.6g} times what it should be" if factor else "it is wrong")
+            "the sign is flipped" if factor == -1 else f"it is {_times(factor)} what it should be" if factor not in (None, 1)
+            else "it is wrong")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from ..tensor import Tensor
 from .diagnosis import diagnose
-from .numeric import Derivatives, derivatives
+from .numeric import Derivatives, Differences
 from .problem import Problem, cut, gradients, values_at
 from .sample import CALLS
 from .situation import Situation
@@ -21,7 +22,8 @@ CALLS_FOR_A_GUESS = 2000  # of f, to see what the gradient would be if an input 
 
 @dataclass
 class Evidence:
-    """The outputs of a problem, recorded or quietly without a record, their cotangent v, and a finding for each of the leaves.
+    """The outputs of a problem, recorded or quietly without a record, their cotangent v, which is
+    `weights` times random numbers, and a finding for each of the leaves.
     judge(finding, analytic, numeric): the finding with other gradients."""
 
     problem: Problem
@@ -29,8 +31,10 @@ class Evidence:
     quiet: Callable[[], list[Tensor]]
     leaves: list[Tensor]
     v: np.ndarray
+    weights: np.ndarray
     rng: np.random.Generator
     budget: int
+    differences: list[Differences]
     eps: float
     scale: float
     tremor: list[np.ndarray]
@@ -38,49 +42,56 @@ class Evidence:
     judge: Callable[[Finding, np.ndarray, Derivatives], Finding]
 
     def diagnosis(self, finding: Finding) -> list[str]:
+        if finding.kinks_meet:
+            return []
+        if np.isfinite(finding.of_entries("low")[finding.wrong]).any():
+            return ["no diagnosis: wrong entries lie on a kink of f, where its slope is none of the gradient's"]
         if finding.numeric.jacobian is None:
             return ["for a diagnosis check a smaller case (fewer hidden units, inputs or time steps)"]
         situations = [self._situation(finding, self.findings, self.v)]
         if CALLS * sum(leaf.size for leaf in self.leaves) <= self.budget:
-            with contextlib.suppress(ValueError, ArithmeticError), self.problem.moved(self.rng, self.scale):  # f may refuse them
-                v = self.rng.normal(size=self.v.size)
-                there = [self.judge(f, g, self._numeric(f.leaf, v))
-                         for f, g in zip(self.findings, gradients(self.outputs(), self.leaves, v))]
-                if all(np.isfinite(f.numeric.value).all() for f in there):
-                    situations.append(self._situation(there[self.findings.index(finding)], there, v))
+            values, v, there = self._elsewhere
+            with self.problem.at(values, self.leaves):
+                if there and all(np.isfinite(f.numeric.value).all() for f in there):
+                    situations.append(self._situation(there[finding.number], there, v))
         return diagnose(situations)
 
-    def _numeric(self, leaf: Tensor, v: np.ndarray) -> Derivatives:
-        """The numeric gradient for all entries of one input, which is then as it was."""
-        original = leaf.numpy()
+    @cached_property
+    def _elsewhere(self) -> tuple[list[np.ndarray], np.ndarray, list[Finding]]:
+        """Another point not far away: every number of every input and parameter times 0.8 .. 1.25, and what is zero up to a
+        tenth of `scale`; a cotangent; and what is found there, nothing if f refuses these values."""
+        arrays = [leaf.numpy() for leaf in self.leaves]
+        values = [np.where(array == 0, 0.1 * self.scale, array) * self.rng.uniform(0.8, 1.25, array.shape) for array in arrays]
+        v, there = self.weights * self.rng.normal(size=self.v.size), []
+        with self.problem.at(values, self.leaves):
+            there = [self.judge(f, g, self._numeric(f, v))
+                     for f, g in zip(self.findings, gradients(self.outputs(), self.leaves, v))]
+        return values, v, there
+
+    def _numeric(self, finding: Finding, v: np.ndarray) -> Derivatives:
+        """The numeric gradient for all entries of one input, which is then as it was. Its noise is taken for the same."""
+        original = finding.leaf.numpy()
         try:
-            return derivatives(values_at(self.quiet, leaf), original, v, eps=self.eps, scale=self.scale)
+            return Differences(values_at(self.quiet, finding.leaf), original, self.eps, self.scale,
+                               self.differences[finding.number]).of(v)
         finally:
-            leaf.data = original
+            finding.leaf.data = original
 
     def _situation(self, finding: Finding, findings: list[Finding], v: np.ndarray) -> Situation:
         """All that the hypotheses may look at, at the inputs' present values."""
-        leaves = {f.name: f.leaf for f in findings}
-        values = {name: leaf.numpy() for name, leaf in leaves.items()}
+        values = {f.name: f.leaf.numpy() for f in findings}
 
         def again(changes: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
             if CALLS * finding.leaf.size > CALLS_FOR_A_GUESS:
                 return None
-            try:
-                for name, value in changes.items():
-                    leaves[name].data = value
-                found = self._numeric(finding.leaf, v)
-            except Exception:  # f may refuse what it was not made for, in any way
-                return None
-            finally:
-                for name, leaf in leaves.items():
-                    leaf.data = values[name]
-            return found.value, found.bound
+            found = None
+            with contextlib.suppress(Exception), self.problem.at([{**values, **changes}[f.name] for f in findings], self.leaves):
+                found = self._numeric(finding, v)  # f may refuse what it was not made for, in any way
+            return None if found is None else (found.value, found.bound)
 
         numeric = finding.numeric
         assert numeric.jacobian is not None
-        tremor = next(tremor for leaf, tremor in zip(self.leaves, self.tremor) if leaf is finding.leaf)
-        error = numeric.bound + ULPS * self.eps * numeric.terms + TREMBLES * tremor
+        error = numeric.bound + ULPS * self.eps * numeric.terms + TREMBLES * self.tremor[finding.number]
         ys = self.quiet()
         return Situation(
             finding.name, values[finding.name], finding.analytic, numeric.value, error, numeric.jacobian,

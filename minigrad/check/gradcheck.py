@@ -11,10 +11,10 @@ import numpy as np
 from ..backward import grad
 from ..tensor import Tensor
 from .compare import Check
-from .numeric import EPS
+from .noise import generator
 from .problem import Problem, argument_names, cut, gradients
-from .report import INCONCLUSIVE, KINK, OK, WRONG, Report, Row
-from .verdict import TREMBLES
+from .report import OK, Report
+from .single import with_float32
 
 
 def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0, budget: int = 20_000) -> Report:
@@ -25,8 +25,9 @@ def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0, budget: 
     Integer and boolean arrays are passed on as constants; a Tensor given twice enters f twice and is one input.
     order=2 checks the gradient of the gradient as well, and the gradient on both of the engine's paths.
 
-    The outputs are weighted with random numbers (drawn from `seed`), since with ones a transposed gradient can
-    pass. An entry is ok if analytic and numeric value agree within the numeric value's own error bound.
+    The outputs are weighted with random numbers (from `seed`, but nobody else's), since with ones a transposed gradient can
+    pass. An entry is ok if analytic and numeric value agree within the numeric value's own error bound. Where f's rounding
+    errors hide every entry of an input, the verdict on it is UNSEEN: not ok, and not WRONG.
 
     budget: how many calls of f the check may take. Most entries need four. Where that is not enough for all, a random
     sample of entries is checked, and random directions through all of them; if one of those fails, an entry that is to
@@ -35,6 +36,9 @@ def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0, budget: 
         report = gradcheck(lambda x, W: tanh(x @ W), x, W)
         print(report); assert report
 
+    A gradient check cannot see a wrong forward: with two gates exchanged, a tanh forgotten, or [x, h] for [h, x], f is another
+    function, and its gradients are right. Compare f with a reference by assert_same(mine, reference, *inputs).
+
     Inputs or parameters in float32 are checked in float64 at the same values; then the float32 gradient is held against
     that. Raises TypeError for outputs that are not Tensors, and if no input has floating-point numbers.
     """
@@ -42,20 +46,38 @@ def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0, budget: 
         raise ValueError(f"gradcheck: order must be 1 or 2, not {order}")
     if budget < 1:
         raise ValueError(f"gradcheck: budget must be 1 or more, not {budget}")
-    rng = np.random.default_rng(seed)
-    again = f"gradcheck({getattr(f, '__name__', type(f).__name__)}, {', '.join(argument_names(f, len(inputs)))}"
-    again += f"{', order=2' if order == 2 else ''}, seed={seed}{f', budget={budget}' if budget != 20_000 else ''})"
-    with Problem(f, inputs) as problem, np.errstate(all="ignore"):  # a step out of f's domain shows as a value not finite
+    rng = generator(seed)
+    problem = Problem(f, inputs)
+    in_float32 = any(t.dtype == np.float32 for t in _given(inputs, problem))
+    with problem, np.errstate(all="ignore"):  # a step out of f's domain shows as a value not finite
         check = Check(problem, problem.outputs, problem.names, problem.leaves, rng, budget)
         report = check.report(both_paths=order == 2)
-        first = report
+        first, tremors = report, check.tremor_of(float(np.finfo(np.float32).eps)) if in_float32 else []
         if order == 2 and report and any(y.requires_grad for y in problem.outputs()):
             report = _second_order(problem, check.v, rng, budget)
-    if first and any(t.dtype == np.float32 for t in _given(inputs, problem)):
+    if first and in_float32:
         with Problem(f, inputs, dtype=None) as single, np.errstate(all="ignore"):
             found = gradients(single.outputs(), single.leaves, check.v)
-            report = replace(report, rows=_with_float32(report.rows, check, found, single.leaves))
-    return replace(report, again=again)
+            report = replace(report, rows=with_float32(report.rows, check, tremors, found, single.leaves))
+    options = [*(["order=2"] if order == 2 else []), f"seed={seed}", *([f"budget={budget}"] if budget != 20_000 else [])]
+    return replace(report, again=_again(f, [*argument_names(f, len(inputs)), *options]),
+                   notes=[*report.notes, *((OK, text) for text in _left_out(f))])
+
+
+def _again(f: Callable, arguments: list[str]) -> str:
+    """The call in words that can be run where f is known by its name; what has none is said."""
+    name = getattr(f, "__qualname__", "").rpartition("<locals>.")[2]
+    what = "" if name and "<" not in name and not hasattr(f, "__self__") else (
+        f", where f is your {getattr(f, '__qualname__', type(f).__name__).rpartition('.')[2].strip('<>')}")
+    call = f"gradcheck({'f' if what else name}, {', '.join(arguments)})"
+    return call.replace("input ", "input_") + what
+
+
+def _left_out(f: Callable) -> Iterator[str]:
+    """What a Module holds besides its parameters, which is not checked."""
+    for name, t in getattr(f, "not_parameters", lambda: ())():
+        kind = "the result of an operation" if t.requires_grad else "a constant"
+        yield f"{name}, of shape {t.shape}, is not a parameter of the Module but {kind}, and was not checked"
 
 
 def _second_order(problem: Problem, v: np.ndarray, rng: np.random.Generator, budget: int) -> Report:
@@ -79,24 +101,3 @@ def _given(inputs: Any, problem: Problem) -> Iterator[Any]:
         elif hasattr(x, "dtype"):
             yield x
     yield from (parameter for _, parameter in problem.parameters)
-
-
-def _with_float32(rows: list[Row], check: Check, single: list[np.ndarray], leaves: list[Tensor]) -> list[Row]:
-    """What the float32 gradients are worth, measured by the float64 ones of `check`. Branches of f may flip, and what
-    consists of rounding errors may be anything, so only gross errors count."""
-    found = list(rows)
-    for i, (right, tremor, g, leaf) in enumerate(zip(check.analytic, check.tremor, single, leaves)):
-        if leaf.dtype == np.float32 and right.size:
-            eps, size = float(np.finfo(np.float32).eps), float(np.abs(right).max()) or 1.0
-            errors = float(np.abs(g - right)[(g != 0) | (right == 0)].max(initial=0)) / size / eps
-            allowed = 0.1 / eps + TREMBLES * float(tremor.max()) / EPS / size
-            verdict, note = rows[i].verdict, f"in float32 it is right to {errors:.2g} rounding errors"
-            if not g.any() and right.any():
-                note = "in float32 it is 0 everywhere: it is lost in rounding errors"
-            elif not np.isfinite(errors):
-                verdict = max(verdict, INCONCLUSIVE, key=(OK, KINK, INCONCLUSIVE, WRONG).index)
-                note = "in float32 it is not finite"
-            elif errors > allowed or g.dtype != leaf.dtype:
-                verdict, note = WRONG, f"in float32 it is WRONG by {errors:.2g} rounding errors"
-            found[i] = replace(rows[i], verdict=verdict, notes=(*rows[i].notes, note))
-    return found

@@ -162,7 +162,8 @@ def factors(s: Situation) -> Iterator[Hypothesis]:
     for text, slope in slopes.items():
         yield f"the factor {text}, is missing", *s.for_cotangents([g / slope])
         for wrong, instead in wrong_slopes.items():
-            yield f"{wrong}, stands where {text}, is right", *s.for_cotangents([g * instead / slope])
+            if wrong != text:
+                yield f"{wrong}, stands where {text}, is right", *s.for_cotangents([g * instead / slope])
     values = fitting({s.name: s.x, **s.others}, y.shape) | {"y": y}
     for text, factor in sorted((f for name, q in values.items() for f in _of_one(name, q)), key=lambda f: len(f[0])):
         if text in ("exp y", "log y", "sqrt y"):  # true, but nobody writes it

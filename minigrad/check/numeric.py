@@ -3,31 +3,73 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from .noise import EPS, Function, generator, natural_size, noise_of, norm, own_level
+
 QUICK_STEP = 2.0 ** -9  # relative to the size of the entries: truncation and rounding errors are about equal there
-CAREFUL_STEP, LEVELS = 2.0 ** -8, 3  # the first step, and how many times it is halved; the error is then of order step^6
-SHRINKS = (0, 5, 10, 16, 24)  # how many more halvings, where the function is not smooth or not finite so far away
+CAREFUL_STEP = 2.0 ** -8  # the first of three steps, each half of the one before; the error is then of order step^6
+SHRINKS = (0, 5, 10, 16, 24, 28)  # how many more halvings, where f is not smooth or not finite so far away
 UNMISTAKABLE = 1e-3  # a bound within this part of the derivative leaves no doubt what the derivative is at this step
 GOOD = 1e-7  # a bound within this part of the derivative is not worth another try
+SURE, CLEAR = 2, 1e-6  # if so many steps agree so well, and all contradict what is expected, there is no need for more
+STRUCTURE = 1e-3  # noise that falls below this part of itself at a smaller step was no noise, but what f looks like
 SMALLEST = 2.0 ** -200  # entries below it are taken for this size, so that steps cannot underflow
 LARGEST_JACOBIAN = 4_000_000  # numbers; larger ones are not kept
 SAFETY = 16  # rounding errors are counted this many times
-EPS = float(np.finfo(float).eps)
 
-Function = Callable[[np.ndarray], np.ndarray]
+
+@dataclass
+class Column:
+    """Along one direction, of each output: its slope, a bound on the slope's truncation error, and its rounding error. At a
+    kink `low` and `high` are the slopes to the left and to the right, and `gap` is what the largest step would show of their
+    difference; elsewhere they are NaN. doubt: how far another step's slope is away."""
+
+    slope: np.ndarray
+    truncation: np.ndarray
+    rounding: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    gap: np.ndarray
+    doubt: np.ndarray
+
+    @property
+    def bound(self) -> np.ndarray:
+        """Infinite at a kink and where f is not finite."""
+        bound = self.truncation + SAFETY * self.rounding
+        return np.where(np.isfinite(bound) & np.isfinite(self.slope) & np.isnan(self.low), bound, np.inf)
+
+    def improved(self, finer: Column) -> Column:
+        """The better of two for each output. If they contradict each other, f is another function from nearby, or has more noise
+        than was measured: the finer one is taken, with their difference as a doubt, until a third one agrees with it."""
+        ours, theirs = self.bound, finer.bound
+        smaller = np.where(np.isnan(self.gap), theirs < ours + self.doubt, theirs < self.gap / 4)  # noise does not hide a kink
+        kink = finer.gap > ours + self.doubt  # which the coarser one should have noticed
+        between = np.where(np.isnan(self.gap), ours, self.gap)
+        apart = contradicts(finer.slope, theirs, self.slope, between) & np.isfinite(between)
+        doubt = np.where(apart, np.abs(finer.slope - self.slope), 0.0)
+        better = smaller | kink | ~np.isfinite(self.slope) | apart
+        finer = replace(finer, doubt=doubt)
+        return Column(*(np.where(better, getattr(finer, name), getattr(self, name)) for name in self.__dataclass_fields__))
+
+
+def contradicts(value: np.ndarray | float, bound: np.ndarray | float, coarser: np.ndarray | float,
+                its_bound: np.ndarray | float) -> np.ndarray:
+    """The finer one's bound is mostly rounding errors, which are rarely a quarter of it."""
+    return np.isfinite(bound) & (np.abs(value - coarser) > bound / 4 + its_bound)
 
 
 @dataclass
 class Derivative:
     """Of v . f(x) along one direction: value, a bound on its error, the part of the bound that rounding in f causes, and
-    the sum of the sizes of the terms v_k df_k, which are in `column` without v.
+    the sum of the sizes of the terms v_k df_k, which are in `column` without v. secant: the same sum for the changes over the
+    first step to one side.
 
-    At a kink the bound is infinite, and the slopes to the left and the right are `low` and `high`, in order; at a jump
-    they are infinite. Elsewhere they are NaN.
+    At a kink the bound is infinite, and `low` and `high` are the smallest and the largest value that slopes to the left
+    and to the right give; at a jump they are infinite. Elsewhere they are NaN.
     """
 
     value: float
@@ -37,11 +79,14 @@ class Derivative:
     column: np.ndarray
     low: float = math.nan
     high: float = math.nan
+    secant: float = 0.0
+
+    def allows(self, value: float) -> bool:
+        return abs(self.value - value) <= self.bound < math.inf or self.low <= value <= self.high
 
     def scaled(self, factor: float) -> Derivative:
         """What it is in other units; factor > 0."""
-        return Derivative(self.value * factor, self.bound * factor, self.rounding * factor, self.terms * factor,
-                          self.column * factor, self.low * factor, self.high * factor)
+        return Derivative(*(getattr(self, name) * factor for name in self.__dataclass_fields__))
 
 
 @dataclass
@@ -57,168 +102,192 @@ class Derivatives:
     terms: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    secant: np.ndarray
     jacobian: np.ndarray | None = field(default=None, repr=False)
 
 
-def derivatives(f: Function, x: np.ndarray, v: np.ndarray, *, expected: np.ndarray | None = None,
-                entries: np.ndarray | None = None, eps: float = EPS, scale: float = 1.0,
-                tick: Callable[[], None] = lambda: None) -> Derivatives:
-    """d(v . f(x)) / dx entry by entry. f takes an array like x and returns a vector as long as v.
-
-    expected: what the derivatives may be; where they are something else, they are found out with more care.
-    entries: the flat numbers of the entries to look at, by default all. eps: the machine epsilon of what f computes with.
-    scale: the size of the entries if all are zero. tick: called after each entry.
-    """
-    found = Derivatives(*(np.full(x.shape, np.nan) for _ in range(6)))
-    differences = Differences(f, x, v, eps, scale)
-    if entries is None and v.size * x.size <= LARGEST_JACOBIAN:
-        found.jacobian = np.zeros((v.size, x.size))
-    for i in range(x.size) if entries is None else entries:
-        one = differences.entry(i, None if expected is None else expected.flat[i])
-        for name in ("value", "bound", "rounding", "terms", "low", "high"):
-            getattr(found, name).flat[i] = getattr(one, name)
-        if found.jacobian is not None:
-            found.jacobian[:, i] = one.column
-        tick()
-    return found
+def derivatives(f: Function, x: np.ndarray, v: np.ndarray, *, expected: np.ndarray | None = None) -> Derivatives:
+    """d(v . f(x)) / dx entry by entry; see Differences."""
+    return Differences(f, x).of(v, expected)
 
 
 class Differences:
-    """Central differences of v . f around x, extrapolated to step 0 (Richardson).
+    """Central differences of f around x, extrapolated to step 0 (Richardson). f takes an array like x and returns a vector.
 
     Most derivatives are settled by two steps: four evaluations of f, and five points say how fast Taylor's terms
     shrink. If that bound is not good, or if the derivative is not what is expected, there are more and smaller steps, and
-    a bound that relies on less.
+    a bound that relies on less; of these each output has the step that suits it best.
+
+    eps: the machine epsilon of what f computes with. scale: the size to start from if all entries are zero. like: Differences
+    of the same f at another point, whose noise is taken for this one's.
     """
 
-    def __init__(self, f: Function, x: np.ndarray, v: np.ndarray, eps: float = EPS, scale: float = 1.0) -> None:
-        self.f, self.x, self.v, self.eps = f, x, v, eps
+    def __init__(self, f: Function, x: np.ndarray, eps: float = EPS, scale: float = 1.0,
+                 like: Differences | None = None) -> None:
+        self.f, self.x, self.eps = f, x, eps
+        self.here = f(x.copy())
+        self.random = generator(1)  # a step of round numbers could be a period of f, or of its rounding errors
         if x.size:
-            rms = np.sqrt(np.mean(x * x)) if x.any() else scale
-            self.sizes = np.maximum(np.maximum(np.abs(x), rms), SMALLEST)
-            self.here = f(x.copy())
-            self.noise, self.noise_of_sum = noise_of(f, x, self.sizes, v)
-        self.random = np.random.default_rng(0)  # a step that is a power of two could be a period of f
+            self.reach = np.maximum(np.maximum(np.abs(x), np.sqrt(np.mean(x * x)) if x.any() else scale), SMALLEST)
+            signs = generator(0).choice([-1, 1], x.shape)
+            self.shorter = like.shorter if like else natural_size(f, x, signs * self.reach, self.here)
+            self.sizes = self.shorter * self.reach
+            self.noise = like.noise if like else noise_of(f, x, signs * self.sizes, self.here, eps, 1 / self.shorter)
 
-    def entry(self, i: int, expected: float | None = None) -> Derivative:
+    def of(self, v: np.ndarray, expected: np.ndarray | None = None, entries: np.ndarray | None = None,
+           tick: Callable[[], None] = lambda: None) -> Derivatives:
+        """For entries with these flat numbers, by default all. v: the outputs' weights. expected: what the derivatives may be;
+        where they are something else, they are found out with more care. tick: called after each entry."""
+        found = Derivatives(*(np.full(self.x.shape, np.nan) for _ in range(7)))
+        if entries is None and v.size * self.x.size <= LARGEST_JACOBIAN:
+            found.jacobian = np.zeros((v.size, self.x.size))
+        together = self.noise.together(v) if self.x.size else 1.0
+        for i in range(self.x.size) if entries is None else entries:
+            one = self.entry(i, v, None if expected is None else expected.flat[i], together)
+            for name in ("value", "bound", "rounding", "terms", "low", "high", "secant"):
+                getattr(found, name).flat[i] = getattr(one, name)
+            if found.jacobian is not None:
+                found.jacobian[:, i] = one.column
+            tick()
+        return found
+
+    def entry(self, i: int, v: np.ndarray, expected: float | None = None, together: float = 1.0) -> Derivative:
         """For the entry with flat number i."""
         unit = 2.0 ** np.round(np.log2(self.sizes.flat[i]))
         direction = np.zeros(self.x.shape)
         direction.flat[i] = unit
-        return self.along(direction, None if expected is None else expected * unit).scaled(1 / unit)
+        smaller = np.log2(unit / max(abs(self.x.flat[i]), SMALLEST)) if self.x.flat[i] else 0
+        shrinks = (*SHRINKS, *(smaller + shrink for shrink in SHRINKS if smaller + shrink > SHRINKS[-1]))
+        return self.along(direction, v, None if expected is None else expected * unit, together, shrinks).scaled(1 / unit)
 
-    def along(self, direction: np.ndarray, expected: float | None = None) -> Derivative:
-        """d/dt v . f(x + t direction) at t = 0; the direction's numbers are about as large as x's."""
-        jitter = 1 - self.random.integers(16) / 64
-        quick = self._quick(direction, QUICK_STEP * jitter)
-        if self._good(quick) and (expected is None or abs(quick.value - expected) <= quick.bound):
-            return quick
-        best, others = None, []
-        for shrink in SHRINKS:
-            found = self._careful(direction, CAREFUL_STEP * jitter / 2 ** shrink)
-            others.append(found)
-            if best is None or found.bound < best.bound or not math.isfinite(best.value):
-                best = found
-            elif _contradict(found, best):  # f is another function from nearby
-                best = found
-            if self._good(best) and (expected is None or abs(best.value - expected) <= best.bound):
+    def along(self, direction: np.ndarray, v: np.ndarray, expected: float | None = None, together: float = 1.0,
+              shrinks: Sequence[float] = SHRINKS) -> Derivative:
+        """d/dt v . f(x + t direction) at t = 0; the direction's numbers are about as large as x's. shrinks: how many times the
+        steps are halved, if they have to be smaller."""
+        jitter = 1 - self.random.uniform(0, 0.25)
+        found, sure = self._along(direction, v, expected, together, jitter, shrinks, self.noise.error)
+        if expected is None or sure or found.allows(expected):
+            return found
+        error = np.maximum(self.noise.error, noise_of(self.f, self.x, direction, self.here, self.eps, 1 / self.shorter).error)
+        if (error <= 2 * self.noise.error).all():
+            return found
+        return self._along(direction, v, expected, together, jitter, shrinks, error)[0]  # noise of this direction's own
+
+    def _along(self, direction: np.ndarray, v: np.ndarray, expected: float | None, together: float, jitter: float,
+               shrinks: Sequence[float], noise: np.ndarray) -> tuple[Derivative, bool]:
+        """The derivative, and whether it is unmistakable that it is not what is expected."""
+        def settled(found: Derivative) -> bool:
+            return found.bound <= max(GOOD * abs(found.value), 4 * found.rounding) and (
+                expected is None or abs(found.value - expected) <= found.bound)
+
+        column, secant = self._quick(direction, QUICK_STEP * jitter, noise)
+        best, steps = None, []
+        quick = found = weighed(column, v, together, secant)
+        if settled(found):
+            return found, False
+        for shrink in shrinks:
+            column = self._careful(direction, CAREFUL_STEP * jitter / 2 ** shrink, noise)
+            steps.append(weighed(column, v, together, secant))
+            best = column if best is None else best.improved(column)
+            found = weighed(best, v, together, secant)
+            if settled(found):
                 break
-        assert best is not None
-        if best.bound == math.inf:
-            best.low, best.high = found.low, found.high
-        elif expected is not None and not abs(best.value - expected) <= best.bound and any(
-                abs(other.value - expected) <= other.bound <= UNMISTAKABLE * abs(other.value) and _contradict(best, other)
-                for other in others) or not best.terms and expected and any(other.terms for other in others):
-            # One step says that what is expected is right, another that it is wrong; or f is flat nearby, and not further off:
-            # there may be a kink between, or rounding errors may hide all changes.
-            best.bound, best.low, best.high = math.inf, math.nan, math.nan
-        else:
-            best.low = best.high = math.nan
-        return best
+            if len(steps) == SURE and expected is not None and all(
+                    step.bound <= CLEAR * abs(step.value) and abs(step.value - found.value) <= step.bound + found.bound
+                    and abs(step.value - expected) > CLEAR * abs(step.value) + 100 * step.bound for step in (quick, *steps)):
+                return found, True
+        far = [abs(step.value - found.value) if step.bound < math.inf else 0.0 for step in steps]
+        apart = [gap > step.bound + found.bound for gap, step in zip(far, steps)]
+        if False in apart:  # one that is apart, at a smaller step than one that agrees: there is more noise than was measured
+            found.bound = max([found.bound, *(gap for gap, so in list(zip(far, apart))[apart.index(False):] if so)])
+        if expected is not None and math.isnan(found.low) and not abs(found.value - expected) <= found.bound and any(
+                abs(step.value - expected) <= step.bound <= UNMISTAKABLE * abs(step.value)
+                and contradicts(found.value, found.bound, step.value, step.bound) for step in steps):
+            found.bound = math.inf  # one step says that what is expected is right, another that it is wrong
+        return found, False
+
+    def _quick(self, direction: np.ndarray, step: float, noise: np.ndarray) -> tuple[Column, np.ndarray]:
+        """From steps `step` and step / 2; and the larger slope to one side at `step`. With the terms of Taylor's series at
+        `step`, divided by it, called a1, a2, ...: the error is about a5, and a5 is taken for less than 32 max(a3, a4)
+        max(a3 / a1, a4 / a2)."""
+        above, below, taken = self._values(direction, step)
+        near_above, near_below, near_taken = self._values(direction, step / 2)
+        coarse, fine = (above - below) / (2 * taken), (near_above - near_below) / (2 * near_taken)
+        bend, near_bend = (above + below - 2 * self.here) / taken, (near_above + near_below - 2 * self.here) / near_taken
+        few = self._few([above, near_above, near_below, below])
+        rounding = self._error(noise, few, above, below) / near_taken + self._inner(fine, noise, above, below)
+        secant = np.maximum(np.abs(above - self.here), np.abs(below - self.here)) / taken
+        correction = (fine - coarse) / 3
+        a1, a2 = np.abs(fine + correction), np.abs(near_bend)
+        a3, a4 = (np.maximum(0.0, np.abs(a) - SAFETY * rounding) for a in (correction, bend - 2 * near_bend))
+        ratio = np.maximum(*(np.divide(a, np.maximum(a, b), out=np.zeros(a.shape), where=a > 0) for a, b in ((a3, a1), (a4, a2))))
+        nan, truncation = np.full(a1.shape, np.nan), 32 * np.maximum(a3, a4) * ratio
+        return Column(fine + correction, truncation, rounding, nan, nan, nan, 0 * a1), secant
+
+    def _careful(self, direction: np.ndarray, first: float, noise: np.ndarray) -> Column:
+        """From the steps `first`, a half and a quarter of it. The bound adds up ten times the last correction of the
+        extrapolation, and how far the slopes to the right and the left are from approaching each other."""
+        above, below, taken = zip(*(self._values(direction, first * part) for part in (1.0, 0.75, 0.5, 0.25)))
+        slopes = [(above[i] - below[i]) / (2 * taken[i]) for i in (0, 2, 3)]
+        bends = [(above[i] + below[i] - 2 * self.here) / taken[i] for i in (0, 2, 3)]
+        own = own_level([self.here, *below[::-1]], [self.here, *above[::-1]])
+        few = self._few([*above, *below])
+        error = np.where((own < STRUCTURE * noise) & ~few, own, noise)
+        rounding = self._error(error, few, above[0], below[0]) / taken[3] + self._inner(slopes[2], noise, above[0], below[0])
+        hidden = SAFETY * rounding
+        slope, correction = romberg(slopes)
+        truncation = 10 * np.maximum(0.0, np.abs(correction) - hidden) + SAFETY * np.maximum(0, own - error) / taken[3]
+        truncation += np.maximum(0.0, np.abs(bends[0] - 2 * bends[1]) - hidden) / 10  # where f is smooth, of order step^3
+        changes = [np.abs(a - b) for a, b in zip(slopes, slopes[1:])]
+        rough = changes[0] < 3 * changes[1]  # where f is smooth enough to extrapolate the second is a quarter of the first
+        truncation += np.where(rough, 4 * np.maximum(0.0, changes[1] - hidden), 0)
+        jumps = [np.abs(bend) for bend in bends]
+        kink = jumps[2] > np.maximum(jumps[0] / 2, 4 * hidden)  # where f is smooth it shrinks to 1/4
+        alike = np.abs(jumps[2] - jumps[1]) <= jumps[2] / 20  # the first step reached another kink
+        jump = kink & ~alike & (jumps[2] > 2 * jumps[0])  # f itself jumps: slopes grow as the step shrinks
+        left, right = (np.where(kink, slopes[2] + side * np.where(jump, np.inf, bends[2] / 2), np.nan) for side in (-1, 1))
+        gap = np.where(kink, jumps[2] * np.where(jump, taken[3] / CAREFUL_STEP, 1), np.nan)
+        return Column(np.where(kink, slopes[2], slope), truncation, 2 * rounding, left, right, gap, 0 * truncation)
+
+    def _values(self, direction: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray, float]:
+        """f to the right and to the left, and the step after rounding."""
+        above, below = self.x + step * direction, self.x - step * direction
+        return self.f(above), self.f(below), ((above - below) * direction).sum() / (direction * direction).sum() / 2
+
+    def _few(self, values: list[np.ndarray]) -> np.ndarray:
+        """Where an output has so few different values that it moves by single rounding errors, if at all (or like x^2 at 0)."""
+        ordered = np.sort([self.here, *values], axis=0)
+        return (ordered[1:] != ordered[:-1]).sum(axis=0) <= len(values) / 2
+
+    def _error(self, measured: np.ndarray, few: np.ndarray, above: np.ndarray, below: np.ndarray) -> np.ndarray:
+        """The rounding error of each output: what was measured, and no less than that of numbers so large."""
+        error = measured + self.eps * (np.abs(above) + np.abs(below))
+        return np.where(few, np.maximum(error, self.eps * self.noise.scale), error)
+
 
     @staticmethod
-    def _good(found: Derivative) -> bool:
-        return found.bound <= max(GOOD * abs(found.value), 4 * found.rounding)
-
-    def _quick(self, direction: np.ndarray, step: float) -> Derivative:
-        """From steps `step` and step / 2. With the terms of Taylor's series at `step`, divided by it, called a1, a2, ...:
-        the error is about a5, and a5 is taken for less than 32 max(a3, a4) max(a3 / a1, a4 / a2)."""
-        coarse, bend, _ = self._slopes(direction, step)
-        fine, bend_fine, rounding = self._slopes(direction, step / 2)
-        weights = np.abs(self.v)
-        correction = (fine - coarse) / 3
-        column = fine + correction
-        a1, a2 = weights @ np.abs(column), weights @ np.abs(bend_fine)
-        a3, a4 = (max(0.0, weights @ np.abs(a) - rounding.terms) for a in (correction, bend - 2 * bend_fine))
-        ratio = max(min(1.0, a / b) if b > 0 else 1.0 if a > 0 else 0.0 for a, b in ((a3, a1), (a4, a2)))
-        bound = 32 * max(a3, a4) * ratio + rounding.sum if np.isfinite([a1, a2, rounding.sum]).all() else math.inf
-        return Derivative(float(self.v @ column), float(bound), rounding.sum, float(a1), column)
-
-    def _careful(self, direction: np.ndarray, first: float) -> Derivative:
-        """From LEVELS steps. The bound adds up ten times the last correction of the extrapolation, what rounding does, and
-        how far the slopes to the right and the left are from approaching each other."""
-        steps = [self._slopes(direction, first / 2 ** level) for level in range(LEVELS)]
-        column, correction = romberg([slope for slope, _, _ in steps])
-        jumps = [np.abs(self.v * bend).sum() for _, bend, _ in steps]
-        slope, jump, rounding = steps[-1]
-        bend = np.abs(self.v) @ np.abs(steps[0][1] - 2 * steps[1][1]) - rounding.terms  # where f is smooth, of order step^3
-        bound = 10 * max(0.0, abs(self.v @ correction) - rounding.sum) + 2 * rounding.sum + max(0.0, bend) / 10
-        changes = [abs(self.v @ (a - b)) for (a, _, _), (b, _, _) in zip(steps, steps[1:])]
-        if changes[0] < 3 * changes[1]:  # where f is smooth enough to extrapolate the second is a quarter of the first
-            bound += 4 * max(0.0, changes[1] - rounding.sum)
-        left, right = self.v * (slope - jump / 2), self.v * (slope + jump / 2)
-        low = np.minimum(left, right).sum() - 2 * rounding.terms
-        high = np.maximum(left, right).sum() + 2 * rounding.terms
-        if jumps[-1] > max(jumps[0] / 2, 4 * rounding.terms):  # where f is smooth it shrinks to 1/4
-            bound = np.inf
-            if jumps[-1] > 2 * jumps[0]:  # f itself jumps: slopes grow as the step shrinks
-                low, high = -np.inf, np.inf
-        if bound != bound or not np.isfinite([*jumps, rounding.sum]).all():
-            bound, low, high = math.inf, math.nan, math.nan
-        return Derivative(float(self.v @ column), float(bound), rounding.sum,
-                          float(np.abs(self.v) @ np.abs(column)), column, float(low), float(high))
-
-    def _slopes(self, direction: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray, Rounding]:
-        """Of each output by itself, as two kinks may cancel in the sum: its central slope, and right minus left slope."""
-        above, below = self.x + step * direction, self.x - step * direction
-        f_above, f_below = self.f(above), self.f(below)
-        taken = ((above - below) * direction).sum() / (direction * direction).sum() / 2  # the step after rounding
-        errors = np.abs(self.v) * (self.noise + self.eps * (np.abs(f_above) + np.abs(f_below)))
-        largest = errors.max(initial=0) or 1.0  # so that squares neither overflow nor vanish
-        norm = largest * math.sqrt(((errors / largest) ** 2).sum())
-        rounding = Rounding(float(SAFETY * (norm + self.noise_of_sum) / taken),
-                            float(SAFETY * errors.sum() / taken))
-        return (f_above - f_below) / (2 * taken), (f_above + f_below - 2 * self.here) / taken, rounding
+    def _inner(slope: np.ndarray, noise: np.ndarray, above: np.ndarray, below: np.ndarray) -> np.ndarray:
+        """The rounding error of a slope whose output is a product with an inner value that does not change here, but is known no
+        better than the output."""
+        size = np.maximum(np.abs(above), np.abs(below))
+        return np.abs(slope) * np.divide(noise, size, out=np.zeros(size.shape), where=size > 0) / 4
 
 
-def _contradict(finer: Derivative, coarser: Derivative) -> bool:
-    """The finer one's bound is mostly rounding errors, which are rarely a quarter of it."""
-    return abs(finer.value - coarser.value) > finer.bound / 4 + coarser.bound
-
-
-@dataclass
-class Rounding:
-    """What rounding errors in f do to a slope: to the weighted sum of all outputs, and to the sum of the terms' sizes."""
-
-    sum: float
-    terms: float
-
-
-def noise_of(f: Function, x: np.ndarray, sizes: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, float]:
-    """The rounding error of each of f's values, and of v . f: what is left of third differences at steps so small that
-    any smooth f is a parabola there. They have standard deviation sqrt(1 + 9 + 9 + 1) times that of one value.
-    Of the two sides of x the noisier counts, unless it is noisier by far: then there is a kink.
-
-    After J. More and S. Wild, "Estimating computational noise" (2011).
-    """
-    step = sizes * 2.0 ** -20 * np.random.default_rng(0).choice([-1, 1], x.shape)
-    sides = [np.diff([f(x + side * k * step) for k in range(1, 8)], n=3, axis=0) for side in (-1, 1)]
-
-    def of_sides(differences: list[np.ndarray]) -> np.ndarray:
-        quieter, noisier = np.sort([np.abs(third).max(axis=0) for third in differences], axis=0)
-        return np.where(noisier <= 100 * quieter, noisier, quieter) / math.sqrt(20)
-
-    return of_sides(sides), float(of_sides([third @ v for third in sides]))
+def weighed(column: Column, v: np.ndarray, together: float, secant: np.ndarray) -> Derivative:
+    """Of v . f: truncation errors add up, rounding errors like random numbers, `together` times as much."""
+    weights, kink = np.abs(v), ~np.isnan(column.low)
+    value, terms = float(v @ column.slope), float(weights @ np.abs(column.slope))
+    rounding = SAFETY * together * norm(weights * column.rounding)
+    bound = float(weights @ (column.truncation + column.doubt)) + rounding
+    total = float(weights @ secant)
+    if not kink.any() or not math.isfinite(bound + value):
+        return Derivative(value, bound if math.isfinite(bound + value) else math.inf, rounding, terms, column.slope, secant=total)
+    if np.isinf(column.low).any():
+        return Derivative(value, math.inf, rounding, terms, column.slope, -math.inf, math.inf, total)
+    ends = v * np.where(kink, column.low, column.slope), v * np.where(kink, column.high, column.slope)
+    margin = 2 * rounding + float(weights[~kink] @ column.truncation[~kink])
+    return Derivative(value, math.inf, rounding, terms, column.slope, float(np.minimum(*ends).sum()) - margin,
+                      float(np.maximum(*ends).sum()) + margin, total)
 
 
 def romberg(slopes: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -9,8 +9,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-OK, WRONG, KINK, INCONCLUSIVE = "ok", "WRONG", "KINK", "INCONCLUSIVE"
-UNSEEN = "UNSEEN"
+OK, WRONG, KINK, INCONCLUSIVE, UNSEEN = "ok", "WRONG", "KINK", "INCONCLUSIVE", "UNSEEN"
 WIDTH = 100  # columns of a terminal
 
 
@@ -19,9 +18,10 @@ class Row:
     """One input or parameter, with the entry where analytic and numeric gradient differ most, measured by the bound.
 
     verdict: "ok"; "KINK" (right, but some entries lie on a kink, where any slope between left and right is accepted);
-    "WRONG"; or "INCONCLUSIVE". notes: what a reader should know besides. checked: how many of the entries were looked at one
-    by one; failing: how many of these were not right. sensitivity: errors above it would have been found, as parts of the
-    entry's derivative or of the root mean square of all, whichever is larger.
+    "WRONG"; "INCONCLUSIVE"; or "UNSEEN" (f's rounding errors hide every entry). notes: what a reader should know besides.
+    checked: how many of the entries were looked at one by one; failing: how many of these were not right; unseen: how many
+    are hidden by rounding errors. sensitivity: larger errors would have been found in the others, as parts of the entry's
+    derivative or of the root mean square of all, whichever is larger (or of the slopes a step away, where all are 0).
     """
 
     name: str
@@ -36,11 +36,12 @@ class Row:
     verdict: str
     notes: tuple[str, ...] = ()
     sensitivity: float = 0.0
+    unseen: int = 0
 
 
 @dataclass(frozen=True)
 class Report:
-    """Truthy if every gradient is right. `verdict` is "ok", "WRONG" or "INCONCLUSIVE". notes: pairs of a verdict and a
+    """Truthy if every gradient is right. `verdict` is "ok", "WRONG", "INCONCLUSIVE" or "UNSEEN". notes: pairs of a verdict and a
     sentence, on all inputs together. again: the call that gives this report."""
 
     rows: list[Row]
@@ -51,7 +52,7 @@ class Report:
     @property
     def verdict(self) -> str:
         verdicts = {row.verdict for row in self.rows} | {verdict for verdict, _ in self.notes}
-        return next((v for v in (WRONG, INCONCLUSIVE) if v in verdicts), OK)
+        return next((v for v in (WRONG, INCONCLUSIVE, UNSEEN) if v in verdicts), OK)
 
     def __bool__(self) -> bool:
         return self.verdict == OK
@@ -66,11 +67,14 @@ class Report:
     def __str__(self) -> str:
         derivative = {1: "gradient", 2: "second-order gradient"}[self.order]
         header = ("input", "shape", "failing", "worst at", "analytic", "numeric", "+-", "verdict")
-        table = [header] + [(
+        table: list[tuple[str, ...]] = [header, *((
             row.name, str(row.shape), f"{row.failing} of {row.checked}",
             "-" if row.index is None else str(list(row.index)), f"{row.analytic:.8g}", f"{row.numeric:.8g}",
-            f"{row.bound:.1e}", row.verdict) for row in self.rows]
-        widths = [max(len(line[i]) for line in table) for i in range(len(header))]
+            f"{row.bound:.1e}", row.verdict) for row in self.rows)]
+        if any(row.unseen for row in self.rows):
+            counts = ("unseen", *(str(row.unseen) for row in self.rows))
+            table = [(*line[:3], count, *line[3:]) for line, count in zip(table, counts)]
+        widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in table]
         notes = [f"{row.name}: {note}" for row in self.rows for note in row.notes] + [text for _, text in self.notes]
         lines += [line for note in notes for line in textwrap.wrap(note, WIDTH, subsequent_indent="  ")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-
 import copy
 import random
 from collections.abc import Callable, Iterator, Mapping

@@ -7,8 +7,9 @@ import numpy as np
 from .numeric import Differences
 from .verdict import TOO_WIDE, TREMBLES, ULPS
 
-CALLS, CALLS_AT_FIRST = 4, 20  # of f, for an entry and for the first of an input
+CALLS, CALLS_AT_FIRST = 4, 80  # of f, for an entry and for the first of an input
 DIRECTIONS = 8  # through all entries of an input of which only a sample is looked at one by one
+DISAGREES = "; a random direction through all of them disagrees"
 NO_DIRECTION = "; no random direction through all of them shows anything, as f is not smooth along them"
 
 
@@ -26,7 +27,7 @@ def samples(sizes: list[int], budget: int, rng: np.random.Generator) -> list[np.
     return samples
 
 
-def directions(differences: Differences, analytic: np.ndarray, tremor: np.ndarray,
+def directions(differences: Differences, v: np.ndarray, analytic: np.ndarray, tremor: np.ndarray,
                rng: np.random.Generator) -> tuple[int | None, str]:
     """Derivatives along random directions through all entries; an entry to blame if one is wrong, and what was seen."""
     if not np.isfinite(analytic).all():
@@ -34,7 +35,7 @@ def directions(differences: Differences, analytic: np.ndarray, tremor: np.ndarra
     agreeing = 0
     for _ in range(DIRECTIONS):
         direction = rng.normal(size=analytic.shape) * differences.sizes
-        agrees = _agrees(differences, analytic, tremor, direction)
+        agrees = _agrees(differences, v, analytic, tremor, direction)
         agreeing += agrees is True
         if agrees is False:
             suspects = np.arange(analytic.size)
@@ -42,18 +43,19 @@ def directions(differences: Differences, analytic: np.ndarray, tremor: np.ndarra
                 half = suspects[:len(suspects) // 2]
                 part = np.zeros(analytic.shape)
                 part.flat[half] = direction.flat[half]
-                suspects = half if _agrees(differences, analytic, tremor, part) is False else suspects[len(half):]
-            return int(suspects[0]), "; a random direction through all of them disagrees"
+                suspects = half if _agrees(differences, v, analytic, tremor, part) is False else suspects[len(half):]
+            return int(suspects[0]), DISAGREES
     if not agreeing:
         return None, NO_DIRECTION
     return None, f"; {agreeing} random directions through all of them agree"
 
 
-def _agrees(differences: Differences, analytic: np.ndarray, tremor: np.ndarray, direction: np.ndarray) -> bool | None:
+def _agrees(differences: Differences, v: np.ndarray, analytic: np.ndarray, tremor: np.ndarray,
+            direction: np.ndarray) -> bool | None:
     """None if f is not smooth enough along this direction to tell."""
     expected, terms = float((analytic * direction).sum()), float(np.abs(analytic * direction).sum())
-    found = differences.along(direction, expected)
+    found = differences.along(direction, v, expected, differences.noise.together(v))
     inexact = ULPS * differences.eps * (found.terms + terms) + TREMBLES * float((tremor * np.abs(direction)).sum())
-    if not found.bound <= max(TOO_WIDE * max(found.terms, terms), 3 * found.rounding) or found.bound == np.inf:
+    if not found.bound + inexact <= TOO_WIDE * max(found.terms, terms):
         return None
     return abs(found.value - expected) <= found.bound + inexact

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from .laws import lowest_precision
+from .noise import EPS, generator
 from .problem import Problem, gradients, vector
 
 STEPS = tuple(2.0 ** -k for k in range(4, 12))
-EPS = np.finfo(float).eps
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def taylor_test(f: Callable, *inputs: Any, seed: int = 0) -> TaylorReport:
     Takes what gradcheck takes; random weights make one number of f's outputs. Where gradcheck looks at each entry, this
     looks at all of them at once, with two evaluations a step.
     """
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     with Problem(f, inputs) as problem, np.errstate(all="ignore"):
         eps = max(EPS, lowest_precision(problem.outputs()))
         v = rng.normal(size=vector(problem.outputs()).size)

@@ -6,46 +6,51 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from .report import INCONCLUSIVE, KINK, OK, WRONG, Row
-from .sample import NO_DIRECTION
+from .report import INCONCLUSIVE, KINK, OK, UNSEEN, WRONG, Row
+from .sample import DISAGREES, NO_DIRECTION
 from .verdict import Finding
 
 
 def row(finding: Finding, repeatable: bool, diagnosis: Callable[[], list[str]]) -> Row:
     """diagnosis: called if the gradient is wrong."""
-    entries, wrong, unknown = finding.entries, finding.wrong, finding.unknown
-    if not len(entries):
-        return Row(finding.name, finding.leaf.shape, 0, 0, 0, None, 0.0, 0.0, 0.0, OK)
-    a = finding.analytic.ravel()[entries]
-    value, bound = finding.of_entries("value"), finding.of_entries("bound")
+    f, leaf = finding, finding.leaf
+    if not len(f.entries):
+        return Row(f.name, leaf.shape, 0, 0, 0, None, 0.0, 0.0, 0.0, OK)
+    a, value, bound, seen = f.a, f.of_entries("value"), f.of_entries("bound"), f.seen
     in_bounds = np.nan_to_num(np.abs(a - value) / np.maximum(bound, 1e-300), posinf=1e299)
-    severity = np.where(wrong, 2.0, unknown) * 1e300 + in_bounds
+    severity = np.where(f.wrong, 2.0, f.unknown) * 1e300 + np.where(f.hidden & seen.any(), 0, in_bounds)
     worst = int(np.argmax(severity))
-    undecided = unknown.any() or "disagrees" in finding.direction or finding.direction == NO_DIRECTION
-    verdict = WRONG if wrong.any() else INCONCLUSIVE if undecided else KINK if finding.on_kink.any() else OK
-    size = np.maximum(np.abs(value), np.sqrt(np.mean(value * value)))
-    seen = ~finding.on_kink & ~finding.hidden & ~unknown & (size > 0)
-    return Row(finding.name, finding.leaf.shape, finding.leaf.size, len(entries), int((wrong | unknown).sum()),
-               tuple(int(i) for i in np.unravel_index(entries[worst], finding.leaf.shape)),
+    undecided = f.unknown.any() or DISAGREES in f.direction or f.direction == NO_DIRECTION
+    unseen = f.hidden & ~f.still
+    verdict = (WRONG if f.wrong.any() else INCONCLUSIVE if undecided else KINK if f.on_kink.any() else
+               UNSEEN if unseen.any() and not seen.any() else OK)
+    return Row(f.name, leaf.shape, leaf.size, len(f.entries), int((f.wrong | f.unknown).sum()),
+               tuple(int(i) for i in np.unravel_index(f.entries[worst], leaf.shape)),
                float(a[worst]), float(value[worst]), float(bound[worst]), verdict,
-               tuple([*_notes(finding, a, repeatable), *(diagnosis() if verdict == WRONG else ())]),
-               float((bound[seen] / size[seen]).max(initial=0.0)))
+               tuple([*_notes(f, repeatable), *(diagnosis() if verdict == WRONG else ())]),
+               float(((f.error + bound)[seen] / f.size[seen]).max(initial=0.0)), int(unseen.sum()))
 
 
-def _notes(finding: Finding, a: np.ndarray, repeatable: bool) -> Iterator[str]:
-    value, bound = finding.of_entries("value"), finding.of_entries("bound")
-    if len(a) < finding.leaf.size:
-        yield f"{len(a)} of {finding.leaf.size} entries were checked one by one{finding.direction}"
+def _notes(f: Finding, repeatable: bool) -> Iterator[str]:
+    a, value, unseen = f.a, f.of_entries("value"), f.hidden & ~f.still
+    if len(a) < f.leaf.size:
+        yield f"{len(a)} of {f.leaf.size} entries were checked one by one{f.direction}"
     if not repeatable:
         yield "f gives other values when it is called again with the same inputs (does it draw random numbers?)"
-    elif finding.unknown.any():
-        jumps = np.isinf(finding.of_entries("low")).any()
+    elif f.unknown.any():
+        jumps = np.isinf(f.of_entries("low")).any()
         yield f"f {'jumps' if jumps else 'is not smooth or not finite'} near the entries that fail"
-    if finding.on_kink.any():
-        yield f"{finding.on_kink.sum()} entries lie on a kink of f, where any slope between left and right is accepted"
-    hidden = finding.hidden & ((value != 0) | (a != 0))
-    if hidden.any():
-        yield (f"{hidden.sum()} entries are too small to show beside the rounding errors of f, "
-               f"errors up to {bound[hidden].max():.1e} in them would not be seen")
-    if not a.any() and not value.any():
-        yield "the gradient is 0 everywhere: this input was not really tested (try other values)"
+    if f.on_kink.any():
+        yield f"{f.on_kink.sum()} entries lie on a kink of f, where any slope between left and right is accepted"
+    if unseen.any():
+        yield (f"{unseen.sum()} entries are too small to show beside the rounding errors of f, "
+               f"errors up to {f.error[unseen].max():.1e} in them would not be seen")
+    if f.still.all():
+        yield "f did not change near these values, so this gradient was not tested (try other values)"
+    elif f.still.any():
+        yield f"f did not change near {f.still.sum()} entries, so their gradient was not tested"
+    elif not a.any() and (np.abs(value) <= f.error).all() and not (f.wrong | f.unknown | f.on_kink | unseen).any():
+        yield "the gradient is 0 everywhere at these values (try other values)"
+    if f.kinks_meet and f.wrong.any():
+        yield ("it is right at values nearby, but at exactly these it is no slope of f: either several kinks meet here, where "
+               "the chain rule can give such a value, or a formula treats these values in a way of its own")

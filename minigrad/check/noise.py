@@ -1,0 +1,131 @@
+"""How exact the values of a function are: the rounding errors of each output, and the size that it has nearby."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+EPS = float(np.finfo(float).eps)
+OWN = int.from_bytes(b"minigrad")  # beside a seed: nobody else draws from these generators
+SMALL_STEP, LARGE_STEP, HUGE_STEP = 2.0 ** -20, 2.0 ** -11, 2.0 ** -5  # relative to the size of the entries
+ORDERS = (3, 4, 5, 6, 7)  # of differences: a smooth f's shrink from one to the next, rounding errors' do not
+STAIRCASE = 64  # what is more than so many of the output's own rounding errors is none, but a kink of f,
+STEPS = 2  # changes, of eight, that are unlike the others: inner values that change their last digit, not a kink
+SINGLE = 1e-4  # and no jump of f, which is larger, beside f's values
+FURTHER = (8.0, 128.0, 4e3, 1e6, 1e10, 1e15)  # times as large as x
+ALIKE = 0.1  # if slopes over the small and over the large step are alike within this part
+MILD = (1.5, 30.0)  # by how much more f changes for a step four times as large, if it is not saturated and does not explode
+
+Function = Callable[[np.ndarray], np.ndarray]
+
+
+def generator(*seed: int) -> np.random.Generator:
+    """Random numbers of the checker's own. default_rng(seed) is what users draw their inputs from: weights that are equal to
+    an input hide errors."""
+    return np.random.default_rng([OWN, *seed])
+
+
+@dataclass
+class Noise:
+    """Of each output: `error`, the rounding error of one value, and `scale`, its largest size at x and as far away as x is
+    large. samples: what rounding errors leave of fifth differences, on both sides of x."""
+
+    error: np.ndarray
+    scale: np.ndarray
+    samples: list[np.ndarray]
+
+    def together(self, v: np.ndarray) -> float:
+        """How many times larger the error of v . f is than if the outputs' errors were independent."""
+        alone = norm(v * self.error)
+        return max(1.0, min(float(_level(fifth @ v, 5)) for fifth in self.samples) / alone) if alone else 1.0
+
+
+def noise_of(f: Function, x: np.ndarray, direction: np.ndarray, here: np.ndarray, eps: float, reach: float) -> Noise:
+    """Differences of high order at small steps leave nothing of a smooth f, and all of its rounding errors. Larger steps show
+    the errors of inner values that do not change at all in a small one: f is then a staircase.
+
+    direction: along which f is looked at; `reach` times as long it is as large as x. After J. More and S. Wild, "Estimating
+    computational noise" (2011).
+    """
+    some, others = direction * generator(2).uniform(0.5, 1, (2, *x.shape))  # a step could be a period of f
+
+    def side(step: float, numbers: Sequence[float], along: np.ndarray = direction) -> np.ndarray:
+        return np.array([here, *(f(x + k * step * along) for k in numbers)])
+
+    far = np.abs(side(reach, (-1, -0.5, 0.5, 1)))
+    scale, still = _largest(far), (far == np.abs(here)).all(axis=0)
+    for longer in FURTHER:  # what does not change as far as x is large may do so further away
+        if still.any():
+            far = np.abs(side(reach * longer, (-1, 1)))
+            scale, still = np.where(still, _largest(far), scale), still & (far == np.abs(here)).all(axis=0)
+    near, another, wide, huge = ([side(step, range(1, 9), along) for step in (-size, size)] for size, along in (
+        (SMALL_STEP, some), (SMALL_STEP, others), (LARGE_STEP, some), (HUGE_STEP, some)))
+    error = np.max([_of_sides([_levels(values).min(axis=0) for values in sides], sides, scale)
+                    for sides in (near, another)], axis=0)
+    stairs = _of_sides([_plateau(values) for values in wide], wide, scale)
+    slopes, wide_slopes = (np.array([values[-1] - values[0] for values in sides]) / size
+                           for sides, size in ((near, SMALL_STEP), (wide, LARGE_STEP)))
+    between = (np.abs(wide_slopes - slopes) > ALIKE * np.abs(wide_slopes)).any(axis=0)  # f moves in steps too large for `near`
+    stairs = np.where(between, stairs, np.minimum(stairs, STAIRCASE * eps * scale))
+    stairs = np.maximum(stairs, np.minimum(np.max([_plateau(values) for values in huge], axis=0), STAIRCASE * eps * scale))
+    return Noise(np.maximum(error, stairs), scale, [np.diff(values, n=5, axis=0) for values in near])
+
+
+def _largest(values: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(values), values, 0).max(axis=0)
+
+
+def _level(differences: np.ndarray, order: int) -> np.ndarray:
+    """The standard deviation of values whose differences of this order are these."""
+    return np.abs(differences).max(axis=0) / math.sqrt(math.comb(2 * order, order))
+
+
+def _levels(values: np.ndarray) -> np.ndarray:
+    return np.array([_level(np.diff(values, n=order, axis=0), order) for order in ORDERS])
+
+
+def _plateau(values: np.ndarray) -> np.ndarray:
+    """The level that does not shrink with the order of the differences; 0 if there is none."""
+    levels = _levels(values)
+    return np.where(levels[-1] >= levels[-3] / 4, levels.min(axis=0), 0)
+
+
+def _of_sides(levels: list[np.ndarray], sides: list[np.ndarray], scale: np.ndarray) -> np.ndarray:
+    """The noisier side of x counts. One that is noisier by far has a kink, and does not count; unless single values are off,
+    between slopes that are all the same."""
+    quieter, noisier = np.sort(levels, axis=0)
+    changes = np.array([np.diff(values, axis=0) for values in sides])
+    slopes = np.median(changes, axis=1)
+    deviations = np.abs(changes - slopes[:, None])
+    largest = deviations.max(axis=1)
+    single = ((deviations > largest[:, None] / 10).sum(axis=1) <= STEPS) & (np.abs(slopes.sum(axis=0)) <= largest / 10)
+    single &= largest < SINGLE * scale
+    return np.where((noisier <= 100 * quieter) | (single & (levels == noisier)).any(axis=0), noisier, quieter)
+
+
+def own_level(left: list[np.ndarray], right: list[np.ndarray]) -> np.ndarray:
+    """The rounding error of values at five equal steps, from x to the left and from x to the right."""
+    quieter, noisier = np.sort([_level(np.diff(np.array(side), n=4, axis=0), 4) for side in (left, right)], axis=0)
+    return np.where(noisier <= 100 * quieter, noisier, quieter)
+
+
+def natural_size(f: Function, x: np.ndarray, direction: np.ndarray, here: np.ndarray) -> float:
+    """By how much a direction as large as x must be shortened, so that f reacts to it and to a quarter of it like a power."""
+    def change(size: float) -> np.ndarray:
+        return np.abs(f(x + size * direction) - here)
+
+    for size in (16.0 ** -k for k in range(16)):
+        large, small = change(size), change(size / 4)
+        moved = (small > 0) & np.isfinite(large)
+        if moved.any() and MILD[0] <= np.median(large[moved] / small[moved]) <= MILD[1]:
+            return size
+    return 1.0
+
+
+def norm(a: np.ndarray) -> float:
+    """sqrt(sum a^2), where squares neither overflow nor vanish."""
+    largest = float(np.abs(a).max(initial=0))
+    return largest * math.sqrt(float(((a / largest) ** 2).sum())) if 0 < largest < math.inf else largest

@@ -1,0 +1,48 @@
+"""float32: what single-precision gradients are worth, measured by the double-precision ones at the same values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..tensor import Tensor
+from .compare import Check
+from .report import INCONCLUSIVE, KINK, OK, UNSEEN, WRONG, Row
+from .verdict import TREMBLES, ULPS
+
+SATURATED = 64  # rounding errors of f's values that a derivative such as 1 - y^2 may have, where y is nearly 1
+EPS, TINY = (float(getattr(np.finfo(np.float32), name)) for name in ("eps", "tiny"))
+
+
+def with_float32(rows: list[Row], check: Check, tremors: list[np.ndarray], single: list[np.ndarray],
+                 leaves: list[Tensor]) -> list[Row]:
+    """The rows, with what is to be said of the float32 gradients `single` for `leaves`.
+
+    Each may differ from check's by float32's rounding errors: of the terms that it adds up, of f's own values, and by the
+    tremor of the gradient, which is what it changes by if all inputs change by such errors.
+    """
+    return [_with_float32(row, check, i, tremors[i], single[i], leaves[i]) if i < len(leaves) else row
+            for i, row in enumerate(rows)]
+
+
+def _with_float32(row: Row, check: Check, i: int, tremor: np.ndarray, g: np.ndarray, leaf: Tensor) -> Row:
+    right = check.analytic[i]
+    if leaf.dtype != np.float32 or not right.size:
+        return row
+    terms = check.findings[i].numeric.terms
+    terms = np.fmax(np.where(np.isnan(terms), np.nanmax(terms, initial=0), terms), np.abs(right))
+    of_values = float((np.abs(check.v) * check.differences[i].noise.scale).max(initial=0)) / check.differences[i].sizes
+    allowed = EPS * (ULPS * terms + SATURATED * of_values) + TREMBLES * tremor + TINY
+    difference = np.abs(g - right)
+    verdict, note = row.verdict, f"in float32 it is off by at most {difference.max():.1e}, which rounding errors explain"
+    if not g.any() and right.any():
+        note = "in float32 it is 0 everywhere: it is lost in rounding errors"
+    if not np.isfinite(difference).all():
+        verdict = max(verdict, INCONCLUSIVE, key=(OK, KINK, UNSEEN, INCONCLUSIVE, WRONG).index)
+        note = "in float32 it is not finite"
+    elif (difference > allowed).any() or g.dtype != leaf.dtype:
+        worst = np.unravel_index(np.argmax(difference / allowed), g.shape)
+        verdict, note = WRONG, (f"in float32 it is WRONG: {g[worst]:.8g} at {list(map(int, worst))}, where {right[worst]:.8g} is "
+                                f"right, and rounding errors explain a difference of {allowed[worst]:.1e}")
+    return replace(row, verdict=verdict, notes=(*row.notes, note))
