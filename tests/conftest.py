@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from minigrad import registry
 
 # Derandomised, so the example database could only repeat what is drawn anyway.
-settings.register_profile("default", deadline=None, derandomize=True, max_examples=60, database=None,
+settings.register_profile("default", deadline=None, derandomize=True, max_examples=25, database=None,
                           suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", deadline=None, max_examples=3000, database=None,
                           suppress_health_check=[HealthCheck.too_slow])
