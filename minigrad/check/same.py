@@ -12,10 +12,10 @@ import numpy as np
 
 from ..record import NOTHING
 from ..tensor import Tensor, lent
+from .noise import generator
 
 ROUNDING = 64  # times a rounding error: two orders of the same computation differ by a few, a wrong equation by millions
 TRIES = 3  # of inputs that differ by rounding errors
-ENTROPY = 0x5A3E  # of the parameters that both get: a seed that nobody draws inputs from
 
 
 def assert_same(mine: Callable, reference: Callable, *inputs: Any) -> None:
@@ -92,7 +92,7 @@ def _give_both_the_same(mine: _Function, reference: _Function) -> None:
                  if getattr(own[name], what) != getattr(expected[name], what)]
     if problems:
         raise AssertionError("the parameters of mine are not those of reference:\n  " + "\n  ".join(problems))
-    rng = np.random.default_rng(ENTROPY)
+    rng = generator(0)
     reference.values = {name: _random(rng, value) for name, value in expected.items()}
     mine.values = dict(reference.values)
 
@@ -104,7 +104,7 @@ def _random(rng: np.random.Generator, like: np.ndarray) -> np.ndarray:
 
 
 def _check_that_all_is_seen(reference: _Function) -> None:
-    rng, here = np.random.default_rng(ENTROPY + 1), reference()
+    rng, here = generator(1), reference()
     unseen = [name for name, value in reference.values.items()
               if value.size and _equal(here, reference({name: _random(rng, value)}))]
     if unseen:
@@ -127,7 +127,7 @@ def _differences(mine: _Function, reference: _Function, inputs: tuple) -> list[s
 def _tremor(reference: _Function, here: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """By how much the outputs change if all that goes in changes by a few rounding errors: where large terms cancel, more than
     the outputs' own size says. Always towards zero, so that nothing leaves its range."""
-    rng, found = np.random.default_rng(ENTROPY), {name: np.zeros(y.shape) for name, y in here.items()}
+    rng, found = generator(0), {name: np.zeros(y.shape) for name, y in here.items()}
 
     def shaken(a: np.ndarray) -> np.ndarray:
         return a * (1 - np.finfo(a.dtype).eps * rng.integers(0, 5, a.shape)).astype(a.dtype) if a.dtype.kind == "f" else a.copy()
