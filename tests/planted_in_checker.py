@@ -15,8 +15,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 ROOT = Path(__file__).parent.parent
-COMPARE, NOISE, NUMERIC, SAMPLE, VERDICT, WORDS = (
-    f"minigrad/check/{name}.py" for name in ("compare", "noise", "numeric", "sample", "verdict", "words"))
+COMPARE, NOISE, NUMERIC, SAMPLE, SLOPES, VERDICT, WORDS = (
+    f"minigrad/check/{name}.py" for name in ("compare", "noise", "numeric", "sample", "slopes", "verdict", "words"))
 ERRORS = {  # file, what stands there, what is planted
     "compares nothing": (VERDICT, "wrong = ~right & ~unknown", "wrong = right & False"),
     "ones for a cotangent": (COMPARE, "rng.normal(size=vector(ys).size)", "np.ones(vector(ys).size)"),
@@ -30,10 +30,11 @@ ERRORS = {  # file, what stands there, what is planted
     "compares the gradient with itself": (VERDICT, "np.abs(a - value) <= error)", "np.abs(a - a) <= error)"),
     "kinks accept everything": (VERDICT, "(low - ulps <= a) & (a <= high + ulps)", "(low <= np.inf)"),
     "what is unknown is right": (WORDS, "INCONCLUSIVE if undecided else", "OK if undecided else"),
-    "noise is not looked at": (NUMERIC, "rounding = SAFETY * together", "rounding = 0 * together"),
+    "noise is not looked at": (SLOPES, "rounding = SAFETY * together", "rounding = 0 * together"),
     "one step is believed": (NUMERIC, "if settled(found):\n            return found, False",
                              "if True:\n            return found, False"),
-    "inputs are not put back": (COMPARE, "leaf.data = differences.x\n        if self.order", "pass\n        if self.order"),
+    "inputs are not put back": (COMPARE,
+                             "leaf.data = differences.x\n        self._look_for_stairs", "pass\n        self._look_for_stairs"),
     "a sample is all": (COMPARE, "if not everything and not finding.wrong.any():", "if False:"),
     "the first entries are the sample": (SAMPLE, "np.sort(rng.choice(sizes[i], quota, replace=False))", "np.arange(quota)"),
     "directions of one sign": (SAMPLE, "direction = rng.normal(size=analytic.shape)",

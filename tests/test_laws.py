@@ -39,17 +39,17 @@ def test_doubling_is_linear():
     np.testing.assert_array_equal(x.grad, [2.0 ** 60] * 2)
 
 
-def test_a_chain_of_a_million_operations():
+def test_a_chain_of_a_hundred_thousand_operations():
     x = Tensor(1.0, requires_grad=True)
     y = x
-    for _ in range(1_000_000):
+    for _ in range(100_000):
         y = y * 1.0
     (gradient,) = grad(y, [x])
     assert gradient == 1
     y.backward()
     assert x.grad == 1
     y = x
-    for _ in range(1_000_000):
+    for _ in range(100_000):
         y = -y
     saved = weakref.ref(y)
     del y  # freed without backward, without recursion

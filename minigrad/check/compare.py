@@ -5,18 +5,19 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
 from ..tensor import Tensor
 from .evidence import Evidence
 from .laws import broken_laws, lowest_precision
-from .noise import EPS, STAIRCASE
-from .numeric import SAFETY, Derivatives, Differences
-from .problem import Problem, gradients, unrecorded, values_at, vector
+from .noise import EPS, STAIRCASE, Noise, noise_of
+from .numeric import Differences
+from .problem import Problem, cut, gradients, unrecorded, values_at, vector
 from .report import INCONCLUSIVE, Progress, Report
 from .sample import directions, samples
+from .slopes import SAFETY, Derivatives
 from .verdict import TREMBLES, ULPS, Finding, judged
 from .words import row
 
@@ -24,7 +25,8 @@ BALANCED = 32  # an output whose rounding errors are more than this many times a
 TREMORS = 8  # times that the gradients are computed at inputs a few rounding errors away
 STILL = 1e-3  # a gradient within this part of f's slope over its input's own size says that f is level here
 AROUND, STEP_AROUND, POINTS_AROUND = 2.0 ** -18, 2.0 ** -26, 24  # slopes around a kink: how far away, steps, and how many
-FURTHER = 8.0 ** np.arange(20)  # times the input's own size: is f level, or do rounding errors hide how it changes?
+FURTHER = 64.0 ** np.arange(10)  # times the input's own size: is f level, or do rounding errors hide how it changes?
+STAIRS = 2.0 ** np.arange(-3, 9)  # the same: does it climb in steps that are too large to be seen nearby?
 ASIDE, ENTRIES_ASIDE = 2.0 ** -10, 8  # where it is looked whether only these very values are wrong
 
 
@@ -41,6 +43,8 @@ class Check:
         sizes = [float(np.sqrt(np.mean(leaf.numpy() ** 2))) for leaf in leaves if leaf.size]
         self.scale = min((size for size in sizes if size > 0), default=1.0)  # of inputs that are all zero
         self.differences = [self._differences(leaf) for leaf in leaves]
+        for differences in self.differences:
+            differences.noise = self.noise
         self.weights = self._weights()
         self.v = self.weights * rng.normal(size=vector(ys).size)
         self.analytic = gradients(outputs(), leaves, self.v)
@@ -53,12 +57,29 @@ class Check:
         finally:
             leaf.data = original
 
+    def _differences_nearby(self, leaf: Tensor) -> Differences:
+        differences = self._differences(leaf)
+        differences.noise = self.noise
+        return differences
+
+    @cached_property
+    def noise(self) -> Noise:
+        """Of f, along all inputs at once."""
+        def together(name: str) -> np.ndarray:
+            return np.concatenate([np.zeros(0), *(getattr(d, name).ravel() for d in self.differences)])
+
+        here = [leaf.numpy() for leaf in self.leaves]
+        values = values_at(self.quiet, *self.leaves)
+        try:
+            return noise_of(lambda x: values(*cut(x, self.leaves)), together("x"), together("near"), together("far"),
+                            vector(self.quiet()), self.eps)
+        finally:
+            for leaf, array in zip(self.leaves, here):
+                leaf.data = array
+
     def _weights(self) -> np.ndarray:
         """Outputs whose values are known less exactly than others' count less: their rounding errors would hide the others."""
-        errors = [np.maximum(d.noise.error, self.eps * d.noise.scale) for d in self.differences if d.x.size]
-        if not errors:
-            return np.array(1.0)
-        error = np.max(errors, axis=0)
+        error = np.maximum(self.noise.error, self.eps * self.noise.scale)
         known = error[(0 < error) & np.isfinite(error)]
         if not known.size:
             return np.array(1.0)
@@ -98,7 +119,7 @@ class Check:
         for i, finding in enumerate(findings):  # both paths: the one that is further off is reported
             self.analytic[i] = finding.analytic
         evidence = Evidence(self.problem, self.outputs, self.quiet, self.leaves, self.v, self.weights, self.rng, self.budget,
-                            self.differences, self.eps, self.scale, self.tremor, findings,
+                            self.eps, self.scale, self.tremor, findings, self._differences_nearby,
                             lambda f, analytic, numeric: self._judged(f.number, analytic, numeric, f.entries))
         rows = [row(finding, self.repeatable, partial(evidence.diagnosis, finding)) for finding in findings]
         return Report(rows, self.order, notes)
@@ -117,6 +138,7 @@ class Check:
                 finding = replace(self._judged(i, worst, numeric, entries), direction=direction)
         finally:
             leaf.data = differences.x
+        self._look_for_stairs(finding, differences)
         if self.order == 1:
             self._look_around_kinks(finding)
         if finding.hidden.any() and not (finding.seen | finding.wrong | finding.unknown | finding.on_kink).any():
@@ -124,9 +146,25 @@ class Check:
         return finding
 
     def _judged(self, i: int, analytic: np.ndarray, numeric: Derivatives, entries: np.ndarray) -> Finding:
-        silence = self.eps * np.abs(self.v).sum() / (self.differences[i].sizes if self.leaves[i].size else 1)
+        silence = self.eps * np.abs(self.v).sum() / self.differences[i].sizes
         return judged(i, self.names[i], self.leaves[i], analytic, numeric, entries, eps=self.eps, tremor=self.tremor[i],
-                      silence=np.broadcast_to(silence, self.leaves[i].shape), repeatable=self.repeatable, order=self.order)
+                      silence=silence, repeatable=self.repeatable, order=self.order)
+
+    def _look_for_stairs(self, finding: Finding, differences: Differences) -> None:
+        """Where f did not change at all, it may still climb as the gradient says, in steps too large to be seen nearby."""
+        flat = finding.wrong & (finding.of_entries("terms") == 0)
+        for count, number in enumerate(np.flatnonzero(flat)):
+            entry, claimed, step = finding.entries[number], finding.a[number], np.zeros(differences.x.shape)
+            close = []
+            for reach in differences.reach.flat[entry] * STAIRS:
+                step.flat[entry] = reach
+                slope = self.v @ (differences.f(differences.x + step) - differences.f(differences.x - step)) / reach / 2
+                close.append(abs(slope - claimed) <= abs(claimed) / 2)
+            if any(one and next_one for one, next_one in zip(close, close[1:])):
+                finding.wrong[number], finding.hidden[number], finding.error[number] = False, True, abs(claimed)
+            elif count >= ENTRIES_ASIDE and finding.wrong[flat][:count].all():
+                break
+        finding.leaf.data = differences.x
 
     def _look_around_kinks(self, finding: Finding) -> None:
         """Where the gradient is right at values nearby, several kinks may meet. Then all slopes around are ones that it may have;
@@ -138,7 +176,7 @@ class Check:
         some = finding.entries[wrong[:: -(-wrong.size // ENTRIES_ASIDE)]]
         with self._moved(ASIDE):
             analytic = gradients(self.outputs(), self.leaves, self.v)[finding.number]
-            found = self._differences(finding.leaf).of(self.v, analytic, some)
+            found = self._differences_nearby(finding.leaf).of(self.v, analytic, some)
             error = found.bound + ULPS * self.eps * found.terms
             right = (np.abs(analytic - found.value) <= error) & np.isfinite(error)
             finding.kinks_meet = bool(right.ravel()[some].all())
@@ -175,19 +213,27 @@ class Check:
     @contextlib.contextmanager
     def _moved(self, distance: float) -> Iterator[None]:
         """All inputs moved a little, in a direction of their own."""
-        there = [d.x + distance * d.sizes * self.rng.normal(size=d.x.shape) if d.x.size else d.x for d in self.differences]
+        there = [d.x + distance * d.sizes * self.rng.normal(size=d.x.shape) for d in self.differences]
         with self.problem.at(there, self.leaves):
             yield
 
     def _look_further(self, finding: Finding, differences: Differences) -> None:
         """Nothing of this input is seen: is f level here, beside what it does further away?"""
         bounds = finding.of_entries("bound")
+
+        def changes_at(step: np.ndarray) -> np.ndarray:
+            changes = np.abs([differences.f(differences.x + side * step) - differences.here for side in (-1, 1)])
+            return np.where(np.isfinite(changes), changes, 0).max(axis=0)
+
+        if not any(changes_at(differences.far * further).any() for further in FURTHER):  # all entries at once: f is constant
+            finding.still[:] = np.abs(finding.a) <= finding.error - bounds
+            finding.leaf.data = differences.x
+            return
         for number, entry in enumerate(finding.entries):
             claimed, error, step = abs(finding.a[number]), finding.error[number], np.zeros(differences.x.shape)
             for reach in differences.reach.flat[entry] * FURTHER:
                 step.flat[entry] = reach
-                changes = np.abs([differences.f(differences.x + side * step) - differences.here for side in (-1, 1)])
-                changes = np.where(np.isfinite(changes), changes, 0).max(axis=0)
+                changes = changes_at(step)
                 secant = float(np.abs(self.v) @ changes) / reach
                 rounding = (changes <= STAIRCASE * self.eps * differences.noise.scale).all()
                 finding.still[number] = claimed + error <= STILL * secant or rounding and claimed <= error - bounds[number]

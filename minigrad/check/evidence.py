@@ -11,9 +11,10 @@ import numpy as np
 
 from ..tensor import Tensor
 from .diagnosis import diagnose
-from .numeric import Derivatives, Differences
-from .problem import Problem, cut, gradients, values_at
+from .numeric import Differences
+from .problem import Problem, cut, gradients
 from .sample import CALLS
+from .slopes import Derivatives
 from .situation import Situation
 from .verdict import TREMBLES, ULPS, Finding
 
@@ -24,7 +25,7 @@ CALLS_FOR_A_GUESS = 2000  # of f, to see what the gradient would be if an input 
 class Evidence:
     """The outputs of a problem, recorded or quietly without a record, their cotangent v, which is
     `weights` times random numbers, and a finding for each of the leaves.
-    judge(finding, analytic, numeric): the finding with other gradients."""
+    differences(leaf): of the outputs by one input. judge(finding, analytic, numeric): the finding with other gradients."""
 
     problem: Problem
     outputs: Callable[[], list[Tensor]]
@@ -34,11 +35,11 @@ class Evidence:
     weights: np.ndarray
     rng: np.random.Generator
     budget: int
-    differences: list[Differences]
     eps: float
     scale: float
     tremor: list[np.ndarray]
     findings: list[Finding]
+    differences: Callable[[Tensor], Differences]
     judge: Callable[[Finding, np.ndarray, Derivatives], Finding]
 
     def diagnosis(self, finding: Finding) -> list[str]:
@@ -70,12 +71,11 @@ class Evidence:
 
     def _numeric(self, finding: Finding, v: np.ndarray) -> Derivatives:
         """The numeric gradient for all entries of one input, which is then as it was. Its noise is taken for the same."""
-        original = finding.leaf.numpy()
         try:
-            return Differences(values_at(self.quiet, finding.leaf), original, self.eps, self.scale,
-                               self.differences[finding.number]).of(v)
+            differences = self.differences(finding.leaf)
+            return differences.of(v)
         finally:
-            finding.leaf.data = original
+            finding.leaf.data = differences.x
 
     def _situation(self, finding: Finding, findings: list[Finding], v: np.ndarray) -> Situation:
         """All that the hypotheses may look at, at the inputs' present values."""

@@ -43,24 +43,24 @@ class Noise:
         return max(1.0, min(float(_level(fifth @ v, 5)) for fifth in self.samples) / alone) if alone else 1.0
 
 
-def noise_of(f: Function, x: np.ndarray, direction: np.ndarray, here: np.ndarray, eps: float, reach: float) -> Noise:
+def noise_of(f: Function, x: np.ndarray, direction: np.ndarray, far: np.ndarray, here: np.ndarray, eps: float) -> Noise:
     """Differences of high order at small steps leave nothing of a smooth f, and all of its rounding errors. Larger steps show
     the errors of inner values that do not change at all in a small one: f is then a staircase.
 
-    direction: along which f is looked at; `reach` times as long it is as large as x. After J. More and S. Wild, "Estimating
-    computational noise" (2011).
+    direction: along which f is looked at; far: the same, as large as x. After J. More and S. Wild, "Estimating computational
+    noise" (2011).
     """
     some, others = direction * generator(2).uniform(0.5, 1, (2, *x.shape))  # a step could be a period of f
 
     def side(step: float, numbers: Sequence[float], along: np.ndarray = direction) -> np.ndarray:
         return np.array([here, *(f(x + k * step * along) for k in numbers)])
 
-    far = np.abs(side(reach, (-1, -0.5, 0.5, 1)))
-    scale, still = _largest(far), (far == np.abs(here)).all(axis=0)
+    sizes = np.abs(side(1.0, (-1, -0.5, 0.5, 1), far))
+    scale, still = _largest(sizes), (sizes == np.abs(here)).all(axis=0)
     for longer in FURTHER:  # what does not change as far as x is large may do so further away
         if still.any():
-            far = np.abs(side(reach * longer, (-1, 1)))
-            scale, still = np.where(still, _largest(far), scale), still & (far == np.abs(here)).all(axis=0)
+            sizes = np.abs(side(longer, (-1, 1), far))
+            scale, still = np.where(still, _largest(sizes), scale), still & (sizes == np.abs(here)).all(axis=0)
     near, another, wide, huge = ([side(step, range(1, 9), along) for step in (-size, size)] for size, along in (
         (SMALL_STEP, some), (SMALL_STEP, others), (LARGE_STEP, some), (HUGE_STEP, some)))
     error = np.max([_of_sides([_levels(values).min(axis=0) for values in sides], sides, scale)

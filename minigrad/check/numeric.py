@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
-from .noise import EPS, Function, generator, natural_size, noise_of, norm, own_level
+from .noise import EPS, Function, Noise, generator, natural_size, noise_of, own_level
+from .slopes import SAFETY, Column, Derivative, Derivatives, contradicts, weighed
 
 QUICK_STEP = 2.0 ** -9  # relative to the size of the entries: truncation and rounding errors are about equal there
 CAREFUL_STEP = 2.0 ** -8  # the first of three steps, each half of the one before; the error is then of order step^6
@@ -19,91 +20,6 @@ SURE, CLEAR = 2, 1e-6  # if so many steps agree so well, and all contradict what
 STRUCTURE = 1e-3  # noise that falls below this part of itself at a smaller step was no noise, but what f looks like
 SMALLEST = 2.0 ** -200  # entries below it are taken for this size, so that steps cannot underflow
 LARGEST_JACOBIAN = 4_000_000  # numbers; larger ones are not kept
-SAFETY = 16  # rounding errors are counted this many times
-
-
-@dataclass
-class Column:
-    """Along one direction, of each output: its slope, a bound on the slope's truncation error, and its rounding error. At a
-    kink `low` and `high` are the slopes to the left and to the right, and `gap` is what the largest step would show of their
-    difference; elsewhere they are NaN. doubt: how far another step's slope is away."""
-
-    slope: np.ndarray
-    truncation: np.ndarray
-    rounding: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    gap: np.ndarray
-    doubt: np.ndarray
-
-    @property
-    def bound(self) -> np.ndarray:
-        """Infinite at a kink and where f is not finite."""
-        bound = self.truncation + SAFETY * self.rounding
-        return np.where(np.isfinite(bound) & np.isfinite(self.slope) & np.isnan(self.low), bound, np.inf)
-
-    def improved(self, finer: Column) -> Column:
-        """The better of two for each output. If they contradict each other, f is another function from nearby, or has more noise
-        than was measured: the finer one is taken, with their difference as a doubt, until a third one agrees with it."""
-        ours, theirs = self.bound, finer.bound
-        smaller = np.where(np.isnan(self.gap), theirs < ours + self.doubt, theirs < self.gap / 4)  # noise does not hide a kink
-        kink = finer.gap > ours + self.doubt  # which the coarser one should have noticed
-        between = np.where(np.isnan(self.gap), ours, self.gap)
-        apart = contradicts(finer.slope, theirs, self.slope, between) & np.isfinite(between)
-        doubt = np.where(apart, np.abs(finer.slope - self.slope), 0.0)
-        better = smaller | kink | ~np.isfinite(self.slope) | apart
-        finer = replace(finer, doubt=doubt)
-        return Column(*(np.where(better, getattr(finer, name), getattr(self, name)) for name in self.__dataclass_fields__))
-
-
-def contradicts(value: np.ndarray | float, bound: np.ndarray | float, coarser: np.ndarray | float,
-                its_bound: np.ndarray | float) -> np.ndarray:
-    """The finer one's bound is mostly rounding errors, which are rarely a quarter of it."""
-    return np.isfinite(bound) & (np.abs(value - coarser) > bound / 4 + its_bound)
-
-
-@dataclass
-class Derivative:
-    """Of v . f(x) along one direction: value, a bound on its error, the part of the bound that rounding in f causes, and
-    the sum of the sizes of the terms v_k df_k, which are in `column` without v. secant: the same sum for the changes over the
-    first step to one side.
-
-    At a kink the bound is infinite, and `low` and `high` are the smallest and the largest value that slopes to the left
-    and to the right give; at a jump they are infinite. Elsewhere they are NaN.
-    """
-
-    value: float
-    bound: float
-    rounding: float
-    terms: float
-    column: np.ndarray
-    low: float = math.nan
-    high: float = math.nan
-    secant: float = 0.0
-
-    def allows(self, value: float) -> bool:
-        return abs(self.value - value) <= self.bound < math.inf or self.low <= value <= self.high
-
-    def scaled(self, factor: float) -> Derivative:
-        """What it is in other units; factor > 0."""
-        return Derivative(*(getattr(self, name) * factor for name in self.__dataclass_fields__))
-
-
-@dataclass
-class Derivatives:
-    """Arrays like x, of what Derivative says for each entry; NaN for entries that were not asked for.
-
-    jacobian: (outputs, entries), or None if it would be large or not all entries were asked for.
-    """
-
-    value: np.ndarray
-    bound: np.ndarray
-    rounding: np.ndarray
-    terms: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    secant: np.ndarray
-    jacobian: np.ndarray | None = field(default=None, repr=False)
 
 
 def derivatives(f: Function, x: np.ndarray, v: np.ndarray, *, expected: np.ndarray | None = None) -> Derivatives:
@@ -118,21 +34,25 @@ class Differences:
     shrink. If that bound is not good, or if the derivative is not what is expected, there are more and smaller steps, and
     a bound that relies on less; of these each output has the step that suits it best.
 
-    eps: the machine epsilon of what f computes with. scale: the size to start from if all entries are zero. like: Differences
-    of the same f at another point, whose noise is taken for this one's.
+    eps: the machine epsilon of what f computes with. scale: the size to start from if all entries are zero. noise: of f,
+    measured along all entries at once unless it is given.
     """
 
-    def __init__(self, f: Function, x: np.ndarray, eps: float = EPS, scale: float = 1.0,
-                 like: Differences | None = None) -> None:
+    def __init__(self, f: Function, x: np.ndarray, eps: float = EPS, scale: float = 1.0) -> None:
         self.f, self.x, self.eps = f, x, eps
         self.here = f(x.copy())
         self.random = generator(1)  # a step of round numbers could be a period of f, or of its rounding errors
-        if x.size:
-            self.reach = np.maximum(np.maximum(np.abs(x), np.sqrt(np.mean(x * x)) if x.any() else scale), SMALLEST)
-            signs = generator(0).choice([-1, 1], x.shape)
-            self.shorter = like.shorter if like else natural_size(f, x, signs * self.reach, self.here)
-            self.sizes = self.shorter * self.reach
-            self.noise = like.noise if like else noise_of(f, x, signs * self.sizes, self.here, eps, 1 / self.shorter)
+        self.reach = np.maximum(np.maximum(np.abs(x), np.sqrt(np.mean(x * x)) if x.any() else scale), SMALLEST)
+        self.far = generator(0).choice([-1, 1], x.shape) * self.reach
+        self.shorter = natural_size(f, x, self.far, self.here) if x.size else 1.0
+        self.sizes, self.near = self.shorter * self.reach, self.shorter * self.far
+
+    @cached_property
+    def noise(self) -> Noise:
+        return self._noise_along(self.near)
+
+    def _noise_along(self, direction: np.ndarray) -> Noise:
+        return noise_of(self.f, self.x, direction, direction / self.shorter, self.here, self.eps)
 
     def of(self, v: np.ndarray, expected: np.ndarray | None = None, entries: np.ndarray | None = None,
            tick: Callable[[], None] = lambda: None) -> Derivatives:
@@ -168,7 +88,7 @@ class Differences:
         found, sure = self._along(direction, v, expected, together, jitter, shrinks, self.noise.error)
         if expected is None or sure or found.allows(expected):
             return found
-        error = np.maximum(self.noise.error, noise_of(self.f, self.x, direction, self.here, self.eps, 1 / self.shorter).error)
+        error = np.maximum(self.noise.error, self._noise_along(direction).error)
         if (error <= 2 * self.noise.error).all():
             return found
         return self._along(direction, v, expected, together, jitter, shrinks, error)[0]  # noise of this direction's own
@@ -264,30 +184,12 @@ class Differences:
         error = measured + self.eps * (np.abs(above) + np.abs(below))
         return np.where(few, np.maximum(error, self.eps * self.noise.scale), error)
 
-
     @staticmethod
     def _inner(slope: np.ndarray, noise: np.ndarray, above: np.ndarray, below: np.ndarray) -> np.ndarray:
         """The rounding error of a slope whose output is a product with an inner value that does not change here, but is known no
         better than the output."""
         size = np.maximum(np.abs(above), np.abs(below))
         return np.abs(slope) * np.divide(noise, size, out=np.zeros(size.shape), where=size > 0) / 4
-
-
-def weighed(column: Column, v: np.ndarray, together: float, secant: np.ndarray) -> Derivative:
-    """Of v . f: truncation errors add up, rounding errors like random numbers, `together` times as much."""
-    weights, kink = np.abs(v), ~np.isnan(column.low)
-    value, terms = float(v @ column.slope), float(weights @ np.abs(column.slope))
-    rounding = SAFETY * together * norm(weights * column.rounding)
-    bound = float(weights @ (column.truncation + column.doubt)) + rounding
-    total = float(weights @ secant)
-    if not kink.any() or not math.isfinite(bound + value):
-        return Derivative(value, bound if math.isfinite(bound + value) else math.inf, rounding, terms, column.slope, secant=total)
-    if np.isinf(column.low).any():
-        return Derivative(value, math.inf, rounding, terms, column.slope, -math.inf, math.inf, total)
-    ends = v * np.where(kink, column.low, column.slope), v * np.where(kink, column.high, column.slope)
-    margin = 2 * rounding + float(weights[~kink] @ column.truncation[~kink])
-    return Derivative(value, math.inf, rounding, terms, column.slope, float(np.minimum(*ends).sum()) - margin,
-                      float(np.maximum(*ends).sum()) + margin, total)
 
 
 def romberg(slopes: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -117,12 +117,13 @@ def gradients(outputs: list[Tensor], leaves: list[Tensor], v: np.ndarray, create
     return total
 
 
-def values_at(outputs: Callable[[], list[Tensor]], leaf: Tensor) -> Callable[[np.ndarray], np.ndarray]:
-    """The outputs' values as a function of one input's; NaN where f refuses a step out of its domain."""
+def values_at(outputs: Callable[[], list[Tensor]], *leaves: Tensor) -> Callable[..., np.ndarray]:
+    """The outputs' values as a function of these inputs'; NaN where f refuses a step out of its domain."""
     size = vector(outputs()).size
 
-    def values(x: np.ndarray) -> np.ndarray:
-        leaf.data = x
+    def values(*arrays: np.ndarray) -> np.ndarray:
+        for leaf, array in zip(leaves, arrays):
+            leaf.data = array
         try:
             return vector(outputs())
         except (ValueError, ArithmeticError):

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..tensor import Tensor
 from .noise import norm
-from .numeric import Derivatives
+from .slopes import Derivatives
 
 TOO_WIDE = 1e-3  # a bound wider than this part of the gradient's own size shows nothing
 ULPS = 300  # rounding errors that a right gradient may have, in units of the terms that it adds up
