@@ -136,14 +136,14 @@ class Check:
                     entries = np.union1d(entries, [culprit])
                     numeric = differences.of(self.v, worst, entries)
                 finding = replace(self._judged(i, worst, numeric, entries), direction=direction)
+            self._look_for_stairs(finding, differences)
+            if self.order == 1:
+                self._look_around_kinks(finding)
+            if finding.hidden.any() and not (finding.seen | finding.wrong | finding.unknown | finding.on_kink).any():
+                self._look_further(finding, differences)
+            return finding
         finally:
             leaf.data = differences.x
-        self._look_for_stairs(finding, differences)
-        if self.order == 1:
-            self._look_around_kinks(finding)
-        if finding.hidden.any() and not (finding.seen | finding.wrong | finding.unknown | finding.on_kink).any():
-            self._look_further(finding, differences)
-        return finding
 
     def _judged(self, i: int, analytic: np.ndarray, numeric: Derivatives, entries: np.ndarray) -> Finding:
         silence = self.eps * np.abs(self.v).sum() / self.differences[i].sizes
@@ -164,7 +164,6 @@ class Check:
                 finding.wrong[number], finding.hidden[number], finding.error[number] = False, True, abs(claimed)
             elif count >= ENTRIES_ASIDE and finding.wrong[flat][:count].all():
                 break
-        finding.leaf.data = differences.x
 
     def _look_around_kinks(self, finding: Finding) -> None:
         """Where the gradient is right at values nearby, several kinks may meet. Then all slopes around are ones that it may have;
@@ -227,7 +226,6 @@ class Check:
 
         if not any(changes_at(differences.far * further).any() for further in FURTHER):  # all entries at once: f is constant
             finding.still[:] = np.abs(finding.a) <= finding.error - bounds
-            finding.leaf.data = differences.x
             return
         for number, entry in enumerate(finding.entries):
             claimed, error, step = abs(finding.a[number]), finding.error[number], np.zeros(differences.x.shape)
@@ -241,4 +239,3 @@ class Check:
                     break
             if (~finding.still[:number + 1]).sum() > ENTRIES_ASIDE:
                 break
-        finding.leaf.data = differences.x
