@@ -223,7 +223,7 @@ def table(found):
 
 
 def main():
-    false_alarms = [operation.__name__ for operation in CASES if noticed(operation)]
+    false_alarms = [operation.__name__ for operation in CASES if noticed(operation, max_examples=10)]  # test_operations has more
     found = results()
     missed = [key for key, (caught, _) in found.items() if not caught]
     names = Counter(name for _, name in found.values())

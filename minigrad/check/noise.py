@@ -119,6 +119,8 @@ def natural_size(f: Function, x: np.ndarray, direction: np.ndarray, here: np.nda
 
     for size in (16.0 ** -k for k in range(16)):
         large, small = change(size), change(size / 4)
+        if not (large.any() or small.any()):
+            break  # nor do smaller steps change f
         moved = (small > 0) & np.isfinite(large)
         if moved.any() and MILD[0] <= np.median(large[moved] / small[moved]) <= MILD[1]:
             return size
