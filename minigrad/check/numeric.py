@@ -15,7 +15,7 @@ QUICK_STEP = 2.0 ** -9  # relative to the size of the entries: truncation and ro
 CAREFUL_STEP = 2.0 ** -8  # the first of three steps, each half of the one before; the error is then of order step^6
 SHRINKS = (0, 5, 10, 16, 24, 28)  # how many more halvings, where f is not smooth or not finite so far away
 UNMISTAKABLE = 1e-3  # a bound within this part of the derivative leaves no doubt what the derivative is at this step
-GOOD = 1e-7  # a bound within this part of the derivative is not worth another try
+GOOD = 1e-8  # a bound within this part of the derivative is not worth another try
 SURE, CLEAR = 2, 1e-6  # if so many steps agree so well, and all contradict what is expected, there is no need for more
 STRUCTURE = 1e-3  # noise that falls below this part of itself at a smaller step was no noise, but what f looks like
 SMALLEST = 2.0 ** -200  # entries below it are taken for this size, so that steps cannot underflow
@@ -181,7 +181,7 @@ class Differences:
 
     def _error(self, measured: np.ndarray, few: np.ndarray, above: np.ndarray, below: np.ndarray) -> np.ndarray:
         """The rounding error of each output: what was measured, and no less than that of numbers so large."""
-        error = measured + self.eps * (np.abs(above) + np.abs(below))
+        error = measured + self.eps * np.maximum(np.abs(above), np.abs(below))
         return np.where(few, np.maximum(error, self.eps * self.noise.scale), error)
 
     @staticmethod
