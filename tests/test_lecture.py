@@ -35,7 +35,7 @@ def test_stored_outputs():
     assert len(text) < 600_000
     cells = json.loads(text)["cells"]
     assert check_outputs(cells).count("image/svg+xml") == 2
-    for folder in ("/tmp/", "/home/", "/root/", "/Users/", str(ROOT)):
+    for folder in (*(f"/{name}/" for name in ("tmp", "home", "root", "Users")), str(ROOT)):
         assert folder not in text
     counts = [cell["execution_count"] for cell in cells if cell["cell_type"] == "code"]
     assert counts == list(range(1, len(counts) + 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from .evidence import Evidence
 from .laws import broken_laws, lowest_precision
 from .noise import EPS, STAIRCASE, Noise, noise_of
 from .numeric import Differences
-from .problem import Problem, cut, gradients, unrecorded, values_at, vector
+from .problem import at, cut, gradients, unrecorded, values_at, vector
 from .report import INCONCLUSIVE, Progress, Report
 from .sample import directions, samples
 from .slopes import SAFETY, Derivatives
@@ -33,16 +33,17 @@ ASIDE, ENTRIES_ASIDE = 2.0 ** -10, 8  # where it is looked whether only these ve
 class Check:
     """The gradients of all `outputs` together, for each of `leaves`."""
 
-    def __init__(self, problem: Problem, outputs: Callable[[], list[Tensor]], names: list[str], leaves: list[Tensor],
+    def __init__(self, outputs: Callable[[], list[Tensor]], names: list[str], leaves: list[Tensor],
                  rng: np.random.Generator, budget: int, order: int = 1) -> None:
-        self.problem, self.outputs, self.names, self.leaves, self.order = problem, outputs, names, leaves, order
+        self.outputs, self.names, self.leaves, self.order = outputs, names, leaves, order
         self.rng, self.budget, self.quiet = rng, budget, unrecorded(outputs)
         ys = outputs()
         self.repeatable = np.array_equal(vector(ys), vector(outputs()), equal_nan=True)
         self.eps = max(EPS, lowest_precision(ys))
         sizes = [float(np.sqrt(np.mean(leaf.numpy() ** 2))) for leaf in leaves if leaf.size]
         self.scale = min((size for size in sizes if size > 0), default=1.0)  # of inputs that are all zero
-        self.differences = [self._differences(leaf) for leaf in leaves]
+        self.differences = [Differences(values_at(self.quiet, leaf), leaf.numpy(), self.eps, self.scale) for leaf in leaves]
+        self.noise = self._noise()
         for differences in self.differences:
             differences.noise = self.noise
         self.weights = self._weights()
@@ -50,32 +51,17 @@ class Check:
         self.analytic = gradients(outputs(), leaves, self.v)
         self.tremor = self.tremor_of(self.eps)
 
-    def _differences(self, leaf: Tensor) -> Differences:
-        original = leaf.numpy()
-        try:
-            return Differences(values_at(self.quiet, leaf), original, self.eps, self.scale)
-        finally:
-            leaf.data = original
-
     def _differences_nearby(self, leaf: Tensor) -> Differences:
-        differences = self._differences(leaf)
-        differences.noise = self.noise
-        return differences
+        return Differences(values_at(self.quiet, leaf), leaf.numpy(), self.eps, self.scale, self.noise)
 
-    @cached_property
-    def noise(self) -> Noise:
+    def _noise(self) -> Noise:
         """Of f, along all inputs at once."""
         def together(name: str) -> np.ndarray:
             return np.concatenate([np.zeros(0), *(getattr(d, name).ravel() for d in self.differences)])
 
-        here = [leaf.numpy() for leaf in self.leaves]
         values = values_at(self.quiet, *self.leaves)
-        try:
-            return noise_of(lambda x: values(*cut(x, self.leaves)), together("x"), together("near"), together("far"),
-                            vector(self.quiet()), self.eps)
-        finally:
-            for leaf, array in zip(self.leaves, here):
-                leaf.data = array
+        return noise_of(lambda x: values(*cut(x, self.leaves)), together("x"), together("near"), together("far"),
+                        vector(self.quiet()), self.eps)
 
     def _weights(self) -> np.ndarray:
         """Outputs whose values are known less exactly than others' count less: their rounding errors would hide the others."""
@@ -95,7 +81,7 @@ class Check:
             return array * (1 + eps * self.rng.choice([-4, -3, -2, -1, 1, 2, 3, 4], array.shape))
 
         for _ in range(TREMORS if self.repeatable else 0):
-            with self.problem.at([shaken(d.x) for d in self.differences], self.leaves):
+            with at([shaken(d.x) for d in self.differences], self.leaves):
                 for low, high, g in zip(lowest, highest, gradients(self.outputs(), self.leaves, shaken(self.v))):
                     np.fmin(low, g, out=low)
                     np.fmax(high, g, out=high)
@@ -118,32 +104,29 @@ class Check:
         notes = broken_laws(self.outputs, self.leaves, self.v, self.analytic, bounds, self.rng) if self.repeatable else []
         for i, finding in enumerate(findings):  # both paths: the one that is further off is reported
             self.analytic[i] = finding.analytic
-        evidence = Evidence(self.problem, self.outputs, self.quiet, self.leaves, self.v, self.weights, self.rng, self.budget,
+        evidence = Evidence(self.outputs, self.quiet, self.leaves, self.v, self.weights, self.rng, self.budget,
                             self.eps, self.scale, self.tremor, findings, self._differences_nearby,
                             lambda f, analytic, numeric: self._judged(f.number, analytic, numeric, f.entries))
         rows = [row(finding, self.repeatable, partial(evidence.diagnosis, finding)) for finding in findings]
         return Report(rows, self.order, notes)
 
     def _finding(self, i: int, paths: list[np.ndarray], entries: np.ndarray, tick: Callable[[], None]) -> Finding:
-        leaf, differences, everything = self.leaves[i], self.differences[i], len(entries) == self.leaves[i].size
-        try:
-            numeric = differences.of(self.v, paths[0], None if everything else entries, tick)
-            worst = max(paths, key=lambda g: np.nan_to_num(np.abs(g - numeric.value), nan=np.inf).max(initial=0))
-            finding = self._judged(i, worst, numeric, entries)
-            if not everything and not finding.wrong.any():
-                culprit, direction = directions(differences, self.v, worst, self.tremor[i], self.rng)
-                if culprit is not None:
-                    entries = np.union1d(entries, [culprit])
-                    numeric = differences.of(self.v, worst, entries)
-                finding = replace(self._judged(i, worst, numeric, entries), direction=direction)
-            self._look_for_stairs(finding, differences)
-            if self.order == 1:
-                self._look_around_kinks(finding)
-            if finding.hidden.any() and not (finding.seen | finding.wrong | finding.unknown | finding.on_kink).any():
-                self._look_further(finding, differences)
-            return finding
-        finally:
-            leaf.data = differences.x
+        differences, everything = self.differences[i], len(entries) == self.leaves[i].size
+        numeric = differences.of(self.v, paths[0], None if everything else entries, tick)
+        worst = max(paths, key=lambda g: np.nan_to_num(np.abs(g - numeric.value), nan=np.inf).max(initial=0))
+        finding = self._judged(i, worst, numeric, entries)
+        if not everything and not finding.wrong.any():
+            culprit, direction = directions(differences, self.v, worst, self.tremor[i], self.rng)
+            if culprit is not None:
+                entries = np.union1d(entries, [culprit])
+                numeric = differences.of(self.v, worst, entries)
+            finding = replace(self._judged(i, worst, numeric, entries), direction=direction)
+        self._look_for_stairs(finding, differences)
+        if self.order == 1:
+            self._look_around_kinks(finding)
+        if finding.hidden.any() and not (finding.seen | finding.wrong | finding.unknown | finding.on_kink).any():
+            self._look_further(finding, differences)
+        return finding
 
     def _judged(self, i: int, analytic: np.ndarray, numeric: Derivatives, entries: np.ndarray) -> Finding:
         silence = self.eps * np.abs(self.v).sum() / self.differences[i].sizes
@@ -213,7 +196,7 @@ class Check:
     def _moved(self, distance: float) -> Iterator[None]:
         """All inputs moved a little, in a direction of their own."""
         there = [d.x + distance * d.sizes * self.rng.normal(size=d.x.shape) for d in self.differences]
-        with self.problem.at(there, self.leaves):
+        with at(there, self.leaves):
             yield
 
     def _look_further(self, finding: Finding, differences: Differences) -> None:

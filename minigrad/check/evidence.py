@@ -12,7 +12,7 @@ import numpy as np
 from ..tensor import Tensor
 from .diagnosis import diagnose
 from .numeric import Differences
-from .problem import Problem, cut, gradients
+from .problem import at, cut, gradients
 from .sample import CALLS
 from .slopes import Derivatives
 from .situation import Situation
@@ -23,11 +23,10 @@ CALLS_FOR_A_GUESS = 2000  # of f, to see what the gradient would be if an input 
 
 @dataclass
 class Evidence:
-    """The outputs of a problem, recorded or quietly without a record, their cotangent v, which is
+    """The outputs of f, recorded or quietly without a record, their cotangent v, which is
     `weights` times random numbers, and a finding for each of the leaves.
     differences(leaf): of the outputs by one input. judge(finding, analytic, numeric): the finding with other gradients."""
 
-    problem: Problem
     outputs: Callable[[], list[Tensor]]
     quiet: Callable[[], list[Tensor]]
     leaves: list[Tensor]
@@ -52,7 +51,7 @@ class Evidence:
         situations = [self._situation(finding, self.findings, self.v)]
         if CALLS * sum(leaf.size for leaf in self.leaves) <= self.budget:
             values, v, there = self._elsewhere
-            with self.problem.at(values, self.leaves):
+            with at(values, self.leaves):
                 if there and all(np.isfinite(f.numeric.value).all() for f in there):
                     situations.append(self._situation(there[finding.number], there, v))
         return diagnose(situations)
@@ -64,18 +63,10 @@ class Evidence:
         arrays = [leaf.numpy() for leaf in self.leaves]
         values = [np.where(array == 0, 0.1 * self.scale, array) * self.rng.uniform(0.8, 1.25, array.shape) for array in arrays]
         v, there = self.weights * self.rng.normal(size=self.v.size), []
-        with self.problem.at(values, self.leaves):
-            there = [self.judge(f, g, self._numeric(f, v))
+        with at(values, self.leaves):
+            there = [self.judge(f, g, self.differences(f.leaf).of(v))
                      for f, g in zip(self.findings, gradients(self.outputs(), self.leaves, v))]
         return values, v, there
-
-    def _numeric(self, finding: Finding, v: np.ndarray) -> Derivatives:
-        """The numeric gradient for all entries of one input, which is then as it was. Its noise is taken for the same."""
-        try:
-            differences = self.differences(finding.leaf)
-            return differences.of(v)
-        finally:
-            finding.leaf.data = differences.x
 
     def _situation(self, finding: Finding, findings: list[Finding], v: np.ndarray) -> Situation:
         """All that the hypotheses may look at, at the inputs' present values."""
@@ -85,8 +76,8 @@ class Evidence:
             if CALLS * finding.leaf.size > CALLS_FOR_A_GUESS:
                 return None
             found = None
-            with contextlib.suppress(Exception), self.problem.at([{**values, **changes}[f.name] for f in findings], self.leaves):
-                found = self._numeric(finding, v)  # f may refuse what it was not made for, in any way
+            with contextlib.suppress(Exception), at([{**values, **changes}[f.name] for f in findings], self.leaves):
+                found = self.differences(finding.leaf).of(v)  # f may refuse what it was not made for, in any way
             return None if found is None else (found.value, found.bound)
 
         numeric = finding.numeric

@@ -50,7 +50,7 @@ def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0, budget: 
     problem = Problem(f, inputs)
     in_float32 = any(t.dtype == np.float32 for t in _given(inputs, problem))
     with problem, np.errstate(all="ignore"):  # a step out of f's domain shows as a value not finite
-        check = Check(problem, problem.outputs, problem.names, problem.leaves, rng, budget)
+        check = Check(problem.outputs, problem.names, problem.leaves, rng, budget)
         report = check.report(both_paths=order == 2)
         first, tremors = report, check.tremor_of(float(np.finfo(np.float32).eps)) if in_float32 else []
         if order == 2 and report and any(y.requires_grad for y in problem.outputs()):
@@ -89,7 +89,7 @@ def _second_order(problem: Problem, v: np.ndarray, rng: np.random.Generator, bud
         return [gradient for of_y in found for gradient in of_y if gradient is not None]
 
     names = ["cotangent"] if len(cotangents) == 1 else [f"cotangent[{i}]" for i in range(len(cotangents))]
-    return Check(problem, first_gradients, [*problem.names, *names], [*problem.leaves, *cotangents], rng, budget,
+    return Check(first_gradients, [*problem.names, *names], [*problem.leaves, *cotangents], rng, budget,
                  order=2).report()
 
 

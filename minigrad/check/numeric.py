@@ -38,7 +38,8 @@ class Differences:
     measured along all entries at once unless it is given.
     """
 
-    def __init__(self, f: Function, x: np.ndarray, eps: float = EPS, scale: float = 1.0) -> None:
+    def __init__(self, f: Function, x: np.ndarray, eps: float = EPS, scale: float = 1.0,
+                 noise: Noise | None = None) -> None:
         self.f, self.x, self.eps = f, x, eps
         self.here = f(x.copy())
         self.random = generator(1)  # a step of round numbers could be a period of f, or of its rounding errors
@@ -46,6 +47,8 @@ class Differences:
         self.far = generator(0).choice([-1, 1], x.shape) * self.reach
         self.shorter = natural_size(f, x, self.far, self.here) if x.size else 1.0
         self.sizes, self.near = self.shorter * self.reach, self.shorter * self.far
+        if noise is not None:
+            self.noise = noise
 
     @cached_property
     def noise(self) -> Noise:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -72,18 +72,19 @@ class Problem:
         """What f returns, without its nesting. Joining them here by operations would hide these operations' errors."""
         return list(_parts(self.f(*self.arguments)))
 
-    @contextmanager
-    def at(self, values: list[np.ndarray], leaves: list[Tensor]) -> Iterator[None]:
-        """Inside the block the leaves have other values; an f that refuses them ends it."""
-        before = [leaf.numpy() for leaf in leaves]
-        try:
-            for leaf, array in zip(leaves, values):
-                leaf.data = array
-            with suppress(ValueError, ArithmeticError):
-                yield
-        finally:
-            for leaf, array in zip(leaves, before):
-                leaf.data = array
+
+@contextmanager
+def at(values: Sequence[np.ndarray], leaves: Sequence[Tensor]) -> Iterator[None]:
+    """Inside the block the leaves have other values; an f that refuses them ends it."""
+    before = [leaf.numpy() for leaf in leaves]
+    try:
+        for leaf, array in zip(leaves, values):
+            leaf.data = array
+        with suppress(ValueError, ArithmeticError):
+            yield
+    finally:
+        for leaf, array in zip(leaves, before):
+            leaf.data = array
 
 
 def _parts(outputs: Any) -> Iterator[Tensor]:
@@ -122,12 +123,10 @@ def values_at(outputs: Callable[[], list[Tensor]], *leaves: Tensor) -> Callable[
     size = vector(outputs()).size
 
     def values(*arrays: np.ndarray) -> np.ndarray:
-        for leaf, array in zip(leaves, arrays):
-            leaf.data = array
-        try:
-            return vector(outputs())
-        except (ValueError, ArithmeticError):
-            return np.full(size, np.nan)
+        found = np.full(size, np.nan)
+        with at(arrays, leaves):
+            found = vector(outputs())
+        return found
     return values
 
 

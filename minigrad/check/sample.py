@@ -7,7 +7,7 @@ import numpy as np
 from .numeric import Differences
 from .verdict import TOO_WIDE, TREMBLES, ULPS
 
-CALLS, CALLS_AT_FIRST = 4, 80  # of f, for an entry and for the first of an input
+CALLS, CALLS_AT_FIRST = 4, 80  # of f, for an entry, and once to see how exact f is
 DIRECTIONS = 8  # through all entries of an input of which only a sample is looked at one by one
 DISAGREES = "; a random direction through all of them disagrees"
 NO_DIRECTION = "; no random direction through all of them shows anything, as f is not smooth along them"
@@ -15,7 +15,7 @@ NO_DIRECTION = "; no random direction through all of them shows anything, as f i
 
 def samples(sizes: list[int], budget: int, rng: np.random.Generator) -> list[np.ndarray]:
     """The flat numbers of the entries to look at in each input: all, if the budget allows."""
-    left = budget - CALLS_AT_FIRST * len(sizes)
+    left = budget - CALLS_AT_FIRST - CALLS * len(sizes)
     if CALLS * sum(sizes) <= left:
         return [np.arange(size) for size in sizes]
     left = max(len(sizes), (left - CALLS * DIRECTIONS * len(sizes)) // CALLS)
