@@ -314,6 +314,8 @@ def test_taylor_of_what_cannot_be_judged():
     assert "only rounding errors" in str(mg.taylor_test(lambda x: x * 2, np.ones(3)))
     assert not mg.taylor_test(lambda x: declared(lambda g, x: g, np.tanh)(x * 1e-12), np.array([1e12]))
     assert mg.taylor_test(lambda x: mg.tanh(x * 1e6), np.array([1e-6]))
+    saturated = mg.taylor_test(declared(lambda g, x: g * 1e-14, np.tanh), np.array([25.0]))  # the slope is 7.7e-22
+    assert not saturated and "hidden by rounding errors" in str(saturated)
     assert mg.taylor_test(lambda x: mg.tanh(x.astype(np.float32)), np.array([0.5]))
 
 
