@@ -19,7 +19,7 @@ COMPARE, NOISE, NUMERIC, PROBLEM, SAMPLE, SLOPES, VERDICT, WORDS = (
     f"minigrad/check/{name}.py" for name in ("compare", "noise", "numeric", "problem", "sample", "slopes", "verdict", "words"))
 ERRORS = {  # file, what stands there, what is planted
     "compares nothing": (VERDICT, "wrong = ~right & ~unknown", "wrong = right & False"),
-    "ones for a cotangent": (COMPARE, "rng.normal(size=vector(ys).size)", "np.ones(vector(ys).size)"),
+    "ones for a cotangent": (COMPARE, "rng.normal(size=values.size)", "np.ones(values.size)"),
     "first entry only": (NUMERIC, "for i in range(self.x.size) if entries is None else entries:",
                          "for i in range(self.x.size)[:1]:"),
     "first input only": (COMPARE, "partial(evidence.diagnosis, finding)) for finding in findings]",
@@ -33,7 +33,7 @@ ERRORS = {  # file, what stands there, what is planted
     "noise is not looked at": (SLOPES, "rounding = SAFETY * together", "rounding = 0 * together"),
     "one step is believed": (NUMERIC, "if settled(found):\n            return found, False",
                              "if True:\n            return found, False"),
-    "inputs are not put back": (PROBLEM, "zip(leaves, before)", "zip(leaves, ())"),
+    "inputs are not put back": (PROBLEM, "if x is not now:\n", "if x is not now and x is not self.xs[0]:\n"),
     "a sample is all": (COMPARE, "if not everything and not finding.wrong.any():", "if False:"),
     "the first entries are the sample": (SAMPLE, "np.sort(rng.choice(sizes[i], quota, replace=False))", "np.arange(quota)"),
     "directions of one sign": (SAMPLE, "direction = rng.normal(size=analytic.shape)",

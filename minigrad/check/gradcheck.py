@@ -11,8 +11,9 @@ import numpy as np
 from ..backward import grad
 from ..tensor import Tensor
 from .compare import Check
+from .function import cut
 from .noise import generator
-from .problem import Problem, argument_names, cut, gradients
+from .problem import Problem, Recorded, argument_names
 from .report import OK, Report
 from .single import with_float32
 
@@ -50,15 +51,17 @@ def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0, budget: 
     problem = Problem(f, inputs)
     in_float32 = any(t.dtype == np.float32 for t in _given(inputs, problem))
     with problem, np.errstate(all="ignore"):  # a step out of f's domain shows as a value not finite
-        check = Check(problem.outputs, problem.names, problem.leaves, rng, budget)
+        function = problem.function()
+        check = Check(function, rng, budget)
         report = check.report(both_paths=order == 2)
-        first, tremors = report, check.tremor_of(float(np.finfo(np.float32).eps)) if in_float32 else []
+        first, tremors = report, check.tremor(float(np.finfo(np.float32).eps)) if in_float32 else []
         if order == 2 and report and any(y.requires_grad for y in problem.outputs()):
-            report = _second_order(problem, check.v, rng, budget)
+            report = Check(_second_order(function, check.v), rng, budget).report()
     if first and in_float32:
         with Problem(f, inputs, dtype=None) as single, np.errstate(all="ignore"):
-            found = gradients(single.outputs(), single.leaves, check.v)
-            report = replace(report, rows=with_float32(report.rows, check, tremors, found, single.leaves))
+            alone = single.function()
+            found = alone.gradients(alone.xs, check.v)
+            report = replace(report, rows=with_float32(report.rows, check, tremors, found, [x.dtype for x in alone.xs]))
     options = [*(["order=2"] if order == 2 else []), f"seed={seed}", *([f"budget={budget}"] if budget != 20_000 else [])]
     return replace(report, again=_again(f, [*argument_names(f, len(inputs)), *options]),
                    notes=[*report.notes, *((OK, text) for text in _left_out(f))])
@@ -80,17 +83,18 @@ def _left_out(f: Callable) -> Iterator[str]:
         yield f"{name}, of shape {t.shape}, is not a parameter of the Module but {kind}, and was not checked"
 
 
-def _second_order(problem: Problem, v: np.ndarray, rng: np.random.Generator, budget: int) -> Report:
-    cotangents = [Tensor(g, requires_grad=True) for g in cut(v, problem.outputs())]
+def _second_order(function: Recorded, v: np.ndarray) -> Recorded:
+    """Its gradients, as a function of the inputs and of the cotangents, which start from v."""
+    function.values(function.xs)  # the leaves are at these values again
+    cotangents = [Tensor(g, requires_grad=True) for g in cut(v, function.shapes)]
 
     def first_gradients() -> list[Tensor]:
-        found = [grad(y, problem.leaves, g, create_graph=True, allow_unused=True)
-                 for y, g in zip(problem.outputs(), cotangents) if y.requires_grad]
+        found = [grad(y, function.leaves, g, create_graph=True, allow_unused=True)
+                 for y, g in zip(function.outputs(), cotangents) if y.requires_grad]
         return [gradient for of_y in found for gradient in of_y if gradient is not None]
 
     names = ["cotangent"] if len(cotangents) == 1 else [f"cotangent[{i}]" for i in range(len(cotangents))]
-    return Check(first_gradients, [*problem.names, *names], [*problem.leaves, *cotangents], rng, budget,
-                 order=2).report()
+    return Recorded(first_gradients, [*function.names, *names], [*function.leaves, *cotangents], order=2)
 
 
 def _given(inputs: Any, problem: Problem) -> Iterator[Any]:

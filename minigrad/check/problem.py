@@ -1,18 +1,20 @@
-"""What is checked: a function with fresh float64 inputs, whatever it was given, and how to leave no trace in that."""
+"""A function of Tensors, or a Module, as a function of arrays: with fresh inputs, whatever it was given, and leaving no trace."""
 
 from __future__ import annotations
 
 import inspect
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from ..backward import grad
+from ..backward import _record_of, grad
 from ..record import no_grad
 from ..tensor import Tensor, lent
+from .function import cut, joined
+from .noise import EPS
 
 
 class Problem:
@@ -68,23 +70,75 @@ class Problem:
             self.made[id(x)] = leaf
         return leaf
 
+    def function(self) -> Recorded:
+        return Recorded(self.outputs, self.names, self.leaves)
+
     def outputs(self) -> list[Tensor]:
         """What f returns, without its nesting. Joining them here by operations would hide these operations' errors."""
         return list(_parts(self.f(*self.arguments)))
 
 
-@contextmanager
-def at(values: Sequence[np.ndarray], leaves: Sequence[Tensor]) -> Iterator[None]:
-    """Inside the block the leaves have other values; an f that refuses them ends it."""
-    before = [leaf.numpy() for leaf in leaves]
-    try:
-        for leaf, array in zip(leaves, values):
-            leaf.data = array
+class Recorded:
+    """A Function (function.py) whose gradients the engine computes: `outputs` of `leaves`, which take the values that are
+    asked for. Raises what f raises at their first values."""
+
+    def __init__(self, outputs: Callable[[], list[Tensor]], names: list[str], leaves: list[Tensor], order: int = 1) -> None:
+        self.outputs, self.names, self.leaves, self.order = outputs, names, leaves, order
+        self.xs = self.present = [leaf.numpy() for leaf in leaves]
+        ys = outputs()
+        self.shapes, self.eps = [y.shape for y in ys], max(EPS, _lowest_precision(ys))
+        self.size = sum(y.size for y in ys)
+        self.quiet = self._unrecorded()
+
+    def _unrecorded(self) -> Callable[[], list[Tensor]]:
+        """The outputs without recording, which is faster, unless f needs the record, as it does if it calls grad()."""
+        quiet = no_grad()(self.outputs)
+        try:
+            return quiet if sum(y.size for y in quiet()) == self.size else self.outputs
+        except RuntimeError:
+            return self.outputs
+
+    def values(self, xs: Sequence[np.ndarray]) -> np.ndarray:
+        self._move(xs)
         with suppress(ValueError, ArithmeticError):
-            yield
-    finally:
-        for leaf, array in zip(leaves, before):
-            leaf.data = array
+            return joined([y.numpy() for y in self.quiet()])
+        return np.full(self.size, np.nan)
+
+    def gradients(self, xs: Sequence[np.ndarray], v: np.ndarray, create_graph: bool = False) -> list[np.ndarray]:
+        """The engine's, zeros where it finds no path."""
+        self._move(xs)
+        with suppress(ValueError, ArithmeticError):
+            return self._gradients(v, create_graph)
+        return [np.full(x.shape, np.nan) for x in xs]
+
+    def _gradients(self, v: np.ndarray, create_graph: bool) -> list[np.ndarray]:
+        total: list[Any] = [None] * len(self.leaves)
+        for y, g in zip(self.outputs(), cut(v, self.shapes)):
+            for i, found in enumerate(grad(y, self.leaves, g, create_graph, allow_unused=True) if y.requires_grad else ()):
+                if found is not None:
+                    array = found.numpy() if isinstance(found, Tensor) else found
+                    total[i] = array if total[i] is None else total[i] + array
+        return [np.zeros(leaf.shape, leaf.dtype) if g is None else g for leaf, g in zip(self.leaves, total)]
+
+    def _move(self, xs: Sequence[np.ndarray]) -> None:
+        """Give the leaves these values; most have them already."""
+        for leaf, x, now in zip(self.leaves, xs, self.present):
+            if x is not now:
+                leaf.data = x
+        self.present = list(xs)
+
+    def changed(self) -> list[str]:
+        return [name for name, leaf, x in zip(self.names, self.leaves, self.present)
+                if not np.array_equal(leaf.numpy(), x, equal_nan=True)]
+
+    def held(self) -> list[np.ndarray]:
+        return [leaf._data for leaf in self.leaves]
+
+
+def _lowest_precision(outputs: list[Tensor]) -> float:
+    """The largest machine epsilon of all that they were computed with: 2e-16, or 1e-7 if some of it was float32."""
+    nodes = {node for y in outputs if y._node is not None for node in _record_of(y._node)}
+    return max((float(np.finfo(node.dtype).eps) for node in nodes), default=0.0)
 
 
 def _parts(outputs: Any) -> Iterator[Tensor]:
@@ -95,48 +149,6 @@ def _parts(outputs: Any) -> Iterator[Tensor]:
         yield outputs
     else:
         raise TypeError(f"gradcheck: f must return a Tensor or a tuple of Tensors, not {type(outputs).__name__}")
-
-
-def vector(outputs: list[Tensor]) -> np.ndarray:
-    """All the outputs' values, one after the other."""
-    return np.concatenate([np.zeros(0), *(y.numpy().ravel() for y in outputs)])
-
-
-def cut(v: np.ndarray, like: list[Tensor]) -> list[np.ndarray]:
-    """A vector as long as vector(like), in pieces of the outputs' shapes."""
-    ends = np.cumsum([y.size for y in like])
-    return [v[end - y.size:end].reshape(y.shape) for y, end in zip(like, ends)]
-
-
-def gradients(outputs: list[Tensor], leaves: list[Tensor], v: np.ndarray, create_graph: bool = False) -> list[np.ndarray]:
-    """The engine's gradients of v . outputs, zeros where it finds no path."""
-    total = [np.zeros(leaf.shape, leaf.dtype) for leaf in leaves]
-    for y, g in zip(outputs, cut(v, outputs)):
-        for i, found in enumerate(grad(y, leaves, g, create_graph, allow_unused=True) if y.requires_grad else ()):
-            if found is not None:
-                total[i] = total[i] + np.asarray(found.numpy() if isinstance(found, Tensor) else found)
-    return total
-
-
-def values_at(outputs: Callable[[], list[Tensor]], *leaves: Tensor) -> Callable[..., np.ndarray]:
-    """The outputs' values as a function of these inputs'; NaN where f refuses a step out of its domain."""
-    size = vector(outputs()).size
-
-    def values(*arrays: np.ndarray) -> np.ndarray:
-        found = np.full(size, np.nan)
-        with at(arrays, leaves):
-            found = vector(outputs())
-        return found
-    return values
-
-
-def unrecorded(outputs: Callable[[], list[Tensor]]) -> Callable[[], list[Tensor]]:
-    """The same numbers without recording, which is faster, unless f needs the record, as it does if it calls grad()."""
-    quiet = no_grad()(outputs)
-    try:
-        return quiet if vector(quiet()).size == vector(outputs()).size else outputs
-    except RuntimeError:
-        return outputs
 
 
 def _leaves(x: Any, name: str) -> Iterator[tuple[str, Tensor]]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .numeric import Differences
-from .verdict import TOO_WIDE, TREMBLES, ULPS
+from .verdict import TOO_WIDE, TREMBLES, ULPS, Input
 
 CALLS, CALLS_AT_FIRST = 4, 80  # of f, for an entry, and once to see how exact f is
 DIRECTIONS = 8  # through all entries of an input of which only a sample is looked at one by one
@@ -27,15 +26,15 @@ def samples(sizes: list[int], budget: int, rng: np.random.Generator) -> list[np.
     return samples
 
 
-def directions(differences: Differences, v: np.ndarray, analytic: np.ndarray, tremor: np.ndarray,
-               rng: np.random.Generator) -> tuple[int | None, str]:
+def directions(of: Input, v: np.ndarray, rng: np.random.Generator) -> tuple[int | None, str]:
     """Derivatives along random directions through all entries; an entry to blame if one is wrong, and what was seen."""
+    analytic = of.analytic
     if not np.isfinite(analytic).all():
         return int(np.argmin(np.isfinite(analytic))), ""
     agreeing = 0
     for _ in range(DIRECTIONS):
-        direction = rng.normal(size=analytic.shape) * differences.sizes
-        agrees = _agrees(differences, v, analytic, tremor, direction)
+        direction = rng.normal(size=analytic.shape) * of.differences.sizes
+        agrees = _agrees(of, v, direction)
         agreeing += agrees is True
         if agrees is False:
             suspects = np.arange(analytic.size)
@@ -43,19 +42,19 @@ def directions(differences: Differences, v: np.ndarray, analytic: np.ndarray, tr
                 half = suspects[:len(suspects) // 2]
                 part = np.zeros(analytic.shape)
                 part.flat[half] = direction.flat[half]
-                suspects = half if _agrees(differences, v, analytic, tremor, part) is False else suspects[len(half):]
+                suspects = half if _agrees(of, v, part) is False else suspects[len(half):]
             return int(suspects[0]), DISAGREES
     if not agreeing:
         return None, NO_DIRECTION
     return None, f"; {agreeing} random directions through all of them agree"
 
 
-def _agrees(differences: Differences, v: np.ndarray, analytic: np.ndarray, tremor: np.ndarray,
-            direction: np.ndarray) -> bool | None:
+def _agrees(of: Input, v: np.ndarray, direction: np.ndarray) -> bool | None:
     """None if f is not smooth enough along this direction to tell."""
+    analytic, differences = of.analytic, of.differences
     expected, terms = float((analytic * direction).sum()), float(np.abs(analytic * direction).sum())
     found = differences.along(direction, v, expected, differences.noise.together(v))
-    inexact = ULPS * differences.eps * (found.terms + terms) + TREMBLES * float((tremor * np.abs(direction)).sum())
+    inexact = ULPS * of.eps * (found.terms + terms) + TREMBLES * float((of.tremor * np.abs(direction)).sum())
     if not found.bound + inexact <= TOO_WIDE * max(found.terms, terms):
         return None
     return abs(found.value - expected) <= found.bound + inexact

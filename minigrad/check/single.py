@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..tensor import Tensor
 from .compare import Check
 from .report import INCONCLUSIVE, KINK, OK, UNSEEN, WRONG, Row
 from .verdict import TREMBLES, ULPS
@@ -16,23 +15,24 @@ EPS, TINY = (float(getattr(np.finfo(np.float32), name)) for name in ("eps", "tin
 
 
 def with_float32(rows: list[Row], check: Check, tremors: list[np.ndarray], single: list[np.ndarray],
-                 leaves: list[Tensor]) -> list[Row]:
-    """The rows, with what is to be said of the float32 gradients `single` for `leaves`.
+                 dtypes: list[np.dtype]) -> list[Row]:
+    """The rows, with what is to be said of the gradients `single` for inputs of these dtypes, some of them float32.
 
     Each may differ from check's by float32's rounding errors: of the terms that it adds up, of f's own values, and by the
     tremor of the gradient, which is what it changes by if all inputs change by such errors.
     """
-    return [_with_float32(row, check, i, tremors[i], single[i], leaves[i]) if i < len(leaves) else row
+    return [_with_float32(row, check, i, tremors[i], single[i], dtypes[i]) if i < len(dtypes) else row
             for i, row in enumerate(rows)]
 
 
-def _with_float32(row: Row, check: Check, i: int, tremor: np.ndarray, g: np.ndarray, leaf: Tensor) -> Row:
-    right = check.analytic[i]
-    if leaf.dtype != np.float32 or not right.size:
+def _with_float32(row: Row, check: Check, i: int, tremor: np.ndarray, g: np.ndarray, dtype: np.dtype) -> Row:
+    finding = check.findings[i]
+    right, differences = finding.input.analytic, finding.input.differences
+    if dtype != np.float32 or not right.size:
         return row
-    terms = check.findings[i].numeric.terms
+    terms = finding.numeric.terms
     terms = np.fmax(np.where(np.isnan(terms), np.nanmax(terms, initial=0), terms), np.abs(right))
-    of_values = float((np.abs(check.v) * check.differences[i].noise.scale).max(initial=0)) / check.differences[i].sizes
+    of_values = float((np.abs(check.v) * differences.noise.scale).max(initial=0)) / differences.sizes
     allowed = EPS * (ULPS * terms + SATURATED * of_values) + TREMBLES * tremor + TINY
     difference = np.abs(g - right)
     verdict, note = row.verdict, f"in float32 it is off by at most {difference.max():.1e}, which rounding errors explain"
@@ -41,7 +41,7 @@ def _with_float32(row: Row, check: Check, i: int, tremor: np.ndarray, g: np.ndar
     if not np.isfinite(difference).all():
         verdict = max(verdict, INCONCLUSIVE, key=(OK, KINK, UNSEEN, INCONCLUSIVE, WRONG).index)
         note = "in float32 it is not finite"
-    elif (difference > allowed).any() or g.dtype != leaf.dtype:
+    elif (difference > allowed).any() or g.dtype != dtype:
         worst = np.unravel_index(np.argmax(difference / allowed), g.shape)
         verdict, note = WRONG, (f"in float32 it is WRONG: {g[worst]:.8g} at {list(map(int, worst))}, where {right[worst]:.8g} is "
                                 f"right, and rounding errors explain a difference of {allowed[worst]:.1e}")

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .laws import lowest_precision
-from .noise import EPS, generator
-from .problem import Problem, gradients, vector
+from .noise import generator
+from .problem import Problem
 
 STEPS = tuple(2.0 ** -k for k in range(4, 12))
 
@@ -65,18 +64,12 @@ def taylor_test(f: Callable, *inputs: Any, seed: int = 0) -> TaylorReport:
     """
     rng = generator(seed)
     with Problem(f, inputs) as problem, np.errstate(all="ignore"):
-        eps = max(EPS, lowest_precision(problem.outputs()))
-        v = rng.normal(size=vector(problem.outputs()).size)
-        directions = [rng.normal(size=leaf.shape) * (np.sqrt(np.mean(leaf.numpy() ** 2)) or 1.0) if leaf.size else leaf.numpy()
-                      for leaf in problem.leaves]
-        slope = sum(float((g * d).sum()) for g, d in zip(gradients(problem.outputs(), problem.leaves, v), directions))
-        starts = [leaf.numpy() for leaf in problem.leaves]
-
-        def value(h: float) -> np.ndarray:
-            for leaf, start, direction in zip(problem.leaves, starts, directions):
-                leaf.data = start + h * direction
-            return vector(problem.outputs())
-
-        here = value(0.0)
-        remainders = tuple(abs(float(v @ (value(h) - here)) - h * slope) for h in STEPS)
-    return TaylorReport(STEPS, remainders, 1e3 * eps * float(np.abs(v) @ np.abs(here) + abs(slope)), slope)
+        function = problem.function()
+        xs, v = function.xs, rng.normal(size=function.size)
+        directions = [rng.normal(size=x.shape) * (np.sqrt(np.mean(x ** 2)) or 1.0) if x.size else x for x in xs]
+        slope = sum(float((g * d).sum()) for g, d in zip(function.gradients(xs, v), directions))
+        here = function.values(xs)
+        remainders = tuple(abs(float(v @ (function.values([x + h * d for x, d in zip(xs, directions)]) - here)) - h * slope)
+                           for h in STEPS)
+    rounding = 1e3 * function.eps * float(np.abs(v) @ np.abs(here) + abs(slope))
+    return TaylorReport(STEPS, remainders, rounding, slope)

@@ -6,13 +6,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..tensor import Tensor
 from .noise import norm
+from .numeric import Differences
 from .slopes import Derivatives
 
 TOO_WIDE = 1e-3  # a bound wider than this part of the gradient's own size shows nothing
 ULPS = 300  # rounding errors that a right gradient may have, in units of the terms that it adds up
 TREMBLES = 16  # or times what it changes by if all inputs change by a few rounding errors
+
+
+@dataclass
+class Input:
+    """One input of the function, at a point. differences: of the outputs, by it. analytic: its gradient, which is checked.
+    tremor: by how much that changes among inputs a few rounding errors away."""
+
+    number: int
+    name: str
+    differences: Differences
+    analytic: np.ndarray
+    tremor: np.ndarray
+
+    @property
+    def x(self) -> np.ndarray:
+        return self.differences.x
+
+    @property
+    def eps(self) -> float:
+        return self.differences.eps
 
 
 @dataclass
@@ -24,10 +44,7 @@ class Finding:
     errors of its own included; size: what both are measured by.
     """
 
-    number: int
-    name: str
-    leaf: Tensor
-    analytic: np.ndarray
+    input: Input
     numeric: Derivatives
     entries: np.ndarray
     error: np.ndarray
@@ -45,25 +62,26 @@ class Finding:
 
     @property
     def a(self) -> np.ndarray:
-        return self.analytic.ravel()[self.entries]
+        return self.input.analytic.ravel()[self.entries]
 
     @property
     def seen(self) -> np.ndarray:
         return ~(self.wrong | self.unknown | self.on_kink | self.hidden)
 
 
-def judged(number: int, name: str, leaf: Tensor, analytic: np.ndarray, numeric: Derivatives, entries: np.ndarray, *, eps: float,
-           tremor: np.ndarray, silence: np.ndarray, repeatable: bool, order: int) -> Finding:
-    """silence: slopes that may stay below the rounding errors of inner values near 1, if f does not change at all."""
-    a = analytic.ravel()[entries]
+def judged(of: Input, numeric: Derivatives, entries: np.ndarray, v: np.ndarray, order: int = 1,
+           repeatable: bool = True) -> Finding:
+    """The analytic gradient of v . f held against the numeric one, for entries with these flat numbers."""
+    a = of.analytic.ravel()[entries]
     value, bound, rounding, terms, low, high, secant = (getattr(numeric, part).ravel()[entries] for part in (
         "value", "bound", "rounding", "terms", "low", "high", "secant"))
-    silent = (terms == 0) & (secant == 0) & (np.abs(a) <= silence.ravel()[entries])
-    bound = np.where(silent, np.maximum(bound, silence.ravel()[entries]), bound)
+    silence = of.eps * np.abs(v).sum() / of.differences.sizes.ravel()[entries]  # what inner values near 1 may hide of a slope,
+    silent = (terms == 0) & (secant == 0) & (np.abs(a) <= silence)  # if f does not change at all
+    bound = np.where(silent, np.maximum(bound, silence), bound)
     known = value[bound <= np.abs(value)]
     size = np.maximum(np.abs(value), norm(known) / np.sqrt(max(1, value.size)))
     size = np.fmax(size, secant)  # where f is level: what it does a step away
-    ulps, trembles = ULPS * eps * terms, TREMBLES * tremor.ravel()[entries]
+    ulps, trembles = ULPS * of.eps * terms, TREMBLES * of.tremor.ravel()[entries]
     inexact = ulps + trembles
     error = bound + inexact
     on_kink = np.isfinite(low) & np.isfinite(high)
@@ -75,5 +93,4 @@ def judged(number: int, name: str, leaf: Tensor, analytic: np.ndarray, numeric: 
     if order == 2:  # what is a kink of f is a jump of its gradient
         unknown |= on_kink & ~right
     wrong = ~right & ~unknown
-    return Finding(number, name, leaf, analytic, numeric, entries, error, size, wrong, unknown, on_kink & ~wrong, hidden & ~wrong,
-                   np.zeros(a.shape, bool))
+    return Finding(of, numeric, entries, error, size, wrong, unknown, on_kink & ~wrong, hidden & ~wrong, np.zeros(a.shape, bool))

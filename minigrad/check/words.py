@@ -13,9 +13,9 @@ from .verdict import Finding
 
 def row(finding: Finding, repeatable: bool, diagnosis: Callable[[], list[str]]) -> Row:
     """diagnosis: called if the gradient is wrong."""
-    f, leaf = finding, finding.leaf
+    f, x, name = finding, finding.input.x, finding.input.name
     if not len(f.entries):
-        return Row(f.name, leaf.shape, 0, 0, 0, None, 0.0, 0.0, 0.0, OK)
+        return Row(name, x.shape, 0, 0, 0, None, 0.0, 0.0, 0.0, OK)
     a, value, bound, seen = f.a, f.of_entries("value"), f.of_entries("bound"), f.seen
     in_bounds = np.nan_to_num(np.abs(a - value) / np.maximum(bound, 1e-300), posinf=1e299)
     severity = np.where(f.wrong, 2.0, f.unknown) * 1e300 + np.where(f.hidden & seen.any(), 0, in_bounds)
@@ -24,17 +24,17 @@ def row(finding: Finding, repeatable: bool, diagnosis: Callable[[], list[str]]) 
     unseen = f.hidden & ~f.still
     verdict = (WRONG if f.wrong.any() else INCONCLUSIVE if undecided else KINK if f.on_kink.any() else
                UNSEEN if unseen.any() and not seen.any() else OK)
-    return Row(f.name, leaf.shape, leaf.size, len(f.entries), int((f.wrong | f.unknown).sum()),
-               tuple(int(i) for i in np.unravel_index(f.entries[worst], leaf.shape)),
-               float(a[worst]), float(value[worst]), float(bound[worst]), verdict,
+    return Row(name, x.shape, x.size, len(f.entries), int((f.wrong | f.unknown).sum()),
+               tuple(int(i) for i in np.unravel_index(f.entries[worst], x.shape)),
+               float(a[worst]) + 0.0, float(value[worst]) + 0.0, float(bound[worst]), verdict,  # 0, where it is -0
                tuple([*_notes(f, repeatable), *(diagnosis() if verdict == WRONG else ())]),
                float(((f.error + bound)[seen] / f.size[seen]).max(initial=0.0)), int(unseen.sum()))
 
 
 def _notes(f: Finding, repeatable: bool) -> Iterator[str]:
     a, value, unseen = f.a, f.of_entries("value"), f.hidden & ~f.still
-    if len(a) < f.leaf.size:
-        yield f"{len(a)} of {f.leaf.size} entries were checked one by one{f.direction}"
+    if len(a) < f.input.x.size:
+        yield f"{len(a)} of {f.input.x.size} entries were checked one by one{f.direction}"
     if not repeatable:
         yield "f gives other values when it is called again with the same inputs (does it draw random numbers?)"
     elif f.unknown.any():

@@ -1,0 +1,116 @@
+"""A second look at entries that seem to be wrong, as where several kinks meet, and at what rounding errors hide."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .function import Point
+from .noise import STAIRCASE
+from .slopes import SAFETY
+from .verdict import ULPS, Finding
+
+STILL = 1e-3  # a gradient within this part of f's slope over its input's own size says that f is level here
+AROUND, STEP_AROUND, POINTS_AROUND = 2.0 ** -18, 2.0 ** -26, 24  # slopes around a kink: how far away, steps, and how many
+FURTHER = 64.0 ** np.arange(10)  # times the input's own size: is f level, or do rounding errors hide how it changes?
+STAIRS = 2.0 ** np.arange(-3, 9)  # the same: does it climb in steps that are too large to be seen nearby?
+ASIDE, ENTRIES_ASIDE = 2.0 ** -10, 8  # where it is looked whether only these very values are wrong
+
+
+def look_again(finding: Finding, here: Point, sizes: list[np.ndarray], v: np.ndarray, rng: np.random.Generator) -> None:
+    """Changes what the finding says of such entries. sizes: of all inputs' entries. v: the outputs' weights."""
+    _look_for_stairs(finding, v)
+    if here.function.order == 1:
+        _look_around_kinks(finding, here, sizes, v, rng)
+    if finding.hidden.any() and not (finding.seen | finding.wrong | finding.unknown | finding.on_kink).any():
+        _look_further(finding, v)
+
+
+def _look_for_stairs(finding: Finding, v: np.ndarray) -> None:
+    """Where f did not change at all, it may still climb as the gradient says, in steps too large to be seen nearby."""
+    differences, flat = finding.input.differences, finding.wrong & (finding.of_entries("terms") == 0)
+    for count, number in enumerate(np.flatnonzero(flat)):
+        entry, claimed, step = finding.entries[number], finding.a[number], np.zeros(differences.x.shape)
+        close = []
+        for reach in differences.reach.flat[entry] * STAIRS:
+            step.flat[entry] = reach
+            slope = v @ (differences.f(differences.x + step) - differences.f(differences.x - step)) / reach / 2
+            close.append(abs(slope - claimed) <= abs(claimed) / 2)
+        if any(one and next_one for one, next_one in zip(close, close[1:])):
+            finding.wrong[number], finding.hidden[number], finding.error[number] = False, True, abs(claimed)
+        elif count >= ENTRIES_ASIDE and finding.wrong[flat][:count].all():
+            break
+
+
+def _look_around_kinks(finding: Finding, here: Point, sizes: list[np.ndarray], v: np.ndarray, rng: np.random.Generator) -> None:
+    """Where the gradient is right at values nearby, several kinks may meet. Then all slopes around are ones that it may have;
+    and where f has more than two along an entry, the chain rule may give yet another value. What is left is said to be
+    wrong, as for relu(x) - relu(-x) at 0, where f has no kink."""
+    wrong, number = np.flatnonzero(finding.wrong), finding.input.number
+    if not wrong.size:
+        return
+
+    def moved(distance: float) -> Point:
+        """All inputs moved a little, in a direction of their own."""
+        return here.at([x + distance * size * rng.normal(size=x.shape) for x, size in zip(here.xs, sizes)])
+
+    some = finding.entries[wrong[:: -(-wrong.size // ENTRIES_ASIDE)]]
+    aside = moved(ASIDE)
+    analytic = aside.gradients(v)[number]
+    found = aside.differences(number).of(v, analytic, some)
+    error = found.bound + ULPS * here.function.eps * found.terms
+    right = (np.abs(analytic - found.value) <= error) & np.isfinite(error)
+    finding.kinks_meet = bool(right.ravel()[some].all())
+    if not finding.kinks_meet:
+        return  # it is wrong everywhere
+    steps = STEP_AROUND * sizes[number]
+    around = [_slopes(moved(AROUND), number, finding.entries[wrong], steps, v) for _ in range(POINTS_AROUND)]
+    slopes, errors, rights = (np.array(parts) for parts in zip(*around))
+    sums, errors_of_sums = slopes @ v, errors @ np.abs(v)
+    a = finding.a[wrong]
+    inside = ((sums - errors_of_sums).min(axis=0) <= a) & (a <= (sums + errors_of_sums).max(axis=0))
+    gaps = np.diff(np.sort(slopes, axis=0), axis=0)
+    unlike = gaps > 2 * errors.max(axis=0) + np.maximum(gaps.sum(axis=0), np.abs(slopes).max(axis=0)) / 1000
+    several = (unlike.sum(axis=0) > 1).any(axis=-1)
+    accepted = wrong[inside | several & (rights.mean(axis=0) > 0.9)]
+    finding.wrong[accepted], finding.on_kink[accepted] = False, True
+
+
+def _slopes(point: Point, number: int, entries: np.ndarray, steps: np.ndarray,
+            v: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """At this point, for entries of an input: the outputs' slopes, their errors, and whether the gradient is right."""
+    slopes, errors = np.zeros((2, len(entries), v.size))
+    right = np.ones(len(entries), bool)
+    analytic, x, values = point.gradients(v)[number], point.xs[number], point.of_input(number)
+    for k, entry in enumerate(entries):
+        step = np.zeros(x.shape)
+        step.flat[entry] = steps.flat[entry]
+        above, below = values(x + step), values(x - step)
+        slopes[k] = (above - below) / step.flat[entry] / 2
+        errors[k] = SAFETY * point.function.eps * (np.abs(above) + np.abs(below)) / step.flat[entry]
+        right[k] = abs(analytic.flat[entry] - v @ slopes[k]) <= np.abs(v) @ (errors[k] + 1e-6 * np.abs(slopes[k]))
+    return slopes, errors, right
+
+
+def _look_further(finding: Finding, v: np.ndarray) -> None:
+    """Nothing of this input is seen: is f level here, beside what it does further away?"""
+    differences, bounds = finding.input.differences, finding.of_entries("bound")
+
+    def changes_at(step: np.ndarray) -> np.ndarray:
+        changes = np.abs([differences.f(differences.x + side * step) - differences.here for side in (-1, 1)])
+        return np.where(np.isfinite(changes), changes, 0).max(axis=0)
+
+    if not any(changes_at(differences.far * further).any() for further in FURTHER):  # all entries at once: f is constant
+        finding.still[:] = np.abs(finding.a) <= finding.error - bounds
+        return
+    for number, entry in enumerate(finding.entries):
+        claimed, error, step = abs(finding.a[number]), finding.error[number], np.zeros(differences.x.shape)
+        for reach in differences.reach.flat[entry] * FURTHER:
+            step.flat[entry] = reach
+            changes = changes_at(step)
+            secant = float(np.abs(v) @ changes) / reach
+            rounding = (changes <= STAIRCASE * differences.eps * differences.noise.scale).all()
+            finding.still[number] = claimed + error <= STILL * secant or rounding and claimed <= error - bounds[number]
+            if changes.any():
+                break
+        if (~finding.still[:number + 1]).sum() > ENTRIES_ASIDE:
+            break
