@@ -51,9 +51,10 @@ def noticed(file: str, right: str, wrong: str, copy: Path) -> bool:
     assert source.count(right) == 1, f"{file} has no longer one place with {right!r}: adapt this script"
     (copy / file).write_text(source.replace(right, wrong), encoding="utf-8")
     try:
-        result = subprocess.run([sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "tests/test_check.py",
-                                 "tests/test_diagnosis.py", "-k", "not command_line and not planted_mistake"], cwd=copy, capture_output=True, text=True,
-                                env={**os.environ})
+        result = subprocess.run(
+            [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "tests/test_check.py",
+             "tests/test_diagnosis.py", "-k", "not command_line and not planted_mistake"],
+            cwd=copy, capture_output=True, text=True, env={**os.environ})
     finally:
         (copy / file).write_text(source, encoding="utf-8")
     assert result.returncode in (0, 1), result.stdout + result.stderr  # passed, or a test failed: the tests did run

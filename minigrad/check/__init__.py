@@ -1,9 +1,13 @@
-"""The gradient check. What is checked (problem.py), numeric derivatives (numeric.py), of which entries (sample.py), the verdict
-(verdict.py) and its words (words.py), all inputs in turn (compare.py), laws that hold of every gradient (laws.py); what is wrong
-(evidence.py, diagnosis.py, hypotheses.py, situation.py), the report of it (report.py); and a second opinion (taylor.py)."""
+"""The gradient check.
 
+What is checked (function.py): what the engine computes (problem.py), or what somebody wrote in NumPy (by_hand.py, adapters.py).
+Numeric derivatives (numeric.py, slopes.py, noise.py) of some entries (sample.py), the verdict (verdict.py, nearby.py) and its
+words (words.py), all inputs in turn (compare.py), and laws that hold of every gradient (laws.py). What is wrong (evidence.py,
+diagnosis.py, hypotheses.py, situation.py), the report (report.py), and a second opinion (taylor.py)."""
+
+from .adapters import with_cache, with_loss
 from .gradcheck import gradcheck
 from .report import Report, Row
 from .taylor import TaylorReport, taylor_test
 
-__all__ = ["Report", "Row", "TaylorReport", "gradcheck", "taylor_test"]
+__all__ = ["Report", "Row", "TaylorReport", "gradcheck", "taylor_test", "with_cache", "with_loss"]

@@ -106,9 +106,9 @@ def _as_a_term(s: Situation, text: str, term: np.ndarray, error: np.ndarray) -> 
 
 
 FAMILIES: list[tuple[Callable[[Situation], Iterator[Hypothesis]], Callable[..., str | None]]] = [
-    (hypotheses.moved, _exactly), (hypotheses.passed_through, _exactly), (hypotheses.uses, _exactly),
-    (hypotheses.cotangents, _exactly), (hypotheses.inputs, _exactly), (hypotheses.factors, _times_a_constant),
-    (hypotheses.formulas, _times_a_constant), (hypotheses.terms, _as_a_term),
+    (hypotheses.clipped, _exactly), (hypotheses.moved, _exactly), (hypotheses.passed_through, _exactly),
+    (hypotheses.uses, _exactly), (hypotheses.cotangents, _exactly), (hypotheses.inputs, _exactly),
+    (hypotheses.factors, _times_a_constant), (hypotheses.formulas, _times_a_constant), (hypotheses.terms, _as_a_term),
 ]
 
 

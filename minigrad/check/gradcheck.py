@@ -10,15 +10,20 @@ import numpy as np
 
 from ..backward import grad
 from ..tensor import Tensor
+from .adapters import with_cache, with_loss
+from .by_hand import ByHand
 from .compare import Check
-from .function import cut
+from .function import Arrays, Function, cut
 from .noise import generator
 from .problem import Problem, Recorded, argument_names
-from .report import OK, Report
+from .report import NOT_GIVEN, OK, WRONG, Report, Row
 from .single import with_float32
 
+SINGLE = float(np.finfo(np.float32).eps)
 
-def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0, budget: int = 20_000) -> Report:
+
+def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, order: int = 1, seed: int = 0,
+              budget: int = 20_000) -> Report:
     """Compare the gradient of f with central differences, for every entry of every input.
 
     f: function of Tensors to a Tensor or nested tuples of them; or a Module, whose named parameters are then
@@ -37,6 +42,12 @@ def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0, budget: 
         report = gradcheck(lambda x, W: tanh(x @ W), x, W)
         print(report); assert report
 
+    backward: gradients written by hand in NumPy. Then f(*inputs) gives an array, or nested tuples of them, and
+    backward(g, *inputs), with g in the same structure, gives a gradient for each argument, None where it is not computed, or a
+    dict by name. Inputs may be dicts; integer arrays and Python's numbers are constants. Other forms: with_cache, with_loss.
+
+        gradcheck(rnn_forward, x, h0, Wx, Wh, b, backward=rnn_backward)
+
     A gradient check cannot see a wrong forward: with two gates exchanged, a tanh forgotten, or [x, h] for [h, x], f is another
     function, and its gradients are right. Compare f with a reference by assert_same(mine, reference, *inputs).
 
@@ -47,28 +58,56 @@ def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0, budget: 
         raise ValueError(f"gradcheck: order must be 1 or 2, not {order}")
     if budget < 1:
         raise ValueError(f"gradcheck: budget must be 1 or more, not {budget}")
-    rng = generator(seed)
+    options = [*(["order=2"] if order == 2 else []), f"seed={seed}", *([f"budget={budget}"] if budget != 20_000 else [])]
+    if backward is not None or isinstance(f, (with_cache, with_loss)):
+        if order == 2:
+            raise ValueError("gradcheck: order=2 needs gradients that the engine computes; these are written by hand")
+        report = _by_hand(f, backward or f.backward, inputs, generator(seed), budget)
+        options = [*([f"backward={backward.__name__}"] if hasattr(backward, "__name__") else []), *options]
+    else:
+        report = _of_engine(f, inputs, generator(seed), budget, order)
+    return replace(report, again=_again(f, [*argument_names(f, len(inputs)), *options]))
+
+
+def _of_engine(f: Callable, inputs: tuple, rng: np.random.Generator, budget: int, order: int) -> Report:
     problem = Problem(f, inputs)
     in_float32 = any(t.dtype == np.float32 for t in _given(inputs, problem))
     with problem, np.errstate(all="ignore"):  # a step out of f's domain shows as a value not finite
         function = problem.function()
         check = Check(function, rng, budget)
         report = check.report(both_paths=order == 2)
-        first, tremors = report, check.tremor(float(np.finfo(np.float32).eps)) if in_float32 else []
+        first, tremors = report, check.tremor(SINGLE) if in_float32 else []
         if order == 2 and report and any(y.requires_grad for y in problem.outputs()):
             report = Check(_second_order(function, check.v), rng, budget).report()
     if first and in_float32:
         with Problem(f, inputs, dtype=None) as single, np.errstate(all="ignore"):
-            alone = single.function()
-            found = alone.gradients(alone.xs, check.v)
-            report = replace(report, rows=with_float32(report.rows, check, tremors, found, [x.dtype for x in alone.xs]))
-    options = [*(["order=2"] if order == 2 else []), f"seed={seed}", *([f"budget={budget}"] if budget != 20_000 else [])]
-    return replace(report, again=_again(f, [*argument_names(f, len(inputs)), *options]),
-                   notes=[*report.notes, *((OK, text) for text in _left_out(f))])
+            report = replace(report, rows=_in_float32(report, check, tremors, single.function()))
+    return replace(report, notes=[*report.notes, *((OK, text) for text in _left_out(f))])
+
+
+def _by_hand(f: Callable, backward: Callable, inputs: tuple, rng: np.random.Generator, budget: int) -> Report:
+    with np.errstate(all="ignore"):
+        function = ByHand(f, backward, inputs)
+        check = Check(function, rng, budget)
+        report = check.report()
+        rows = report.rows
+        if report and any(x.dtype == np.float32 for x in ByHand(f, backward, inputs, dtype=None).xs):
+            rows = _in_float32(report, check, check.tremor(SINGLE), ByHand(f, backward, inputs, dtype=None))
+    rows = [replace(row, verdict=WRONG, failing=row.checked, notes=(function.shape_problems[row.name],))
+            if row.name in function.shape_problems else row for row in rows]
+    rows += [Row(name, x.shape, x.size, 0, 0, None, 0.0, 0.0, 0.0, NOT_GIVEN) for name, x in function.not_given.items()]
+    return replace(report, rows=rows, notes=[*report.notes, *((OK, text) for text in function.notes)])
+
+
+def _in_float32(report: Report, check: Check, tremors: Arrays, alone: Function) -> list[Row]:
+    """The rows, with what the same function gives in float32."""
+    return with_float32(report.rows, check, tremors, alone.gradients(alone.xs, check.v), [x.dtype for x in alone.xs])
 
 
 def _again(f: Callable, arguments: list[str]) -> str:
     """The call in words that can be run where f is known by its name; what has none is said."""
+    if hasattr(f, "written"):
+        return f"gradcheck({', '.join([f.written, *arguments])})"
     name = getattr(f, "__qualname__", "").rpartition("<locals>.")[2]
     what = "" if name and "<" not in name and not hasattr(f, "__self__") else (
         f", where f is your {getattr(f, '__qualname__', type(f).__name__).rpartition('.')[2].strip('<>')}")

@@ -38,8 +38,8 @@ def broken_laws(here: Point, v: np.ndarray, found: list[np.ndarray], bounds: lis
     elif not (all(agree(here.gradients(scale * v), [scale * g for g in found], tolerances, scale) for scale in SCALES)
               and agree(here.gradients(w := v * rng.choice([-1.0, 2.0], v.shape)),
                         [a - b for a, b in zip(here.gradients(v + w), found)], tolerances, 4)):
-        notes.append((WRONG, "the gradient is not linear in g, the gradient arriving at the output: twice g must give twice the "
-                             "gradient"))
+        notes.append((WRONG, _clipped(here, v) or "the gradient is not linear in g, the gradient arriving at the output: twice g "
+                                                  "must give twice the gradient"))
     again = here.gradients(v)
     if not agree(again, found, [SAME * size for size in sizes]):
         notes.append((INCONCLUSIVE, "the gradient has other values when it is computed again: does a formula draw random "
@@ -52,3 +52,14 @@ def broken_laws(here: Point, v: np.ndarray, found: list[np.ndarray], bounds: lis
         arrays.append((f"gradient {i}", g))
     return notes
 
+
+
+def _clipped(here: Point, v: np.ndarray) -> str:
+    """What to say if it does not grow with g any more."""
+    for large, larger in zip(*(here.gradients(scale * v) for scale in (1e6, 1e7))):
+        sizes = np.abs(large[large != 0])
+        if sizes.size and np.array_equal(large, larger):
+            if (sizes == sizes[0]).all() and sizes.size > 1:
+                return f"the gradient is clipped at {sizes[0]:.6g}: check it before it is clipped"
+            return "the gradient stops growing with g, the gradient arriving at the output: is something clipped on the way?"
+    return ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from .function import Point
@@ -10,9 +12,12 @@ from .slopes import SAFETY
 from .verdict import ULPS, Finding
 
 STILL = 1e-3  # a gradient within this part of f's slope over its input's own size says that f is level here
-AROUND, STEP_AROUND, POINTS_AROUND = 2.0 ** -18, 2.0 ** -26, 24  # slopes around a kink: how far away, steps, and how many
+AROUND, STEP_AROUND, POINTS_AROUND = 2.0 ** -18, 2.0 ** -26, 80  # slopes around a kink: how far away, steps, how many
 FURTHER = 64.0 ** np.arange(10)  # times the input's own size: is f level, or do rounding errors hide how it changes?
-STAIRS = 2.0 ** np.arange(-3, 9)  # the same: does it climb in steps that are too large to be seen nearby?
+STAIRS = 2.0 ** np.arange(-12, 9)  # the same: does it climb in steps that are too large to be seen nearby?
+LOW_STAIRS = 2.0 ** np.arange(-18, 1)  # and where it climbs nearby as well, with a slope that differs
+LITTLE = 1e-2  # by no more than this part
+BISECTIONS = 30
 ASIDE, ENTRIES_ASIDE = 2.0 ** -10, 8  # where it is looked whether only these very values are wrong
 
 
@@ -26,19 +31,41 @@ def look_again(finding: Finding, here: Point, sizes: list[np.ndarray], v: np.nda
 
 
 def _look_for_stairs(finding: Finding, v: np.ndarray) -> None:
-    """Where f did not change at all, it may still climb as the gradient says, in steps too large to be seen nearby."""
-    differences, flat = finding.input.differences, finding.wrong & (finding.of_entries("terms") == 0)
-    for count, number in enumerate(np.flatnonzero(flat)):
-        entry, claimed, step = finding.entries[number], finding.a[number], np.zeros(differences.x.shape)
-        close = []
-        for reach in differences.reach.flat[entry] * STAIRS:
-            step.flat[entry] = reach
-            slope = v @ (differences.f(differences.x + step) - differences.f(differences.x - step)) / reach / 2
-            close.append(abs(slope - claimed) <= abs(claimed) / 2)
-        if any(one and next_one for one, next_one in zip(close, close[1:])):
-            finding.wrong[number], finding.hidden[number], finding.error[number] = False, True, abs(claimed)
-        elif count >= ENTRIES_ASIDE and finding.wrong[flat][:count].all():
+    """Inner values that change by rounding errors, if at all, give f stairs: it is level or has a slightly other slope in
+    between, and follows the gradient in larger steps. Several step sizes in a row then give slopes nearer to the gradient than to
+    the slope here; if f is smooth they do not, as their error is 4 times smaller for half a step."""
+    differences, a, value = finding.input.differences, finding.a, finding.of_entries("value")
+    gap, level = np.abs(a - value), np.abs(value) <= LITTLE * np.abs(a)
+    found = 0
+    for count, number in enumerate(np.flatnonzero(finding.wrong & (level | (gap <= LITTLE * np.abs(value))))):
+        entry, step = finding.entries[number], np.zeros(differences.x.shape)
+
+        def change(distance: float) -> float:
+            step.flat[entry] = distance  # noqa: B023
+            return float(v @ (differences.f(differences.x + step) - differences.here))  # noqa: B023
+
+        sizes, in_a_row, near = (STAIRS, 2, 2) if level[number] else (LOW_STAIRS, 4, 4)
+        reaches = differences.reach.flat[entry] * sizes
+        close = [abs((change(reach) - change(-reach)) / reach / 2 - a[number]) <= gap[number] / near for reach in reaches]
+        if any(all(close[i:i + in_a_row]) for i in range(len(close) - in_a_row + 1)) and (
+                not level[number] or _jumps(change, reaches)):
+            finding.wrong[number], finding.hidden[number], finding.error[number] = False, True, gap[number]
+            found += 1
+        elif count >= ENTRIES_ASIDE and not found:
             break
+
+
+def _jumps(change: Callable[[float], float], reaches: np.ndarray) -> bool:
+    """Where f leaves the level, does it jump, as rounding errors do, or does it bend, as relu does?"""
+    for side in (1.0, -1.0):
+        far = next((side * reach for reach in reaches[0] * 2.0 ** np.arange(-40, 12) if change(side * reach) != 0), 0.0)
+        whole, near = change(far), 0.0
+        for _ in range(BISECTIONS):
+            middle = (near + far) / 2
+            near, far = (near, middle) if abs(change(middle)) > abs(whole) / 2 else (middle, far)
+        if abs(change(far) - change(near)) > abs(whole) / 8 > 0:
+            return True
+    return False
 
 
 def _look_around_kinks(finding: Finding, here: Point, sizes: list[np.ndarray], v: np.ndarray, rng: np.random.Generator) -> None:
@@ -65,9 +92,8 @@ def _look_around_kinks(finding: Finding, here: Point, sizes: list[np.ndarray], v
     steps = STEP_AROUND * sizes[number]
     around = [_slopes(moved(AROUND), number, finding.entries[wrong], steps, v) for _ in range(POINTS_AROUND)]
     slopes, errors, rights = (np.array(parts) for parts in zip(*around))
-    sums, errors_of_sums = slopes @ v, errors @ np.abs(v)
-    a = finding.a[wrong]
-    inside = ((sums - errors_of_sums).min(axis=0) <= a) & (a <= (sums + errors_of_sums).max(axis=0))
+    a, ends = finding.a[wrong], np.array([v * (slopes - errors).min(axis=0), v * (slopes + errors).max(axis=0)])
+    inside = (ends.min(axis=0).sum(axis=-1) <= a) & (a <= ends.max(axis=0).sum(axis=-1))  # judged output by output
     gaps = np.diff(np.sort(slopes, axis=0), axis=0)
     unlike = gaps > 2 * errors.max(axis=0) + np.maximum(gaps.sum(axis=0), np.abs(slopes).max(axis=0)) / 1000
     several = (unlike.sum(axis=0) > 1).any(axis=-1)

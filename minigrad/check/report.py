@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 OK, WRONG, KINK, INCONCLUSIVE, UNSEEN = "ok", "WRONG", "KINK", "INCONCLUSIVE", "UNSEEN"
+NOT_GIVEN = "not given"  # an input for which a gradient written by hand is not computed
 WIDTH = 100  # columns of a terminal
 
 
@@ -18,7 +19,8 @@ class Row:
     """One input or parameter, with the entry where analytic and numeric gradient differ most, measured by the bound.
 
     verdict: "ok"; "KINK" (right, but some entries lie on a kink, where any slope between left and right is accepted);
-    "WRONG"; "INCONCLUSIVE"; or "UNSEEN" (f's rounding errors hide every entry). notes: what a reader should know besides.
+    "WRONG"; "INCONCLUSIVE"; "UNSEEN" (f's rounding errors hide every entry); or "not given" (backward returned None). notes: what
+    a reader should know besides.
     checked: how many of the entries were looked at one by one; failing: how many of these were not right; unseen: how many
     are hidden by rounding errors. sensitivity: larger errors would have been found in the others, as parts of the entry's
     derivative or of the root mean square of all, whichever is larger (or of the slopes a step away, where all are 0).
@@ -69,8 +71,9 @@ class Report:
         header = ("input", "shape", "failing", "worst at", "analytic", "numeric", "+-", "verdict")
         table: list[tuple[str, ...]] = [header, *((
             row.name, str(row.shape), f"{row.failing} of {row.checked}",
-            "-" if row.index is None else str(list(row.index)), f"{row.analytic:.8g}", f"{row.numeric:.8g}",
-            f"{row.bound:.1e}", row.verdict) for row in self.rows)]
+            *(("-",) * 4 if row.verdict == NOT_GIVEN else (
+                "-" if row.index is None else str(list(row.index)), f"{row.analytic:.8g}", f"{row.numeric:.8g}",
+                f"{row.bound:.1e}")), row.verdict) for row in self.rows)]
         if any(row.unseen for row in self.rows):
             counts = ("unseen", *(str(row.unseen) for row in self.rows))
             table = [(*line[:3], count, *line[3:]) for line, count in zip(table, counts)]

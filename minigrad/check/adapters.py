@@ -1,0 +1,114 @@
+"""The forms in which courses write gradients by hand, for gradcheck: with a cache, or a loss together with its gradients."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+
+class with_cache:  # noqa: N801
+    """out, cache = forward(*inputs), and dx, dW, ... = backward(dout, cache); the form of Stanford's CS231n.
+
+        gradcheck(with_cache(rnn_forward, rnn_backward), x, h0, Wx, Wh, b)
+
+    What forward returns last is the cache. Of several outputs before it, each has its gradient as an argument of its own, as in
+    lstm_step_backward(dh, dC, cache), or backward(g, cache) gets them as a tuple. `take`: how many of the outputs have one, from
+    the first; by default as many as backward takes. backward returns what gradcheck takes: a tuple or a dict.
+    """
+
+    def __init__(self, forward: Callable, backward: Callable, take: int | None = None) -> None:
+        functools.update_wrapper(self, forward)
+        self.forward_with_cache, self.backward_from_cache = forward, backward
+        self.apart = _positional(backward) > 2  # one argument for each output
+        self.take = take if take or not self.apart else _positional(backward) - 1
+        self.written = f"with_cache({_name(forward)}, {_name(backward)}{'' if take is None else f', take={take}'})"
+        self.name_of_backward = _name(backward)
+
+    def __call__(self, *inputs: Any) -> Any:
+        return self._split(inputs)[0]
+
+    def _split(self, inputs: tuple) -> tuple[Any, Any]:
+        result = self.forward_with_cache(*inputs)
+        if not isinstance(result, tuple) or len(result) < 2:
+            raise TypeError(f"with_cache: {_name(self.forward_with_cache)} must return outputs and, last, a cache, not "
+                            f"{type(result).__name__}")
+        *outputs, cache = result
+        outputs = outputs[:self.take]
+        return outputs[0] if len(outputs) == 1 else tuple(outputs), cache
+
+    def backward(self, g: Any, *inputs: Any) -> Any:
+        cache = self._split(inputs)[1]
+        return self.backward_from_cache(*g, cache) if self.apart else self.backward_from_cache(g, cache)
+
+
+class with_loss:  # noqa: N801
+    """loss, dWxh, dWhh, ... = f(*inputs): the loss and its gradients from one call, as in A. Karpathy's min-char-rnn.
+
+        gradcheck(with_loss(loss_function, gradients=("Wxh", "Whh", "Why", "bh", "by")), inputs, targets, h_previous)
+
+    gradients: whose gradients follow the loss, in this order; what follows after these is ignored. A name that is no parameter
+    of f is a global variable of the module in which f is defined: it is lent other values while f is called, and becomes an
+    input of the check. Without `gradients` the results belong to the inputs in their order; or f returns the loss and one
+    dict by name. static: keyword arguments for f.
+    """
+
+    def __init__(self, f: Callable, gradients: Sequence[str] | None = None, **static: Any) -> None:
+        functools.update_wrapper(self, f)
+        self.f, self.names, self.static = f, gradients, static
+        options = [*([f"gradients={tuple(gradients)}"] if gradients else []), *(f"{name}={name}" for name in static)]
+        self.written = f"with_loss({', '.join([_name(f), *options])})"
+        self.name_of_backward = _name(f)
+        code, variables = getattr(f, "__code__", None), getattr(f, "__globals__", {})
+        own = code.co_varnames[:code.co_argcount + code.co_kwonlyargcount] if code else ()
+        lent = [name for name in gradients or () if name not in own]
+        unknown = [name for name in lent if name not in variables]
+        if unknown:
+            raise TypeError(f"with_loss: {', '.join(unknown)} is neither a parameter of {_name(f)} nor a global variable of its "
+                            "module")
+        self.parameters = {name: variables[name] for name in lent} if lent else None
+
+    def __call__(self, *inputs: Any) -> Any:
+        return self._call(inputs)[0]
+
+    def _call(self, inputs: tuple) -> tuple:
+        if self.parameters is None:
+            result = self.f(*inputs, **self.static)
+        else:
+            *inputs, parameters = inputs  # type: ignore[assignment]
+            with _lent(self.f.__globals__, parameters):
+                result = self.f(*inputs, **self.static)
+        if not isinstance(result, tuple) or len(result) < 2:
+            raise TypeError(f"with_loss: {_name(self.f)} must return the loss and its gradients, not {type(result).__name__}")
+        return result
+
+    def backward(self, g: Any, *inputs: Any) -> Any:
+        loss, *results = self._call(inputs)
+        if self.names is not None:
+            if len(results) < len(self.names):
+                raise TypeError(f"with_loss: {_name(self.f)} returned {len(results)} results after the loss, fewer than the "
+                                f"{len(self.names)} names in gradients")
+            results = [dict(zip(self.names, results))]
+        if len(results) == 1 and isinstance(results[0], dict):
+            return {name: None if gradient is None else g * gradient for name, gradient in results[0].items()}
+        return tuple(None if gradient is None else g * gradient for gradient in results)
+
+
+@contextmanager
+def _lent(variables: dict[str, Any], values: dict[str, Any]) -> Iterator[None]:
+    before = {name: variables[name] for name in values}
+    variables.update(values)
+    try:
+        yield
+    finally:
+        variables.update(before)
+
+
+def _positional(f: Callable) -> int:
+    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in inspect.signature(f).parameters.values())
+
+
+def _name(f: Callable) -> str:
+    return getattr(f, "__name__", type(f).__name__)

@@ -1,0 +1,226 @@
+"""Gradients written by hand in NumPy: forward(*inputs) and backward(g, *inputs), as a function that the check can judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from ..tensor import Tensor
+from .function import Arrays, cut, joined
+from .noise import EPS
+from .problem import argument_names
+
+
+class ByHand:
+    """A Function (function.py). forward and backward get fresh copies each time, and backward is called right after forward,
+    as it may use what forward has kept. `inputs` may be nested in tuples, lists and dicts; only arrays of floating-point numbers
+    among them are differentiated.
+
+    Raises TypeError for outputs that are no numbers, and for gradients that belong to no input.
+    """
+
+    order = 1
+
+    def __init__(self, f: Callable, backward: Callable, inputs: tuple, dtype: Any = np.float64) -> None:
+        self.f, self.backward, self.dtype = f, backward, dtype
+        self.name, self.name_of_backward = (getattr(g, "__name__", type(g).__name__) for g in (f, backward))
+        extra = getattr(f, "parameters", None)  # of with_loss: global variables
+        inputs = tuple(_rebuilt(x, lambda a: a.numpy() if isinstance(a, Tensor) else a) for x in inputs)
+        self.inputs = inputs if extra is None else (*inputs, extra)
+        named = [leaf for name, x in zip(argument_names(f, len(inputs)), inputs) for leaf in _leaves(x, name)]
+        named += [leaf for name, x in (extra or {}).items() for leaf in _leaves(x, name)]
+        found = [(name, x) for name, x in named if _differentiable(x)]
+        if not found:
+            raise TypeError("gradcheck: no input is an array of floating-point numbers, so there is nothing to check; "
+                            "integer arrays and Python's numbers are constants")
+        self.every = {name: np.array(x, dtype or x.dtype) for name, x in found}  # of floating-point numbers
+        self.names = list(self.every)
+        self.notes: dict[str, None] = {}  # in order, each once
+        self.shape_problems: dict[str, str] = {}
+        self.output = self._call(self.xs)
+        outputs = [np.asarray(y) for y in _outputs(self.output)]
+        if not outputs:
+            raise TypeError(f"gradcheck: {self.name} must return an array of floating-point numbers, or a tuple of them, not "
+                            f"{type(self.output).__name__}")
+        self.shapes, self.size = [y.shape for y in outputs], sum(y.size for y in outputs)
+        self.eps = max(EPS, *(float(np.finfo(a.dtype).eps) for a in (*outputs, *self.xs)))
+        given = self._given()
+        self.not_given = {name: x for name, x in self.every.items() if name not in given}
+        self.names = [name for name in self.every if name in given]  # the others are constants from here on
+
+    @property
+    def xs(self) -> Arrays:
+        return [self.every[name] for name in self.names]
+
+    def _fresh(self, xs: Sequence[np.ndarray]) -> list[Any]:
+        """The arguments, all arrays in them copied, with these numbers in the ones that are differentiated."""
+        values = iter({**self.every, **dict(zip(self.names, xs))}.values())
+        return [_rebuilt(x, lambda a: np.array(next(values)) if _differentiable(a) else
+                         a.copy() if isinstance(a, np.ndarray) else a) for x in self.inputs]
+
+    def _call(self, xs: Sequence[np.ndarray]) -> Any:
+        arguments = self._fresh(xs)
+        ys = self.f(*arguments)
+        self._note_changes(self.name, arguments, xs)
+        return ys
+
+    def _note_changes(self, who: str, arguments: list[Any], xs: Sequence[np.ndarray]) -> None:
+        now = (a for x in arguments for _, a in _leaves(x, "") if _differentiable(a))
+        before = {**self.every, **dict(zip(self.names, xs))}
+        for (name, x), a in zip(before.items(), now):
+            if not np.array_equal(a, x, equal_nan=True):
+                self.notes[f"{who} changes its argument {name} in place: let it work on a copy"] = None
+
+    def values(self, xs: Sequence[np.ndarray]) -> np.ndarray:
+        with suppress(ValueError, ArithmeticError):
+            y = joined([np.asarray(y) for y in _outputs(self._call(xs))])
+            if y.size == self.size:
+                return y
+        return np.full(self.size, np.nan)
+
+    def gradients(self, xs: Sequence[np.ndarray], v: np.ndarray, create_graph: bool = False) -> Arrays:
+        found: dict[str, np.ndarray] = {}
+        with suppress(ArithmeticError):
+            found = self._backward(xs, v)
+        return [found[name] if name in found else np.full(x.shape, np.nan) for name, x in zip(self.names, xs)]
+
+    def _backward(self, xs: Sequence[np.ndarray], v: np.ndarray) -> dict[str, np.ndarray]:
+        """The gradients that are given, by name of the input."""
+        g, arguments = self._cotangent(self._call(xs), v), self._fresh(xs)
+        result = self.backward(g, *arguments)
+        self._note_changes(self.name_of_backward, arguments, xs)
+        before = _leaves(self._cotangent(self.output, v), "")
+        if any(isinstance(a, np.ndarray) and not np.array_equal(a, b) for (_, a), (_, b) in zip(_leaves(g, ""), before)):
+            self.notes[f"{self.name_of_backward} changes g, the gradient that arrives, in place: let it work on a copy"] = None
+        return {name: self._checked(name, g) for name, g in self._by_input(result).items()}
+
+    def _cotangent(self, ys: Any, v: np.ndarray) -> Any:
+        """v in the structure of the outputs; None for what has no gradient."""
+        pieces = iter(cut(v, self.shapes))
+        return _rebuilt(ys, lambda y: _like(y, next(pieces)) if _is_output(y) else None)
+
+    def _by_input(self, result: Any) -> dict[str, Any]:
+        """What backward returned, by name of the input: a dict; or one gradient for each argument, or for each array of
+        floating-point numbers among them."""
+        if isinstance(result, dict):
+            return self._by_name(result)
+        parts = list(result) if isinstance(result, (tuple, list)) else [result]
+        if len(parts) == len(self.inputs):
+            inside = [[a for _, a in _leaves(x, "") if _differentiable(a)] for x in self.inputs]
+            parts = [g for arrays, part in zip(inside, parts) for g in self._of_argument(arrays, part)]
+        if len(parts) != len(self.every):
+            raise TypeError(f"gradcheck: {self.name_of_backward} returned {len(parts)} gradients for {len(self.every)} inputs "
+                            f"({', '.join(self.every)}): return one for each, None where it is not computed, or a dict by name")
+        return {name: g for name, g in zip(self.every, parts) if g is not None}
+
+    @staticmethod
+    def _of_argument(arrays: list[np.ndarray], part: Any) -> list[Any]:
+        """The gradients for all arrays of one argument, which may be nested."""
+        if not arrays or part is None:
+            return [None] * len(arrays)
+        return [part] if len(arrays) == 1 and not isinstance(part, (dict, tuple, list)) else [g for _, g in _leaves(part, "")]
+
+    def _by_name(self, result: dict[Any, Any]) -> dict[str, Any]:
+        """Keys are names of arguments, or keys of a dict among them, with or without a d in front."""
+        names = {**{_key(name): name for name in self.every}, **{name: name for name in self.every}}
+        found = {}
+        for key, g in result.items():
+            name = names.get(str(key)) or names.get(str(key).removeprefix("d"))
+            if name is None:
+                self.notes[f"{self.name_of_backward} returns {str(key)!r}, which is no input: it was not checked"] = None
+            elif g is not None:
+                found[name] = g
+        if not found:
+            raise TypeError(f"gradcheck: {self.name_of_backward} returned a dict with the keys {', '.join(map(str, result))}; "
+                            f"they must be names of inputs, with or without a d in front: {', '.join(map(_key, self.every))}")
+        return found
+
+    def _checked(self, name: str, g: Any) -> np.ndarray:
+        """One gradient in an array of its own; NaN if it has not its input's shape, which the report says."""
+        array, shape = np.array(g), self.every[name].shape
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"gradcheck: {self.name_of_backward} returned for {name} a {type(g).__name__} of dtype "
+                            f"{array.dtype}, not an array of numbers")
+        if array.shape != shape:
+            self.shape_problems[name] = f"the gradient has shape {array.shape}, not {shape}{_advice(array.shape, shape)}"
+            return np.full(shape, np.nan)
+        return array if array.dtype.kind == "f" else array.astype(float)
+
+    def _given(self) -> set[str]:
+        """The inputs whose gradients backward gives; and a note if it uses what forward has kept elsewhere."""
+        v = np.ones(self.size)
+        found = self._backward(self.xs, v)
+        with suppress(Exception):  # forward at other values, backward at these
+            self.f(*self._fresh([1.01 * x + 0.01 for x in self.xs]))
+            again = self._by_input(self.backward(self._cotangent(self.output, v), *self._fresh(self.xs)))
+            if any(not np.array_equal(g, again[name], equal_nan=True) for name, g in found.items()
+                   if name not in self.shape_problems):
+                self.notes[f"{self.name_of_backward} uses what the last call of {self.name} has kept, or keeps something itself: "
+                           "here each call of it follows one with the same inputs"] = None
+        return set(found)
+
+    def changed(self) -> list[str]:
+        return []  # every call gets copies; notes say it
+
+    def held(self) -> Arrays:
+        return []
+
+
+def _differentiable(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and x.dtype.kind == "f"
+
+
+def _key(name: str) -> str:
+    """parameters['Wx'] -> Wx"""
+    return name.rpartition("[")[2].strip("]'\"")
+
+
+def _is_output(y: Any) -> bool:
+    """Of numbers that can have a gradient."""
+    return isinstance(y, (float, np.floating)) or _differentiable(y)
+
+
+def _like(y: Any, g: np.ndarray) -> Any:
+    return g.astype(y.dtype) if isinstance(y, np.ndarray) else float(g)
+
+
+def _outputs(ys: Any) -> Iterator[Any]:
+    return (y for _, y in _leaves(ys, "") if _is_output(y))
+
+
+def _leaves(x: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """All that is in tuples, lists and dicts, with names."""
+    if isinstance(x, dict):
+        for key, item in x.items():
+            yield from _leaves(item, f"{name}[{key!r}]")
+    elif isinstance(x, (tuple, list)):
+        for i, item in enumerate(x):
+            yield from _leaves(item, f"{name}[{i}]")
+    else:
+        yield name, x
+
+
+def _rebuilt(x: Any, change: Callable[[Any], Any]) -> Any:
+    """The same nesting of what `change` makes of each."""
+    if isinstance(x, dict):
+        return {key: _rebuilt(item, change) for key, item in x.items()}
+    if isinstance(x, (tuple, list)):
+        items = [_rebuilt(item, change) for item in x]
+        return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)
+    return change(x)
+
+
+def _advice(shape: tuple[int, ...], right: tuple[int, ...]) -> str:
+    if shape == right[::-1]:
+        return ": is it transposed?"
+    if len(shape) > len(right) and shape[len(shape) - len(right):] == right:
+        axes = ", ".join(map(str, range(len(shape) - len(right))))
+        return f": is it not summed over axis {axes} (time, batch), where it is broadcast?"
+    if int(np.prod(shape)) == int(np.prod(right)):
+        return ": reshape it"
+    if shape in ((), (1,)):
+        return ": is it summed over too many axes?"
+    return ""
