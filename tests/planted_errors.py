@@ -20,7 +20,7 @@ from hypothesis.errors import NoSuchExample
 from tqdm import tqdm
 
 from minigrad import Tensor, gradcheck, tanh
-from minigrad import backward as engine
+from minigrad import core as engine
 from minigrad.cases import CASES
 from minigrad.testing import calls
 
@@ -102,9 +102,9 @@ def engine_without_sums(how):
     """Broadcasting undone wrongly: the first element instead of the sum, or the mean."""
     right = engine.unbroadcast
 
-    def wrong(g, shape, output):
-        total = right(g, shape, output)
-        if total is None or not isinstance(g, np.ndarray) or g.size == 0:
+    def wrong(g, shape):
+        total = right(g, shape)
+        if not isinstance(g, np.ndarray) or g.size == 0:
             return total
         if how == "mean":
             return total * (max(1, total.size) / g.size)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backward import grad
+from ..core import grad
 from ..tensor import Tensor
 from .compare import Check
 from .noise import generator

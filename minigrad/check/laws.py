@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..backward import _record_of
+from ..core import record_of
 from ..tensor import Tensor
 from .problem import gradients
 from .report import INCONCLUSIVE, WRONG
@@ -48,7 +48,7 @@ def broken_laws(outputs: Callable[[], list[Tensor]], leaves: list[Tensor], v: np
     if not agree(again, found, [SAME * size for size in sizes]):
         notes.append((INCONCLUSIVE, "the gradient has other values when it is computed again: does a formula draw random "
                                     "numbers, or change something that it keeps?"))
-    arrays = [("the cotangent", v), *((f"input {i}", leaf._data) for i, leaf in enumerate(leaves))]
+    arrays = [("the cotangent", v), *((f"input {i}", leaf.array) for i, leaf in enumerate(leaves))]
     for i, g in enumerate(again):
         shared = [name for name, array in arrays if np.shares_memory(g, array)]
         if shared:
@@ -59,5 +59,5 @@ def broken_laws(outputs: Callable[[], list[Tensor]], leaves: list[Tensor], v: np
 
 def lowest_precision(outputs: list[Tensor]) -> float:
     """The largest machine epsilon of all that they were computed with: 2e-16, or 1e-7 if some of it was float32."""
-    nodes = {node for y in outputs if y._node is not None for node in _record_of(y._node)}
+    nodes = {node for y in outputs if y.node is not None for node in record_of(y.node)}
     return max((float(np.finfo(node.dtype).eps) for node in nodes), default=0.0)

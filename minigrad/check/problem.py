@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..backward import grad
-from ..record import no_grad
-from ..tensor import Tensor, lent
+from ..core import grad
+from ..tensor import Tensor, stand_ins
+from ..training import no_grad
 
 
 class Problem:
@@ -44,12 +44,12 @@ class Problem:
     def __enter__(self) -> Problem:
         self.random = random.getstate(), np.random.get_state()
         parameters = [parameter for _, parameter in self.parameters]
-        self.lent = lent(parameters, [p.numpy().astype(self.dtype or p.dtype) for p in parameters])
-        self.lent.__enter__()
+        self.stand_ins = stand_ins(parameters, [p.numpy().astype(self.dtype or p.dtype) for p in parameters])
+        self.stand_ins.__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self.lent.__exit__(None, None, None)
+        self.stand_ins.__exit__(None, None, None)
         random.setstate(self.random[0])
         np.random.set_state(self.random[1])
 
