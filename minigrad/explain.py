@@ -240,12 +240,12 @@ def formula_failed(node: Any, i: int, g: Any, error: Exception) -> Exception:
     return RuntimeError(f"operation {node.op.__name__!r}: the gradient formula for argument {name!r} failed, with g of shape "
                         f"{g.shape}: {type(error).__name__}: {error}")
 
-def one_for_each(node: Any, vjps: Any) -> list[Any]:
+def one_for_each(node: Any, vjps: Any) -> Any:
     """What the formula of an operation with *args returned; TypeError unless it is a list of gradients."""
     if not isinstance(vjps, (list, tuple)) or len(vjps) != len(node.parents):
         raise TypeError(f"operation {node.op.__name__!r}: the gradient formula must return a list of {len(node.parents)} "
                         f"gradients, one for each of *{node.op.inputs[0]}")
-    return list(vjps)
+    return vjps
 
 def checked(node: Any, i: int, g: Any, vjp: Any, Value: type, create_graph: bool) -> Any:
     """What formula i returned; TypeError unless it is the gradient for its argument, up to broadcasting and dtype."""
