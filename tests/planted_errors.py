@@ -3,7 +3,7 @@
     python tests/planted_errors.py
 
 For each argument of each operation the formula is changed in the ways of FAMILIES. Then the property that
-test_operations.py checks must fail, and the report of a wrong gradient must name what was planted. Prints a table of
+test_ops.py checks must fail, and the report of a wrong gradient must name what was planted. Prints a table of
 families and operations; exit code 0 if every error is noticed and none is named wrongly.
 """
 
@@ -119,7 +119,7 @@ def engine_without_sums(how):
 
 
 def noticed(operation, max_examples=40):
-    """Does the property of test_operations.py fail for the operation as it is now?"""
+    """Does the property of test_ops.py fail for the operation as it is now?"""
     def fails(call):
         try:
             return not gradcheck(call.f, *call.inputs, order=2)
@@ -223,7 +223,7 @@ def table(found):
 
 
 def main():
-    false_alarms = [operation.__name__ for operation in CASES if noticed(operation, max_examples=10)]  # test_operations has more
+    false_alarms = [operation.__name__ for operation in CASES if noticed(operation, max_examples=10)]  # test_ops has more
     found = results()
     missed = [key for key, (caught, _) in found.items() if not caught]
     names = Counter(name for _, name in found.values())

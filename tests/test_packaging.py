@@ -100,5 +100,5 @@ def test_source_distribution_carries_tests_and_examples(source, tmp_path):
     file = build("sdist", source, tmp_path)
     with tarfile.open(file) as archive:
         names = {name.split("/", 1)[-1] for name in archive.getnames()}
-    assert {"tests/test_operations.py", "examples/char_lstm.py", "examples/data/alice.txt", "layers/lstm.py", "LICENSE",
+    assert {"tests/test_ops.py", "examples/char_lstm.py", "examples/data/alice.txt", "layers/lstm.py", "LICENSE",
             "README.md", "CHANGELOG.md", "pyproject.toml"} <= names

@@ -1,4 +1,4 @@
-"""The laws of the engine: what must hold of every graph, whatever its operations."""
+"""The laws of the engine, core.py: what must hold of every graph, whatever its operations."""
 
 import gc
 import math
