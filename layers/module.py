@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import Tensor
-from minigrad.record import number_array, stacklevel
+from minigrad.explain import number_array, stacklevel
 from minigrad.tensor import replace_data
 
 from .files import load_arrays, save_arrays
@@ -52,7 +52,7 @@ class Module:
     def not_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """(name, Tensor) pairs of all other Tensors held, each once, named like parameters: results of operations and
         constants. They are neither trained nor saved."""
-        return ((name, value) for name, value in _walk(self, "", set()) if isinstance(value, Tensor) and not _is_parameter(value))
+        return ((name, value) for name, value in _walk(self, "", set()) if isinstance(value, Tensor) and not value.is_parameter)
 
     def _warn_of_results(self) -> None:
         """UserWarning about results of operations in modules that were not called yet, alone or as a part of another."""
@@ -62,7 +62,7 @@ class Module:
             if isinstance(value, Module):
                 called += (f"{name}." if name else "",) * value._called
             elif not value.is_leaf and not name.startswith(called):
-                results.append(f"{name}, of shape {value.shape}, is the result of {value._node.op.__name__}")
+                results.append(f"{name}, of shape {value.shape}, is the result of {value.node.op.__name__}")
         if results:
             warnings.warn(f"{type(self).__name__}: {'; '.join(results)}: not a leaf, so not a parameter, and neither trained nor "
                           "saved. Make the leaf from the finished values, as in "
@@ -133,11 +133,7 @@ class Module:
 
 
 def _parameters(module: Module) -> Iterator[tuple[str, Tensor]]:
-    return ((name, value) for name, value in _walk(module, "", set()) if isinstance(value, Tensor) and _is_parameter(value))
-
-
-def _is_parameter(t: Tensor) -> bool:
-    return t.is_leaf and t._leaf is not None  # frozen ones too
+    return ((name, value) for name, value in _walk(module, "", set()) if isinstance(value, Tensor) and value.is_parameter)
 
 
 def _walk(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
@@ -175,15 +171,12 @@ def as_input(x: Any, dtype: np.dtype) -> Tensor:
         raise TypeError("expected a Tensor or an array, not a tuple; RNN and LSTM return two things: outputs, state = lstm(x)")
     if isinstance(x, Tensor):
         return x if x.dtype == dtype else x.astype(dtype)
-    try:
-        return Tensor(number_array(x).astype(dtype, copy=False))
-    except TypeError as error:
-        raise TypeError(f"expected a Tensor or an array, which {error}") from None
+    return Tensor(number_array(x, "expected a Tensor or an array, which").astype(dtype, copy=False))
 
 
 def check_in_range(owner: str, argument: str, numbers: Any, count: int) -> np.ndarray:
     """`numbers` as an array of integers; TypeError if they are none, ValueError unless all are in 0 .. count - 1."""
-    numbers = numbers.numpy() if isinstance(numbers, Tensor) else number_array(numbers)
+    numbers = numbers.numpy() if isinstance(numbers, Tensor) else number_array(numbers, f"{owner}: {argument}")
     if not numbers.size:
         return numbers.astype(int)
     if numbers.dtype.kind not in "iu":

@@ -8,18 +8,17 @@
 
 import os
 
-from .tensor import Tensor  # first: the operations need it (see the end of tensor.py)
-from .backward import detach, grad
 from .check import gradcheck, taylor_test, with_cache, with_loss
 from .check.same import assert_same
+from .core import grad, op, registry
 from .graph import graph
-from .op import op, registry
 from .ops import (
     abs as abs, add, astype, broadcast_to, concat, div, exp, getitem, log, log_softmax, logsumexp, matmul, max as max,
     maximum, mean, min as min, minimum, mul, neg, pow as pow, put, relu, reshape, sigmoid, softmax, split, sqrt, stack,
     sub, sum as sum, swapaxes, tanh, transpose, where,
 )
-from .record import detect_anomaly, no_grad
+from .tensor import Tensor
+from .training import detach, detect_anomaly, no_grad
 from .version import __version__
 
 # Without abs, max, min, pow and sum: `from minigrad import *` must not replace Python's own.

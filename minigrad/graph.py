@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .record import Node
+from .core import Node
 from .tensor import Tensor
 
 INSTALL = ("needs the Python package graphviz (pip install graphviz) and the program dot (apt install graphviz, "
@@ -112,10 +112,10 @@ def _nodes_of(y: Any, name: str) -> list[Node]:
     for t in [y] if isinstance(y, Tensor) or not isinstance(y, Iterable) else y:
         if not isinstance(t, Tensor):
             raise TypeError(f"graph: {name} must be a Tensor or a sequence of Tensors, not {type(t).__name__}")
-        if t._node is None:
+        if t.node is None:
             raise RuntimeError(f"graph: {name}, of shape {t.shape}, has no record: create its inputs with requires_grad=True, "
                                "and compute it outside no_grad()")
-        found.append(t._node)
+        found.append(t.node)
     return found
 
 
@@ -153,7 +153,7 @@ def _names(names: Any) -> dict[Node, str]:
         names = dict(names.named_parameters())
     if not isinstance(names, Mapping) or not all(isinstance(t, Tensor) for t in names.values()):
         raise TypeError("graph: names must be a Module or a mapping from names to Tensors, as in {'x': x}")
-    return {t._node: name for name, t in names.items() if t._node is not None}
+    return {t.node: name for name, t in names.items() if t.node is not None}
 
 
 def _label(node: Node, name: str) -> str:

@@ -1,4 +1,4 @@
-"""NumPy's own functions on Tensors: a table from each to the operation of the same meaning.
+"""NumPy's own functions on Tensors: a table from each to the operation of the same meaning. A Tensor is known as a Value here.
 
 Where there is no gradient to lose they give plain arrays. What is not in the tables raises, because NumPy would compute on
 a copy and cut the graph without a word.
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .tensor import Tensor
+from .core import Value
 
 
 def _dot(a: Any, b: Any) -> Any:
@@ -23,7 +23,7 @@ def _dot(a: Any, b: Any) -> Any:
     return ops.matmul(a, b) if np.ndim(a) and np.ndim(b) else ops.mul(a, b)
 
 
-def _flip(m: Tensor, axis: Any) -> Tensor:
+def _flip(m: Any, axis: Any) -> Any:
     axes = np.lib.array_utils.normalize_axis_tuple(range(m.ndim) if axis is None else axis, m.ndim)
     return m[tuple(slice(None, None, -1 if i in axes else 1) for i in range(m.ndim))]
 
@@ -33,7 +33,7 @@ def _at_least(ndim: int, arrays: Any) -> list[Any]:
     return [ops.reshape(x, shape=(1,) * (ndim - np.ndim(x)) + np.shape(x)) for x in arrays]
 
 
-def _hstack(arrays: list[Any]) -> Tensor:
+def _hstack(arrays: list[Any]) -> Any:
     return ops.concat(*arrays, axis=0 if arrays[0].ndim == 1 else 1)
 
 
@@ -67,8 +67,8 @@ TABLE: dict[Callable, Callable] = {
     np.split: lambda ary, indices_or_sections, axis=0: ops.split(ary, indices_or_sections, axis=axis),
     np.reshape: lambda a, shape: ops.reshape(a, shape=shape),
     np.ravel: lambda a: ops.reshape(a, shape=-1),
-    np.squeeze: lambda a, axis=None: ops.reshape(a, shape=np.squeeze(a._data, axis).shape),
-    np.expand_dims: lambda a, axis: ops.reshape(a, shape=np.expand_dims(a._data, axis).shape),
+    np.squeeze: lambda a, axis=None: ops.reshape(a, shape=np.squeeze(a.array, axis).shape),
+    np.expand_dims: lambda a, axis: ops.reshape(a, shape=np.expand_dims(a.array, axis).shape),
     np.flip: lambda m, axis=None: _flip(m, axis),
     np.transpose: lambda a, axes=None: ops.transpose(a, axes=axes),
     np.swapaxes: lambda a, axis1, axis2: ops.swapaxes(a, axis1=axis1, axis2=axis2),
@@ -76,7 +76,7 @@ TABLE: dict[Callable, Callable] = {
     np.shape: lambda a: a.shape,
     np.ndim: lambda a: a.ndim,
     np.size: lambda a: a.size,
-    np.full_like: lambda a, fill_value, **options: np.full_like(a._data, fill_value, **options),  # fill_value is no Tensor
+    np.full_like: lambda a, fill_value, **options: np.full_like(a.array, fill_value, **options),  # fill_value is no Tensor
 }
 TABLE.update({np.amax: TABLE[np.max], np.amin: TABLE[np.min]})
 
@@ -109,28 +109,28 @@ def call(function: Callable, args: tuple, kwargs: dict[str, Any], method: str = 
 
 
 def plain(x: Any) -> Any:
-    return x._data if isinstance(x, Tensor) else x
+    return x.array if isinstance(x, Value) else x
 
 
 def plain_index(index: Any) -> Any:
     """An index in which integer and boolean Tensors have become arrays."""
     if type(index) is tuple:
-        return tuple([plain(i) for i in index]) if Tensor in map(type, index) else index
+        return tuple([i.array if isinstance(i, Value) else i for i in index])
     return plain(index)
 
 
-class _Elsewhere:
+class Elsewhere:
     """What stands where somebody looks for a method that a Tensor does not have: it says where the function is."""
 
     def __init__(self, name: str, module: str, function: Callable) -> None:
         needed = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty]
         self.message = f"a Tensor has no method {name}, write {module}.{name}({'t' if len(needed) == 1 else 't, ...'})"
 
-    def __get__(self, t: Tensor | None, kind: type) -> Any:
+    def __get__(self, t: Value | None, kind: type) -> Any:
         raise AttributeError(self.message)
 
 
-for _name, _place in {**{f.__name__: ("np", operation) for f, operation in TABLE.items()},
-                      **{name: ("minigrad", getattr(ops, name)) for name in ops.__all__}}.items():
-    if not hasattr(Tensor, _name):
-        setattr(Tensor, _name, _Elsewhere(_name, *_place))
+ELSEWHERE = {name: Elsewhere(name, module, function) for name, (module, function) in {
+    **{function.__name__: ("np", operation) for function, operation in TABLE.items()},
+    **{name: ("minigrad", getattr(ops, name)) for name in ops.__all__}}.items()}
+"""For every function by its name."""

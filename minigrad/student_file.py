@@ -15,8 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .backward import grad
-from .op import Op, registry
+from .core import Op, backward, registry
 
 MODULE = "student_file"
 
@@ -146,17 +145,17 @@ def explained(path: Path) -> Iterator[None]:
         frames = [frame for link in chain for frame in traceback.extract_tb(link.__traceback__)]
         lines = [(frame.lineno, frame.line) for frame in frames if same_file(frame.filename, path)] or _line_of_formula(error)
         where = f"{path}:{lines[-1][0]}: {lines[-1][1]}\n" if lines else ""
-        kind = FormulaError if _in_a_formula(error, [frame.filename for frame in frames], path) else CannotCheckError
+        kind = FormulaError if _in_a_formula(error, frames, path) else CannotCheckError
         raise kind(f"{where}{type(error).__name__}: {error}") from None
 
 
-def _in_a_formula(error: BaseException, files: list[str], path: Path) -> bool:
+def _in_a_formula(error: BaseException, frames: list[traceback.FrameSummary], path: Path) -> bool:
     """Was it a gradient formula of the student's? Then the engine says so, or its backward pass called a line of the file."""
     if not isinstance(error, Exception) or isinstance(error, ForkError):
         return False
-    backward = grad.__code__.co_filename
-    return "the gradient formula" in str(error) or backward in files and any(
-        same_file(file, path) for file in files[files.index(backward):])
+    engine = [(frame.filename, frame.name) == (backward.__code__.co_filename, "backward") for frame in frames]
+    return "the gradient formula" in str(error) or True in engine and any(
+        same_file(frame.filename, path) for frame in frames[engine.index(True):])
 
 
 def _line_of_formula(error: BaseException) -> list[tuple[int, str]]:

@@ -12,8 +12,52 @@ from typing import Any
 
 import numpy as np
 
+from . import explain, numpy_protocol, ops, training
+from .core import Node, Value
 
-class Tensor:
+# -- lending the values ---------------------------------------------------------------------------
+# The array of a Tensor is read-only, so records can save it without a copy. A leaf hands its values out to be written into. The
+# next operation on the leaf freezes them, in a copy, as there may be views of what was handed out.
+
+def hand_out(t: Tensor) -> np.ndarray:
+    """What `.data` gives: a leaf's array, to write into until the next operation on it; a result's read-only array."""
+    if t.is_leaf and not t._lent:
+        t._array, t._lent = t._array.copy(), True
+    return t._array
+
+def freeze(t: Tensor) -> np.ndarray:
+    """What an operation gets: the values in an array that nobody can write into."""
+    if t._lent:
+        copy = t._array.copy()
+        t._array.flags.writeable = copy.flags.writeable = False
+        t._array, t._lent = copy, False
+    return t._array
+
+def replace_data(tensors: list[Tensor], arrays: list[np.ndarray], changes: Iterable[tuple[Any, str, Any]] = ()) -> None:
+    """Other values for these leaves, in arrays of their shapes and dtypes that nobody else holds; with them set_all(changes):
+    everything or, if Ctrl-C comes in between, nothing."""
+    for t, array in zip(tensors, arrays):
+        freeze(t)  # what was handed out is no longer theirs
+        array.flags.writeable = False
+    training.set_all([*((t, "_array", array) for t, array in zip(tensors, arrays)), *changes])
+
+@contextmanager
+def stand_ins(tensors: list[Tensor], arrays: list[np.ndarray]) -> Iterator[None]:
+    """Inside the block these leaves have copies of the arrays, in a graph of their own. Afterwards all is put back: their
+    values, the array that `.data` handed out, their graph and their `.grad`."""
+    before = [(t, t._array, t._node, t._leaf, t._lent) for t in tensors]
+    try:
+        for t, array in zip(tensors, arrays):
+            copy = Tensor(array, requires_grad=True)
+            t._array, t._node, t._leaf, t._lent = copy._array, t._node and copy._node, copy._leaf, False
+        yield
+    finally:
+        for t, values, node, leaf, lent in before:
+            t._array, t._node, t._leaf, t._lent = values, node, leaf, lent
+
+# -- the class ------------------------------------------------------------------------------------
+
+class Tensor(Value):
     """An array of numbers whose gradient can be asked for.
 
     data: array, number or nested list; it is copied. Python numbers become float64, arrays keep their dtype.
@@ -22,35 +66,28 @@ class Tensor:
     Raises TypeError for data that are not numbers, and for integers or booleans that require grad.
     """
 
-    __slots__ = ("_data", "_node", "_leaf", "_lent", "__weakref__")
-    __hash__ = object.__hash__  # == compares values, as arrays do; dicts and sets go by identity
-
-    _data: np.ndarray  # read-only, but for a leaf whose data was handed out since the last operation on it: then it is _lent
-    _node: Any  # the Node that recorded it, None if it needs no gradient
+    __slots__ = ("_leaf", "__weakref__")
     _leaf: Any  # a leaf's own Node, kept while requires_grad is switched off
+    __hash__ = object.__hash__  # == compares values, as arrays do; dicts and sets go by identity
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor):
             if data.requires_grad:
                 raise TypeError("Tensor(t) would cut t off from its graph: use t itself, or t.detach() to cut on purpose")
-            data = data._data
-        try:
-            array = number_array(data)
-        except TypeError as error:
-            raise TypeError(f"Tensor data {error}") from None
+            data = data._array
+        array = explain.number_array(data, "Tensor data")
         if array.dtype.kind in "iu" and not isinstance(data, (np.ndarray, np.generic)):
             array = array.astype(float)
         array.flags.writeable = False
-        self._data, self._node, self._leaf, self._lent = array, None, None, False
+        self._array, self._node, self._leaf, self._lent = array, None, None, False
         self.requires_grad = requires_grad
 
-    @staticmethod
-    def _make(array: np.ndarray, node: Any) -> Tensor:
-        """The result of an operation, around its own read-only array."""
+    def _result(self, array: np.ndarray, node: Node | None) -> Tensor:
         t = Tensor.__new__(Tensor)
-        t._data, t._node = array, node
-        t._leaf, t._lent = None, False
+        t._array, t._node, t._leaf, t._lent = array, node, None, False
         return t
+
+    _freeze = freeze
 
     # -- value, gradient, graph ---------------------------------------------------------------
 
@@ -61,28 +98,18 @@ class Tensor:
         A leaf hands out an array to write into until the next operation on it. That operation takes a copy, and
         the array becomes read-only: ask for `.data` again. The data of a result are read-only from the start.
         """
-        if self.is_leaf and not self._lent:
-            self._data, self._lent = self._data.copy(), True
-        return self._data
+        return hand_out(self)
 
     @data.setter
     def data(self, value: Any) -> None:
-        if value is self._data:
+        if value is self._array:
             return
         if not self.is_leaf:
             raise RuntimeError("cannot replace the data of an operation's result; compute a new Tensor instead")
-        array = number_array(value)
+        array = explain.number_array(value)
         if array.shape != self.shape:
             raise ValueError(f"cannot replace data of shape {self.shape} by data of shape {array.shape}")
         replace_data([self], [array.astype(self.dtype, copy=False)])
-
-    def _frozen(self) -> np.ndarray:
-        """The values in an array that nobody can write into."""
-        if self._lent:
-            copy = self._data.copy()  # there may be views of what was handed out
-            self._data.flags.writeable = copy.flags.writeable = False
-            self._data, self._lent = copy, False
-        return self._data
 
     @property
     def requires_grad(self) -> bool:
@@ -92,11 +119,11 @@ class Tensor:
     def requires_grad(self, value: bool) -> None:
         if not self.is_leaf:
             raise RuntimeError("requires_grad can only be set on a leaf; use detach() to cut a result off from its graph")
-        if value and self._data.dtype.kind != "f":
-            raise TypeError(f"a Tensor of dtype {self._data.dtype} cannot require grad, only floating-point numbers can: "
-                            "convert first, as in Tensor(array.astype(float), requires_grad=True)")
+        if value and self._array.dtype.kind != "f":
+            raise explain.cannot_require_grad(self._array)
         if value and self._leaf is None:
-            self._leaf = Node(self._data)
+            self._leaf = Node(self._array)
+            self._leaf.accumulator = training.Accumulator()
         self._node = self._leaf if value else None
 
     @property
@@ -105,62 +132,66 @@ class Tensor:
         return self._node is None or self._node.op is None
 
     @property
+    def is_parameter(self) -> bool:
+        """True for a leaf that requires grad, or did so before it was frozen by requires_grad = False."""
+        return self.is_leaf and self._leaf is not None
+
+    @property
     def grad(self) -> np.ndarray | None:
         """What backward() has gathered so far, an array of this shape and dtype; None before the first time."""
-        if self._node is not None and self._node.kept is None:
-            raise RuntimeError(f"this is not a leaf but the result of {self._node.op.__name__}, which keeps no .grad (did "
-                               "x = x * 2 replace your leaf?): call retain_grad() on it before backward(), or use grad(y, x)")
-        return None if self._node is None else self._node.kept.grad
+        if self._node is not None and self._node.accumulator is None:
+            raise explain.keeps_no_grad(self._node)
+        return None if self._node is None else self._node.accumulator.grad
 
     @grad.setter
     def grad(self, value: Any) -> None:
         node = self._node or self._leaf
-        if node is None or node.kept is None:
+        if node is None or node.accumulator is None:
             raise RuntimeError("only a leaf that requires grad has a .grad, and a result after retain_grad()")
-        if value is not None and value is not node.kept.grad:
+        if value is not None and value is not node.accumulator.grad:
             value = np.array(value, dtype=self.dtype)
             if value.shape != self.shape:
                 raise ValueError(f"grad of shape {value.shape} for a Tensor of shape {self.shape}")
-        node.kept.grad = value
+        node.accumulator.grad = value
         if value is None:
-            node.kept.backwards = 0
+            node.accumulator.calls = 0
 
     def retain_grad(self) -> None:
         """Let backward() keep the gradient of this result in `.grad`, as it does for leaves."""
         if self._node is None:
             raise RuntimeError("retain_grad: this Tensor does not require grad")
-        self._node.kept = self._node.kept or Kept()
+        self._node.accumulator = self._node.accumulator or training.Accumulator()
 
     def backward(self, g: Any = None, retain_graph: bool = False) -> None:
         """Add the gradient of this tensor (dotted with g) to `.grad` of every leaf it depends on.
 
         g: array of this shape; not needed for a single number. The record is freed unless retain_graph.
         """
-        backward(self, g, retain_graph)
+        training.backward(self, g, retain_graph)
 
     def detach(self) -> Tensor:
         """The same values, cut off from the graph."""
-        return Tensor._make(self._frozen(), None)
+        return self._result(freeze(self), None)
 
     def numpy(self) -> np.ndarray:
         """A copy of the values as an array, cut off from the graph."""
-        return self._data.copy()
+        return self._array.copy()
 
     def item(self) -> float:
         """The value of a one-element tensor as a Python number."""
-        return self._data.item()
+        return self._array.item()
 
     @property
-    def shape(self) -> tuple[int, ...]: return self._data.shape
+    def shape(self) -> tuple[int, ...]: return self._array.shape
     @property
-    def dtype(self) -> np.dtype: return self._data.dtype
+    def dtype(self) -> np.dtype: return self._array.dtype
     @property
-    def ndim(self) -> int: return self._data.ndim
+    def ndim(self) -> int: return self._array.ndim
     @property
-    def size(self) -> int: return self._data.size
+    def size(self) -> int: return self._array.size
 
     def __repr__(self) -> str:
-        values = np.array2string(self._data, separator=", ", prefix="Tensor(")
+        values = np.array2string(self._array, separator=", ", prefix="Tensor(")
         dtype = "" if self.dtype == float else f", dtype={self.dtype}"
         origin = "" if self._node is None else f", op={self._node.op.__name__}" if self._node.op else ", requires_grad=True"
         return f"Tensor({values}{dtype}{origin})"
@@ -170,13 +201,12 @@ class Tensor:
 
     def __reduce__(self) -> tuple:
         if not self.is_leaf:
-            raise TypeError(f"the result of {self._node.op.__name__} cannot be copied or pickled with its graph: "
-                            "detach() it first")
+            raise explain.cannot_be_copied(self._node)
         leaf = self._leaf
-        return _restored, (self._data, leaf is not None, leaf and leaf.kept.grad, leaf is not self._node)
+        return _restored, (self._array, leaf is not None, leaf and leaf.accumulator.grad, leaf is not self._node)
 
     def __len__(self) -> int:
-        return len(self._data)
+        return len(self._array)
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
@@ -187,7 +217,7 @@ class Tensor:
     def __float__(self) -> float:
         if self.requires_grad:
             raise TypeError("float(t) would cut t off from its graph; t.item() does so on purpose")
-        return float(self._data)
+        return float(self._array)
 
     # -- operators ----------------------------------------------------------------------------
 
@@ -209,26 +239,24 @@ class Tensor:
     def __getitem__(self, index: Any) -> Tensor: return ops.getitem(self, index=numpy_protocol.plain_index(index))
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        raise TypeError("a Tensor does not support item assignment, the graph could not follow it: "
-                        "build a new one with minigrad.where, concat or stack (or write into t.data of a leaf)")
+        raise explain.item_assignment()
 
     def _in_place(self, other: Any) -> Any:
         """t += u means t = t + u, a new tensor. On a parameter that would train nothing, so it is an error."""
         if self.is_leaf and self.requires_grad:
-            raise TypeError("a leaf that requires grad cannot be changed in place: to update it write p.data -= ..., "
-                            "for a new tensor p = p - ...")
+            raise explain.parameter_in_place()
         return NotImplemented
 
     __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __imatmul__ = _in_place
 
     # Comparisons have no gradient: they give plain arrays of booleans.
 
-    def __lt__(self, other: Any) -> Any: return self._data < numpy_protocol.plain(other)
-    def __le__(self, other: Any) -> Any: return self._data <= numpy_protocol.plain(other)
-    def __gt__(self, other: Any) -> Any: return self._data > numpy_protocol.plain(other)
-    def __ge__(self, other: Any) -> Any: return self._data >= numpy_protocol.plain(other)
-    def __eq__(self, other: Any) -> Any: return self._data == numpy_protocol.plain(other)
-    def __ne__(self, other: Any) -> Any: return self._data != numpy_protocol.plain(other)
+    def __lt__(self, other: Any) -> Any: return self._array < numpy_protocol.plain(other)
+    def __le__(self, other: Any) -> Any: return self._array <= numpy_protocol.plain(other)
+    def __gt__(self, other: Any) -> Any: return self._array > numpy_protocol.plain(other)
+    def __ge__(self, other: Any) -> Any: return self._array >= numpy_protocol.plain(other)
+    def __eq__(self, other: Any) -> Any: return self._array == numpy_protocol.plain(other)
+    def __ne__(self, other: Any) -> Any: return self._array != numpy_protocol.plain(other)
 
     # -- methods of ndarray -------------------------------------------------------------------
 
@@ -236,8 +264,8 @@ class Tensor:
     def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops.mean(self, axis=axis, keepdims=keepdims)
     def max(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops.max(self, axis=axis, keepdims=keepdims)
     def min(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops.min(self, axis=axis, keepdims=keepdims)
-    def argmax(self, axis: Any = None, keepdims: bool = False) -> Any: return self._data.argmax(axis, keepdims=keepdims)
-    def argmin(self, axis: Any = None, keepdims: bool = False) -> Any: return self._data.argmin(axis, keepdims=keepdims)
+    def argmax(self, axis: Any = None, keepdims: bool = False) -> Any: return self._array.argmax(axis, keepdims=keepdims)
+    def argmin(self, axis: Any = None, keepdims: bool = False) -> Any: return self._array.argmin(axis, keepdims=keepdims)
     def reshape(self, *shape: Any) -> Tensor: return ops.reshape(self, shape=shape[0] if len(shape) == 1 else shape)
     def transpose(self, *axes: Any) -> Tensor: return ops.transpose(self, axes=(axes[0] if len(axes) == 1 else axes) or None)
     def swapaxes(self, axis1: int, axis2: int) -> Tensor: return ops.swapaxes(self, axis1=axis1, axis2=axis2)
@@ -249,40 +277,14 @@ class Tensor:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if self.requires_grad:
-            raise TypeError("turning this Tensor into an array would cut it off from its graph: use minigrad's operations "
-                            "(stack for a list of Tensors), or t.numpy() if no gradient is wanted")
-        return np.array(self._data, dtype=dtype)
+            raise explain.array_of_tensor()
+        return np.array(self._array, dtype=dtype)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return numpy_protocol.call(ufunc, inputs, kwargs, method)
 
     def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict) -> Any:
         return numpy_protocol.call(function, args, kwargs)
-
-
-@contextmanager
-def lent(tensors: list[Tensor], arrays: list[np.ndarray]) -> Iterator[None]:
-    """Inside the block these leaves have copies of the arrays, in a graph of their own. Afterwards they are what they were:
-    their values, the array that `.data` handed out, their graph and their `.grad`."""
-    before = [(t, t._data, t._node, t._leaf, t._lent) for t in tensors]
-    try:
-        for t, array in zip(tensors, arrays):
-            copy = Tensor(array, requires_grad=True)
-            t._data, t._node, t._leaf, t._lent = copy._data, t._node and copy._node, copy._leaf, False
-        yield
-    finally:
-        for t, *slots in before:
-            t._data, t._node, t._leaf, t._lent = slots
-
-
-def replace_data(tensors: list[Tensor], arrays: list[np.ndarray], changes: Iterable[tuple[Any, str, Any]] = ()) -> None:
-    """Other values for these leaves, in arrays of their shapes and dtypes that nobody else holds; with them set_all(changes):
-    everything or, if Ctrl-C comes in between, nothing."""
-    for t, array in zip(tensors, arrays):
-        t._frozen()  # what was handed out is no longer theirs
-        array.flags.writeable = False
-    set_all([*((t, "_data", array) for t, array in zip(tensors, arrays)), *changes])
-
 
 def _restored(data: np.ndarray, parameter: bool, grad: np.ndarray | None, frozen: bool = False) -> Tensor:
     """A leaf from a copy or a pickle; a frozen parameter remains one."""
@@ -293,8 +295,6 @@ def _restored(data: np.ndarray, parameter: bool, grad: np.ndarray | None, frozen
         t.requires_grad = False
     return t
 
-
-# The one circle between the engine's files: operators call operations, and those return Tensors.
-from . import numpy_protocol, ops  # noqa: E402
-from .backward import backward  # noqa: E402
-from .record import Kept, Node, number_array, set_all  # noqa: E402
+for _name, _elsewhere in numpy_protocol.ELSEWHERE.items():
+    if not hasattr(Tensor, _name):
+        setattr(Tensor, _name, _elsewhere)

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from . import cases, ops
 from .cases import Case, Choose
 from .check import gradcheck
-from .op import Op
+from .core import Op
 from .tensor import Tensor
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import Tensor
-from minigrad.record import set_all
 from minigrad.tensor import replace_data
+from minigrad.training import set_all
 
 Parameters = Iterable[Tensor] | Iterable[tuple[str, Tensor]]
 LearningRate = float | Callable[[int], float]
@@ -44,7 +44,7 @@ class Optimizer:
         for parameter, p in given:
             if not isinstance(p, Tensor):
                 raise TypeError(f"{name}: {parameter} is a {type(p).__name__}, not a Tensor; pass module.parameters()")
-            if not p.is_leaf or p._leaf is None:
+            if not p.is_parameter:
                 raise TypeError(f"{name}: {parameter}, of shape {p.shape}, is not a leaf Tensor that requires grad")
         if not self.parameters:
             raise ValueError(f"{name} got no parameters to change")
@@ -85,12 +85,12 @@ class Optimizer:
             self._warned = True
             warnings.warn(f"{type(self).__name__}: no gradient reached {', '.join(without)}; left alone", stacklevel=2)
         if warn_accumulated:
-            sums = [name for name, p in trained if p._node.kept.backwards > 1]
+            sums = [name for name, p in trained if p.node.accumulator.calls > 1]
             if sums:
                 warnings.warn(f"{type(self).__name__}: the gradients of {', '.join(sums)} are sums of several backward() calls; "
                               "call zero_grad() before each", stacklevel=2)
         memory = [dict(own) for own in self.memory]
-        new = [(p, self._checked(i, self.update(p._data, p.grad, lr, memory[i])))
+        new = [(p, self._checked(i, self.update(p.array, p.grad, lr, memory[i])))
                for i, p in enumerate(self.parameters) if p.grad is not None]
         # Nothing has changed until all is known to be right; then all changes at once.
         replace_data([p for p, _ in new], [value for _, value in new],
@@ -104,7 +104,7 @@ class Optimizer:
                             f"not {type(value).__name__} of shape {np.shape(value)}")
         array = np.asarray(value).astype(p.dtype, copy=False)
         assert p.grad is not None
-        return array.copy() if np.may_share_memory(array, p.grad) or np.may_share_memory(array, p._data) else array
+        return array.copy() if np.may_share_memory(array, p.grad) or np.may_share_memory(array, p.array) else array
 
     def update(self, value: np.ndarray, g: np.ndarray, lr: float, memory: dict[str, Any]) -> np.ndarray:
         """A parameter's new values, from its values and gradient; `memory` is its own, kept from step to step."""

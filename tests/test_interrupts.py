@@ -8,9 +8,9 @@ import pytest
 
 import minigrad
 from minigrad import Tensor, sigmoid, tanh
-from minigrad.backward import _adding
 from minigrad.layers import Linear
 from minigrad.optim import SGD, Adagrad, Adam
+from minigrad.training import adding
 
 OURS = tuple(str(Path(folder).resolve()) for folder in (
     minigrad.__path__[0], *minigrad.optim.__path__, *minigrad.layers.__path__))
@@ -76,8 +76,8 @@ def test_backward(again):
         return a, b, c, h, (tanh(h @ a) * c + b).sum()
 
     def look(things):
-        assert not _adding.locked()
-        return [(numbers(t.grad), t._node.kept.backwards) for t in things[:4]]
+        assert not adding.locked()
+        return [(numbers(t.grad), t.node.accumulator.calls) for t in things[:4]]
 
     found = check_all_or_nothing(prepare, lambda things: things[-1].backward(), look)
     assert found == {False, True}  # interrupted while the record is freed: the gradients are there

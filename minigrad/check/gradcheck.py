@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backward import grad
+from ..core import grad
 from ..tensor import Tensor
 from .adapters import with_cache, with_loss
 from .by_hand import ByHand

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..backward import _record_of, grad
-from ..record import no_grad
-from ..tensor import Tensor, lent
+from ..core import grad, record_of
+from ..tensor import Tensor, stand_ins
+from ..training import no_grad
 from .function import cut, joined
 from .noise import EPS
 
@@ -46,12 +46,12 @@ class Problem:
     def __enter__(self) -> Problem:
         self.random = random.getstate(), np.random.get_state()
         parameters = [parameter for _, parameter in self.parameters]
-        self.lent = lent(parameters, [p.numpy().astype(self.dtype or p.dtype) for p in parameters])
-        self.lent.__enter__()
+        self.stand_ins = stand_ins(parameters, [p.numpy().astype(self.dtype or p.dtype) for p in parameters])
+        self.stand_ins.__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self.lent.__exit__(None, None, None)
+        self.stand_ins.__exit__(None, None, None)
         random.setstate(self.random[0])
         np.random.set_state(self.random[1])
 
@@ -132,12 +132,12 @@ class Recorded:
                 if not np.array_equal(leaf.numpy(), x, equal_nan=True)]
 
     def held(self) -> list[np.ndarray]:
-        return [leaf._data for leaf in self.leaves]
+        return [leaf.array for leaf in self.leaves]
 
 
 def _lowest_precision(outputs: list[Tensor]) -> float:
     """The largest machine epsilon of all that they were computed with: 2e-16, or 1e-7 if some of it was float32."""
-    nodes = {node for y in outputs if y._node is not None for node in _record_of(y._node)}
+    nodes = {node for y in outputs if y.node is not None for node in record_of(y.node)}
     return max((float(np.finfo(node.dtype).eps) for node in nodes), default=0.0)
 
 

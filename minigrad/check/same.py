@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..record import NOTHING
-from ..tensor import Tensor, lent
+from ..core import NOTHING
+from ..tensor import Tensor, stand_ins
 from .noise import generator
 
 ROUNDING = 64  # times a rounding error: two orders of the same computation differ by a few, a wrong equation by millions
@@ -78,7 +78,7 @@ class _Function:
         np.random.set_state(self.state[1])
         now = {name: change(value) for name, value in {**self.values, **values}.items()}
         parameters = self.parameters or {}
-        with lent(list(parameters.values()), [now[name] for name in parameters]):
+        with stand_ins(list(parameters.values()), [now[name] for name in parameters]):
             return by_name(self.f(*_copied(self.inputs, change)), "output")
 
 

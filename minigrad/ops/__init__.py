@@ -1,7 +1,7 @@
 """The table of operations: every forward beside its gradient formulas.
 
 Throughout, g is the gradient arriving at the output y, and a formula returns g * dy/dx for its argument
-(see op.py). Broadcasting is undone by the engine, so no formula mentions it. Inputs are Tensors, arrays
+(see core.py). Broadcasting is undone by the engine, so no formula mentions it. Inputs are Tensors, arrays
 or numbers; float32 in gives float32 out. Shapes that do not fit raise ValueError with the shapes in it.
 
 The layers are made of four of these: sigmoid, tanh, matmul, concat.

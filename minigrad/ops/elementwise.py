@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..op import op
+from ..core import op
 
 @op(lambda g: g,
     lambda g: g)

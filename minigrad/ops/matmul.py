@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from ..op import op
+from ..core import op
+from ..speed import Batches
 
 def _as_matrix(g, a_ndim, b_ndim):
     """g with the axis back that np.matmul drops for a 1-d a (a row) or a 1-d b (a column)."""
@@ -39,7 +40,7 @@ def _matmul_b(g, a, b_shape):
     a, g = _rows(g, a, b_shape)
     return (a.swapaxes(0, 1) @ g).reshape(b_shape)
 
-def _matmul_b_together(gs, saved):
+def _matmul_b_batch(gs, saved):
     """The sum of a^T g over several products with one b, as one product with all the rows."""
     b_shape = saved[0][1]
     if len(b_shape) > 2:
@@ -49,7 +50,7 @@ def _matmul_b_together(gs, saved):
     a, g = (np.concatenate(parts) for parts in zip(*(_rows(g, *values) for g, values in zip(gs, saved))))
     return (a.T @ g).reshape(b_shape)
 
-@op(_matmul_a, _matmul_b, together={"b": _matmul_b_together})
+@op(_matmul_a, _matmul_b, postpone={"b": Batches(_matmul_b_batch)})
 def matmul(a, b):
     """a @ b: (..., n, k) @ (..., k, m) -> (..., n, m), the axes in front broadcast; a 1-d a is a row, a 1-d b a column."""
     try:

@@ -1,41 +1,42 @@
 """Sums, means, extremes and the softmax family. Inside this file sum, max and min are the operations."""
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from ..op import op
-from ..tensor import Tensor
+from ..core import op
 from .elementwise import exp, where
 from .shaping import broadcast_to
 
-def _kept(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
+Kind = TypeVar("Kind", bound=Any)
+
+def _with_ones(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
     """The shape with 1 in place of the reduced axes."""
     if axis is None:
         return (1,) * len(shape)
     axes = {i % (len(shape) or 1) for i in (axis if isinstance(axis, tuple) else (axis,))}
     return tuple(1 if i in axes else n for i, n in enumerate(shape))
 
-@op(lambda g, x_shape, axis: broadcast_to(g.reshape(_kept(x_shape, axis)), shape=x_shape))
+@op(lambda g, x_shape, axis: broadcast_to(g.reshape(_with_ones(x_shape, axis)), shape=x_shape))
 def sum(x, *, axis=None, keepdims=False):
     """The sum over an axis, several (a tuple) or all (None)."""
     return np.sum(x, axis=axis, keepdims=keepdims)
 
-def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Tensor:
+def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """The mean over an axis, several (a tuple) or all (None). Raises ValueError where there is nothing to average."""
     total = sum(x, axis=axis, keepdims=keepdims)
     shape = np.shape(x)
-    count = math.prod(n for n, kept in zip(shape, _kept(shape, axis)) if n != kept)
+    count = math.prod(n for n, left in zip(shape, _with_ones(shape, axis)) if n != left)
     if count == 0:
         raise ValueError(f"mean of nothing: x has shape {shape}, axis is {axis}")
     return total / count
 
 def _share_of_ties(g, x, y, axis):
     """g at the places where x reaches y, shared equally among ties."""
-    kept = _kept(x.shape, axis)
-    mask = (x == y.reshape(kept)) | (x != x)  # if the extreme is NaN, the NaNs tie
-    return where(g.reshape(kept) / mask.sum(axis=axis, keepdims=True), 0.0, mask=mask)
+    reduced = _with_ones(x.shape, axis)
+    mask = (x == y.reshape(reduced)) | (x != x)  # if the extreme is NaN, the NaNs tie
+    return where(g.reshape(reduced) / mask.sum(axis=axis, keepdims=True), 0.0, mask=mask)
 
 @op(_share_of_ties)
 def max(x, *, axis=None, keepdims=False):
@@ -49,9 +50,9 @@ def min(x, *, axis=None, keepdims=False):
 
 def _softmax_weighted(g, x, y, axis):
     """g times softmax(x)."""
-    kept = _kept(x.shape, axis)
+    reduced = _with_ones(x.shape, axis)
     finite = where(y, 0.0, mask=y > -math.inf)  # where all x are -inf, each has weight 0
-    return g.reshape(kept) * exp(x - finite.reshape(kept))
+    return g.reshape(reduced) * exp(x - finite.reshape(reduced))
 
 @op(_softmax_weighted)
 def logsumexp(x, *, axis=None, keepdims=False):
@@ -62,10 +63,10 @@ def logsumexp(x, *, axis=None, keepdims=False):
         y = np.log(np.sum(np.exp(x - largest), axis=axis, keepdims=True)) + largest
     return y if keepdims else np.squeeze(y, axis=axis)
 
-def log_softmax(x: Any, *, axis: int = -1) -> Tensor:
+def log_softmax(x: Kind, *, axis: int = -1) -> Kind:
     """log(exp(x) / sum(exp(x))) along an axis, without overflow."""
     return x - logsumexp(x, axis=axis, keepdims=True)
 
-def softmax(x: Any, *, axis: int = -1) -> Tensor:
+def softmax(x: Kind, *, axis: int = -1) -> Kind:
     """exp(x) / sum(exp(x)) along an axis, without overflow."""
     return exp(log_softmax(x, axis=axis))

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from ..op import op
-from ..tensor import Tensor
+from ..core import op
+
+Kind = TypeVar("Kind", bound=Any)
 
 @op(lambda g, x_shape: g.reshape(x_shape))
 def reshape(x, *, shape):
@@ -76,7 +77,7 @@ def stack(*xs, axis=0):
     """Joined along a new axis; all shapes are equal."""
     return np.stack(xs, axis=axis)
 
-def split(x: Any, sections: int | Sequence[int], *, axis: int = 0) -> list[Tensor]:
+def split(x: Kind, sections: int | Sequence[int], *, axis: int = 0) -> list[Kind]:
     """x cut along an axis into equal sections (an int), or at these indices (a sequence), as np.split does."""
     shape = np.shape(x)
     if not -len(shape) <= axis < len(shape):

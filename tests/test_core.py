@@ -1,4 +1,4 @@
-"""The laws of the engine: what must hold of every graph, whatever its operations."""
+"""The laws of the engine, core.py: what must hold of every graph, whatever its operations."""
 
 import gc
 import math
@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import Tensor, grad, no_grad
 from minigrad.cases import CASES
+from minigrad.core import Node
 from minigrad.layers import LSTM
-from minigrad.record import Node
 from minigrad.testing import assert_gradients, calls
 
 
 def nodes_made(f):
     """How many nodes f records."""
-    before = next(Node._creation)
+    before = next(Node.creation)
     f()
-    return next(Node._creation) - before - 1
+    return next(Node.creation) - before - 1
 
 
 def test_doubling_is_linear():
@@ -159,22 +159,24 @@ def test_a_matrix_in_many_products(monkeypatch, products, shapes):
     for raw, graph in zip(grad(y, leaves, g, allow_unused=True), grad(y, leaves, g, create_graph=True, allow_unused=True)):
         if raw is not None:  # sums of up to 20 terms, in another order
             np.testing.assert_allclose(raw, graph.data, rtol=1e-13, atol=1e-13)
-    right = mg.matmul.together
-    def wrong(gs, saved):
-        together = right[1](gs, saved)
-        return together if together is NotImplemented else 1.01 * together
+    batches = mg.matmul.postpone[1]
+    right = batches.total
 
-    monkeypatch.setattr(mg.matmul, "together", [None, wrong])
+    def wrong(gs, saved):
+        total = right(gs, saved)
+        return total if total is NotImplemented else 1.01 * total
+
+    monkeypatch.setattr(batches, "total", wrong)
     with pytest.raises(AssertionError, match="WRONG"):
         assert_gradients(products, *inputs)
 
 
-def test_what_is_computed_together_is_checked_like_a_formula(monkeypatch):
+def test_what_is_computed_in_a_batch_is_checked_like_a_formula(monkeypatch):
     w = Tensor(np.eye(3), requires_grad=True)
     y = ((np.ones((1, 3)) @ w) + (np.ones((1, 3)) @ w)).sum()
-    for together, error, message in ((lambda gs, saved: np.ones((5, 3)), TypeError, r"'b' returned shape \(5, 3\)"),
-                                     (lambda gs, saved: np.full((3, 3), np.nan), FloatingPointError, "9 NaN")):
-        monkeypatch.setattr(mg.matmul, "together", [None, together])
+    for total, error, message in ((lambda gs, saved: np.ones((5, 3)), TypeError, r"'b' returned shape \(5, 3\)"),
+                                  (lambda gs, saved: np.full((3, 3), np.nan), FloatingPointError, "9 NaN")):
+        monkeypatch.setattr(mg.matmul.postpone[1], "total", total)
         with pytest.raises(error, match=message), mg.detect_anomaly():
             grad(y, w)
 

@@ -1,0 +1,88 @@
+"""What a training loop needs around the idea: backward() that adds to `.grad`, detach(), no_grad(), detect_anomaly().
+
+Ctrl-C changes everything or nothing, so that a notebook's cell can be run again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from itertools import starmap
+from typing import Any
+
+import numpy as np
+
+from . import core, explain
+from .core import Node, Value
+
+
+class Accumulator:
+    """The `.grad` of a leaf, and of a result after retain_grad()."""
+
+    grad: np.ndarray | None = None
+    calls = 0  # how many calls of backward() have added to grad
+
+
+def backward(y: Value, g: Any = None, retain_graph: bool = False) -> None:
+    """Add the gradient of y (dotted with g) to `.grad` of every leaf it depends on, and free the record.
+
+    `g` has y's shape; it may be left out if y is a single number. Called by `Tensor.backward`.
+    """
+    root = explain.node_of(y, Value, "backward: the tensor")
+    record = core.record_of(root)
+    wanted = {node for node in record if node.accumulator is not None}
+    gradients = core.backward(root, explain.arriving(y, g, Value, "backward"), record, wanted)
+    with adding: add_to_grad(gradients)  # in one line, so that no interruption falls between the work and the unlocking
+    if not retain_graph:
+        for node in record:
+            node.parents, node.saved = (), None
+
+
+adding = threading.Lock()  # threads may share parameters
+
+
+def add_to_grad(gradients: dict[Node, Any]) -> None:
+    """Add to every `.grad`, or to none if Ctrl-C comes in between: a cell that is run again must not double some of them."""
+    changes: list[tuple[Any, str, Any]] = []
+    for node, gradient in gradients.items():
+        sums = node.accumulator
+        changes.append((sums, "grad", gradient if sums.grad is None else np.asarray(sums.grad + gradient)))
+        changes.append((sums, "calls", sums.calls + 1))
+    set_all(changes)
+
+
+def set_all(changes: list[tuple[Any, str, Any]]) -> None:
+    """Set attributes, each given as (object, name, value): all of them or none, whenever Ctrl-C is pressed.
+
+    Python looks for Ctrl-C between two steps of a program written in Python. The loop of deque is written in C: one step.
+    """
+    before = [getattr(thing, name) for thing, name, _ in changes]  # kept until all is done, as freeing may run Python
+    deque(starmap(setattr, changes), maxlen=0)
+    del before
+
+
+def detach(state: Any) -> Any:
+    """A Tensor, or nested tuples and lists of them, with the same values, cut off from the graph: what is carried from
+    batch to batch as the state of an RNN or LSTM."""
+    if isinstance(state, (tuple, list)):
+        parts = [detach(part) for part in state]
+        return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
+    if not isinstance(state, Value):
+        raise TypeError(f"detach takes a Tensor or a tuple of Tensors, not {type(state).__name__}")
+    return state.detach()  # type: ignore[attr-defined]
+
+
+def no_grad():
+    """Run operations without recording them: `with no_grad(): ...` or `@no_grad()`.
+
+    Each thread has its own switch; it is restored when the block ends, by an exception too.
+    """
+    return core.switched("recording", False)
+
+
+def detect_anomaly():
+    """Find the first NaN or infinity: `with detect_anomaly(): ...` around forward and backward.
+
+    Raises FloatingPointError that names the operation, its shapes and the line that called it. Slower: for debugging.
+    """
+    return core.switched("watch", explain.check_finite)
