@@ -71,7 +71,7 @@ class Value:
 class State(threading.local):
     """Two switches that each thread has for itself."""
     recording = True
-    watch: Callable | None = None  # sees every array that is computed, with detect_anomaly()
+    watch: Callable | None = None  # sees every array that is computed; detect_anomaly() sets it
 state = State()
 
 @contextmanager
@@ -162,7 +162,7 @@ class Op:
         if type(y) is not np.ndarray or y.dtype.kind != "f":
             y = explain.result(self, inputs, y, parents, state)
         y.setflags(False)  # read-only
-        origin = "" if state.watch is None else state.watch(explain.call(self, inputs), y)
+        origin = "" if state.watch is None else state.watch((self, inputs), y)
         if not any(parents) or not state.recording:
             return value._result(y, None)
         if constants:  # the user may write into arrays before backward: save copies
@@ -260,7 +260,7 @@ class Gradients:
             vjp = vjp if vjp.shape == parent.shape else unbroadcast(vjp, parent.shape)
             vjp = vjp if vjp.dtype == parent.dtype else vjp.astype(parent.dtype)
         if self.watch is not None:
-            self.watch(explain.formula(node, i), vjp.array if self.create_graph else vjp, node.origin)
+            self.watch((node, i), vjp.array if self.create_graph else vjp, node.origin)
         if parent not in self.total:
             self.total[parent] = vjp
         elif self.create_graph:

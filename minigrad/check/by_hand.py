@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -161,6 +161,9 @@ class ByHand:
                 self.notes[f"{self.name_of_backward} uses what the last call of {self.name} has kept, or keeps something itself: "
                            "here each call of it follows one with the same inputs"] = None
         return set(found)
+
+    def rounding_otherwise(self, eps: float, rng: np.random.Generator) -> AbstractContextManager[Any]:
+        return nullcontext()  # it cannot be had
 
     def changed(self) -> list[str]:
         return []  # every call gets copies; notes say it

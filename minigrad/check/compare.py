@@ -12,14 +12,15 @@ from .evidence import Evidence
 from .function import Arrays, Function, Point, cut, joined
 from .laws import broken_laws
 from .nearby import look_again
-from .noise import noise_of
+from .noise import generator, noise_of
 from .report import INCONCLUSIVE, Progress, Report
 from .sample import directions, samples
 from .verdict import TREMBLES, Finding, Input, judged
 from .words import row
 
 BALANCED = 32  # an output whose rounding errors are more than this many times another's has a smaller weight
-TREMORS = 8  # times that the gradients are computed at inputs a few rounding errors away
+TREMORS = 8  # times that all is computed with other rounding errors
+STUCK = 16  # times more inexact than differences show; less is their own uncertainty
 
 
 class Check:
@@ -35,12 +36,22 @@ class Check:
         shapes, x, near, far = [x.shape for x in xs], *(joined([getattr(d, name) for d in differences])
                                                         for name in ("x", "near", "far"))
         self.here.noise = noise_of(lambda x: function.values(cut(x, shapes)), x, near, far, values, function.eps)
+        self._measure_stuck_values(values)
         for d in differences:
             d.noise = self.here.noise
         self.weights = self._weights()
         self.v = self.weights * rng.normal(size=values.size)
         analytic = self.here.gradients(self.v)
         self.inputs = list(map(Input, range(len(xs)), function.names, differences, analytic, self.tremor(function.eps)))
+
+    def _measure_stuck_values(self, values: np.ndarray) -> None:
+        """Outputs may be far less exact than differences show, where an inner value that is known no better, as 1 - y^2 where a
+        tanh is nearly 1, does not change nearby: they change if all is rounded otherwise."""
+        noise, eps = self.here.noise, self.function.eps
+        with self.function.rounding_otherwise(eps / 2, generator(3)):
+            off = np.max([np.abs(self.here.values() - values) for _ in range(TREMORS if self.repeatable else 1)], axis=0)
+        stuck = np.isfinite(off) & (off > STUCK * np.maximum(noise.error, eps * np.abs(values)))
+        noise.error = np.where(stuck, off, noise.error)
 
     def _weights(self) -> np.ndarray:
         """Outputs whose values are known less exactly than others' count less: their rounding errors would hide the others."""
@@ -52,17 +63,20 @@ class Check:
         return np.minimum(1, BALANCED * known.min() / np.where(error > 0, error, known.min()))
 
     def tremor(self, eps: float) -> Arrays:
-        """By how much the engine's gradients differ among inputs and cotangents that are a few machine epsilons away. Where
-        large terms cancel on the way, that is all that shows how inexact a right gradient is. (What it is at exactly x does
-        not count: a formula may be wrong for just these values.)"""
+        """By how much the analytic gradients differ among inputs and cotangents that are a few machine epsilons away, with other
+        rounding errors on the way. Where large terms cancel, or where a tanh is nearly 1, that is all that shows how inexact a
+        right gradient is. (What it is at exactly x does not count: a formula may be wrong for just these values.)"""
+        roundings = generator(3)
         lowest, highest = ([np.full(x.shape, extreme) for x in self.function.xs] for extreme in (np.inf, -np.inf))
 
         def shaken(array: np.ndarray) -> np.ndarray:
             return array * (1 + eps * self.rng.choice([-4, -3, -2, -1, 1, 2, 3, 4], array.shape))
 
         for _ in range(TREMORS if self.repeatable else 0):
-            xs = [shaken(x) for x in self.function.xs]
-            for low, high, g in zip(lowest, highest, self.function.gradients(xs, shaken(self.v))):
+            xs, v = [shaken(x) for x in self.function.xs], shaken(self.v)
+            with self.function.rounding_otherwise(eps / 2, roundings):
+                gradients = self.function.gradients(xs, v)
+            for low, high, g in zip(lowest, highest, gradients):
                 np.fmin(low, g, out=low)
                 np.fmax(high, g, out=high)
         return [np.where(np.isfinite(high - low), high - low, 0) for low, high in zip(lowest, highest)]

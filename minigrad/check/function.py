@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -29,6 +30,9 @@ class Function(Protocol):
 
     def gradients(self, xs: Sequence[np.ndarray], v: np.ndarray, create_graph: bool = False) -> Arrays:
         """Of v . values(xs), for each input; NaN if the function refuses these inputs."""
+
+    def rounding_otherwise(self, eps: float, rng: np.random.Generator) -> AbstractContextManager[Any]:
+        """Inside the block all is computed with other rounding errors on the way, of the size eps, where that can be had."""
 
     def changed(self) -> list[str]:
         """Names of the inputs that the function itself has changed."""
