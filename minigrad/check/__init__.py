@@ -8,6 +8,7 @@ diagnosis.py, hypotheses.py, situation.py), the report (report.py), and a second
 from .adapters import with_cache, with_loss
 from .gradcheck import gradcheck
 from .report import Report, Row
+from .same import assert_same
 from .taylor import TaylorReport, taylor_test
 
-__all__ = ["Report", "Row", "TaylorReport", "gradcheck", "taylor_test", "with_cache", "with_loss"]
+__all__ = ["Report", "Row", "TaylorReport", "assert_same", "gradcheck", "taylor_test", "with_cache", "with_loss"]
