@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import Tensor
+from minigrad import Tensor, show
 from minigrad.explain import number_array, stacklevel
 from minigrad.tensor import replace_data
 
@@ -43,6 +43,13 @@ class Module:
         parts = [f"{name}: {p.shape}" for name, p in _parameters(self)]
         parts += [f"{name}: {t.shape} not a parameter" for name, t in self.not_parameters()]
         return f"{type(self).__name__}({', '.join(parts)})"
+
+    def __str__(self) -> str:
+        """A tree of all that this module is made of, with shapes and numbers of parameters."""
+        return show.tree_text(list(_walk(self, "", set())))
+
+    def _repr_html_(self) -> str:
+        return show.tree_html(list(_walk(self, "", set())))
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """(name, parameter) pairs in the order of the attributes."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import explain, numpy_protocol, ops, training
+from . import explain, numpy_protocol, ops, show, training
 from .core import Node, Value
 
 # -- lending the values ---------------------------------------------------------------------------
@@ -191,10 +191,10 @@ class Tensor(Value):
     def size(self) -> int: return self._array.size
 
     def __repr__(self) -> str:
-        values = np.array2string(self._array, separator=", ", prefix="Tensor(")
-        dtype = "" if self.dtype == float else f", dtype={self.dtype}"
-        origin = "" if self._node is None else f", op={self._node.op.__name__}" if self._node.op else ", requires_grad=True"
-        return f"Tensor({values}{dtype}{origin})"
+        return show.tensor_text(self)
+
+    def _repr_html_(self) -> str:
+        return show.tensor_html(self)
 
     def __format__(self, specification: str) -> str:
         return format(self.item(), specification) if specification else repr(self)

@@ -9,6 +9,8 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..show import report_html
+
 OK, WRONG, KINK, INCONCLUSIVE, UNSEEN = "ok", "WRONG", "KINK", "INCONCLUSIVE", "UNSEEN"
 NOT_GIVEN = "not given"  # an input for which a gradient written by hand is not computed
 WIDTH = 100  # columns of a terminal
@@ -67,7 +69,20 @@ class Report:
                 "again": self.again}
 
     def __str__(self) -> str:
-        derivative = {1: "gradient", 2: "second-order gradient"}[self.order]
+        table = self._table()
+        widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in table]
+        lines += [line for note in self._notes() for line in textwrap.wrap(note, WIDTH, subsequent_indent="  ")]
+        return "\n".join([f"{self._title()}: {self.verdict}", *lines, *self._last_line()])
+
+    def _repr_html_(self) -> str:
+        return report_html(self._title(), self.verdict, self._table(), [*self._notes(), *self._last_line()])
+
+    def _title(self) -> str:
+        return {1: "gradient", 2: "second-order gradient"}[self.order]
+
+    def _table(self) -> list[tuple[str, ...]]:
+        """The header, and a line for each row."""
         header = ("input", "shape", "failing", "worst at", "analytic", "numeric", "+-", "verdict")
         table: list[tuple[str, ...]] = [header, *((
             row.name, str(row.shape), f"{row.failing} of {row.checked}",
@@ -77,16 +92,17 @@ class Report:
         if any(row.unseen for row in self.rows):
             counts = ("unseen", *(str(row.unseen) for row in self.rows))
             table = [(*line[:3], count, *line[3:]) for line, count in zip(table, counts)]
-        widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in table]
-        notes = [f"{row.name}: {note}" for row in self.rows for note in row.notes] + [text for _, text in self.notes]
-        lines += [line for note in notes for line in textwrap.wrap(note, WIDTH, subsequent_indent="  ")]
+        return table
+
+    def _notes(self) -> list[str]:
+        return [f"{row.name}: {note}" for row in self.rows for note in row.notes] + [text for _, text in self.notes]
+
+    def _last_line(self) -> list[str]:
+        """How good the check was, or how to repeat it."""
         sensitivity = max((row.sensitivity for row in self.rows), default=0.0)
-        if self and sensitivity:
-            lines.append(f"errors above {sensitivity:.0e} of a gradient's size would have been found")
-        if not self and self.again:
-            lines.append(f"again: {self.again}")
-        return "\n".join([f"{derivative}: {self.verdict}", *lines])
+        if self:
+            return [f"errors above {sensitivity:.0e} of a gradient's size would have been found"] if sensitivity else []
+        return [f"again: {self.again}"] if self.again else []
 
 
 class Progress:
