@@ -1,7 +1,10 @@
-"""The lecture runs from start to end, and is stored with what it printed and drew; the example of an own operation runs."""
+"""The two notebooks run from start to end, with the blanks of their exercises and with the solutions, and are stored with
+what they printed and drew; the example of an own operation runs."""
 
+import ast
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -10,51 +13,96 @@ import own_operation
 import pytest
 
 ROOT = Path(__file__).parent.parent
-NOTEBOOK = ROOT / "examples" / "lecture.ipynb"
+LECTURE, ENGINE = (ROOT / "examples" / f"{name}.ipynb" for name in ("lecture", "engine"))
+CHECK = "# -- the check: leave it as it is\n"
 
 
 def outputs(cells):
     return [output for cell in cells for output in cell.get("outputs", [])]
 
 
-def check_outputs(cells):
+def printed(cells):
+    return "".join("".join(output["text"]) for output in outputs(cells) if output["output_type"] == "stream")
+
+
+def check_outputs(notebook, cells):
     """Every cell that shows something has shown it, without errors, and the exact numbers are there."""
-    found = outputs(cells)
-    assert not [output for output in found if output["output_type"] == "error"]
-    printed = "".join("".join(output["text"]) for output in found if output["output_type"] == "stream")
-    for number in ("7.9e-31", "2.5e-14", "3.1e-06", "0.51 of"):
-        assert number in printed
-    assert "gradient: ok" in printed and "f = sigmoid(h_x @ self.W_f + self.b_f)" in printed
-    kinds = [kind for output in found for kind in output.get("data", {})]
-    assert kinds.count("image/png") == 6
+    assert not [output for output in outputs(cells) if output["output_type"] == "error"]
+    kinds = [kind for output in outputs(cells) for kind in output.get("data", {})]
+    text = printed(cells)
+    if notebook == LECTURE:
+        for number in ("7.9e-31", "2.5e-14", "3.1e-06", "0.51 of"):
+            assert number in text
+        assert "gradient: ok" in text and "f = sigmoid(h_x @ self.W_f + self.b_f)" in text
+        learnt = {(int(T), name): int(count) for T, name, count in
+                  re.findall(r"T = +(\d+)  (.*?) +above 90 % right: (\d) of 6", text)}
+        assert learnt[32, "RNN"] <= 1 and learnt[32, "LSTM, forget bias 5"] >= 5 and min(learnt.values()) == learnt[32, "RNN"]
+        assert kinds.count("image/png") == 8 and kinds.count("text/html") == 1
+    else:
+        assert "131,071 visits" in text and "largest difference from minigrad" in text
+        assert kinds.count("image/png") == 1 and kinds.count("text/html") == 8
+    assert text.count("fill in the blank") == (6 if notebook == LECTURE else 3)
     return kinds
 
 
-def test_stored_outputs():
-    text = NOTEBOOK.read_text(encoding="utf-8")
+def check_source(text):
     assert len(text) < 600_000
-    cells = json.loads(text)["cells"]
-    assert check_outputs(cells).count("image/svg+xml") == 2
     for folder in (*(f"/{name}/" for name in ("tmp", "home", "root", "Users")), str(ROOT)):
         assert folder not in text
+    cells = json.loads(text)["cells"]
     counts = [cell["execution_count"] for cell in cells if cell["cell_type"] == "code"]
     assert counts == list(range(1, len(counts) + 1))
+    assert max(len(line.rstrip("\n")) for cell in cells if cell["cell_type"] == "code" for line in cell["source"]) <= 130
 
 
+@pytest.mark.parametrize("notebook", [LECTURE, ENGINE], ids=lambda path: path.stem)
+def test_stored_outputs(notebook):
+    text = notebook.read_text(encoding="utf-8")
+    check_source(text)
+    assert check_outputs(notebook, json.loads(text)["cells"]).count("image/svg+xml") == (2 if notebook == LECTURE else 0)
+
+
+@pytest.mark.parametrize("notebook", [LECTURE, ENGINE], ids=lambda path: path.stem)
 @pytest.mark.filterwarnings("default")  # those of Jupyter's own packages are not ours
-def test_runs_from_start_to_end(tmp_path, monkeypatch):
+def test_runs_from_start_to_end(notebook, tmp_path, monkeypatch):
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
     pytest.importorskip("matplotlib")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]))
     monkeypatch.delenv("MPLBACKEND", raising=False)  # the notebook's own shows pictures
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    nbformat.validate(notebook)
-    for cell in notebook.cells:
+    run = nbformat.read(notebook, as_version=4)
+    nbformat.validate(run)
+    given, solved = list(run.cells), []
+    run.cells = []
+    for cell, following in zip(given, [*given[1:], None]):
         cell.pop("outputs", None) if cell.cell_type != "code" else cell.update(outputs=[])
-    nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    check_outputs(notebook.cells)
+        run.cells.append(cell)
+        if CHECK in cell.source:  # once with the blank, and once with the solution that is folded below
+            (solution,) = re.findall(r"<details>.*?^```python\n(.*?)^```", following.source, re.MULTILINE | re.DOTALL)
+            solved.append(nbformat.v4.new_code_cell(solution + cell.source[cell.source.index(CHECK):]))
+            run.cells.append(solved[-1])
+    nbclient.NotebookClient(run, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    check_outputs(notebook, given)
+    assert all(printed([cell]) and "fill in" not in printed([cell]) for cell in solved)
+    if notebook == LECTURE:
+        scores = re.findall(r"(\w+): right answers after 12 steps ([\d.]+)%, after 200 steps ([\d.]+)%", printed(solved))
+        assert [name for name, *_ in scores] == ["Lstm1997", "LSTMCell", "CoupledCell"]
+        assert float(scores[0][2]) < 98 < min(float(scores[1][2]), float(scores[2][2]))  # without a forget gate
+
+
+def test_the_engine_has_as_many_lines_as_it_says():
+    """The last version of each part; blank lines are not counted."""
+    cells, lines = json.loads(ENGINE.read_text(encoding="utf-8"))["cells"], {}
+    for source in ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"):
+        for part in ast.parse(source).body:
+            if isinstance(part, (ast.FunctionDef, ast.ClassDef)):
+                first = min([part.lineno, *(decorator.lineno for decorator in part.decorator_list)])
+                lines[part.name] = sum(bool(line.strip()) for line in source.splitlines()[first - 1:part.end_lineno])
+    names = ("Node", "Op", "op", "add", "mul", "matmul", "tanh", "vjps", "record_of", "unbroadcast", "grad")
+    text = "".join("".join(cell["source"]) for cell in cells)
+    assert f"makes {sum(lines[name] for name in names)} lines" in text
+    assert len((ROOT / "minigrad" / "core.py").read_text(encoding="utf-8").splitlines()) <= 300
 
 
 @pytest.fixture
