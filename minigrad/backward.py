@@ -17,7 +17,7 @@ import numpy as np
 from .accumulate import Gradients
 from .op import count_not_finite
 from .ops import astype
-from .record import Node, set_all, state, switched
+from .record import NOTHING, Node, set_all, state, switched
 from .tensor import Tensor
 
 
@@ -32,7 +32,7 @@ def backward(y: Tensor, g: Any = None, retain_graph: bool = False) -> None:
     with _adding: _add_to_kept(gradients)  # in one line, so that no interruption falls between the work and the unlocking
     if not retain_graph:
         for node in record:
-            node.parents, node.saved = (), None
+            node.parents, node.saved, node.static = (), None, NOTHING
 
 
 _adding = threading.Lock()  # threads may share parameters

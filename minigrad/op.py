@@ -170,6 +170,8 @@ class Op:
         node = Node(y, self, tuple(parents), self._save(y, arrays, static, parents), static or NOTHING)
         if anomalies:
             node.origin = calling_line()
+        if state.trace is not None:
+            state.trace.append((node, arrays, y))
         return Tensor._make(y, node)
 
     def _counted(self, inputs: tuple) -> tuple:

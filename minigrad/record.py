@@ -51,10 +51,11 @@ class Kept:
 
 
 class State(threading.local):
-    """Two switches that each thread has for itself."""
+    """What each thread has for itself."""
 
     recording = True
     anomalies = False  # look for the first number that is not finite
+    trace: list[Any] | None = None  # where scan asks to be told of each operation: its node, its arrays and its result
 
 
 state = State()
@@ -66,7 +67,7 @@ np.empty(31 * 2**20, np.uint8)
 
 
 @contextmanager
-def switched(switch: str, on: bool) -> Iterator[None]:
+def switched(switch: str, on: Any) -> Iterator[None]:
     before = getattr(state, switch)
     setattr(state, switch, on)
     try:
