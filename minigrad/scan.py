@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 
 from .backward import grad, unbroadcast
-from .op import Op, op
+from .op import op
 from .ops import getitem, reshape, stack, where
+from .record import NOTHING, switched
 from .record import state as switches
-from .record import switched
 from .tensor import Tensor
 
 
@@ -111,29 +111,21 @@ def plan_for(step: Callable, states: int, inputs: list[Tensor]) -> Plan | None:
 
 
 class Value:
-    """A number in the step: an argument, or the result of a call of an operation."""
+    """What the step computes with: an argument, or the result of an operation."""
 
-    def __init__(self, name: str, array: np.ndarray, varies: bool, active: bool, op: Any = None, inputs: Sequence[Any] = (),
-                 static: Any = None) -> None:
+    def __init__(self, name: str, array: np.ndarray, varies: bool, op: Any = None, inputs: Sequence[Any] = (), static: Any = NOTHING):
         self.name, self.array, self.shape, self.dtype = name, array, array.shape, array.dtype
-        self.ones = np.ones(array.shape, array.dtype)
-        self.varies, self.active = varies, active  # from step to step; needs a gradient
         self.op, self.inputs, self.static = op, inputs, static  # inputs: Values and constants
-        self.uses: list[tuple[Value | None, int]] = []  # by which call, as which argument; None: as a result
-
-    @property
-    def values(self) -> list[Value]:
-        return [x for x in self.inputs if isinstance(x, Value)]
+        self.varies, self.active = varies, False  # is it another one at each time step? does it need a gradient?
+        self.uses: list[Value | None] = []  # the results that were computed from it; None: it is a result of the step
 
 
 def trace(step: Callable, states: int, inputs: list[Tensor], needed: list[bool]) -> tuple[list[Value], list[Value], list[Value]]:
-    """The arguments, calls and results of one step."""
-    leaves = [Tensor(t.data[0] if i == states else t.data, requires_grad=True) for i, t in enumerate(inputs)]
+    """Run the step once: its arguments, the results of its operations that are needed, and its results, the new state."""
+    leaves = [Tensor(t.numpy()[0] if i == states else t.numpy(), requires_grad=True) for i, t in enumerate(inputs)]
     with switched("recording", True), switched("trace", []), np.errstate(all="ignore"):
-        results = step(*leaves)
-        record = switches.trace
-    values = {leaf._node: Value(f"{'s' if i < states else 'x' if i == states else 'w'}{i}", leaf.data, i <= states, needed[i])
-              for i, leaf in enumerate(leaves)}
+        results, record = step(*leaves), switches.trace
+    values = {t._node: Value(f"{'sxw'[(i >= states) + (i > states)]}{i}", t.numpy(), i <= states) for i, t in enumerate(leaves)}
     arguments = list(values.values())
 
     def value(node: Any) -> Value:
@@ -144,220 +136,239 @@ def trace(step: Callable, states: int, inputs: list[Tensor], needed: list[bool])
 
     for node, arrays, y in record:
         own = [array if parent is None else value(parent) for parent, array in zip(node.parents, arrays)]
-        of = [x for x in own if isinstance(x, Value)]
-        values[node] = Value(f"v{len(values)}", y, any(x.varies for x in of), False, node.op, own, node.static)
-    if not all(isinstance(r, Tensor) and r.requires_grad for r in results):
-        return arguments, [], []
-    ends = [value(r._node) for r in results]
+        varies = any(x.varies for x in own if isinstance(x, Value))
+        values[node] = Value(f"v{len(values)}", y, varies, node.op, own, node.static)
+    ends = [value(r._node) for r in results if isinstance(r, Tensor) and r.requires_grad]
     useful = set(ends)
-    for v in reversed(list(values.values())):
+    for v in reversed(values.values()):
         if v in useful:
-            useful.update(v.values)
-    calls = [v for v in values.values() if v.op is not None and v in useful]
-    for _ in range(states + 1):  # a state needs a gradient if its new value does
+            useful.update(x for x in v.inputs if isinstance(x, Value))
+    calls = [v for v in values.values() if v in useful and v.op is not None]
+    for v, need in zip(arguments, needed):
+        v.active = need
+    for _ in range(states + 1):  # a state also needs a gradient if its new value does
         for v in calls:
-            v.active = any(x.active for x in v.values)
+            v.active = any(isinstance(x, Value) and x.active for x in v.inputs)
         for s, end in zip(arguments, ends):
             s.active |= end.active
-    for v in calls:
-        for i, x in enumerate(v.inputs):
+    for v, used in [*((v, v.inputs) for v in calls), (None, ends)]:
+        for x in used:
             if isinstance(x, Value):
-                x.uses.append((v, i))
-    for end in ends:
-        end.uses.append((None, 0))
+                x.uses.append(v)
     return arguments, calls, ends
 
 
-
 class Plan:
-    """Two functions, forward(*inputs) and backward(g, *tape), written for one step and inputs of certain shapes and dtypes.
-
-    In them, v5 is a value, dv5 its gradient, and Dv5 and Sv5 are the gradients and the values of all time steps.
-    """
+    """Two functions, forward(*inputs) and backward(g, *tape), written for one step and inputs of certain shapes and dtypes."""
 
     def __init__(self, step: Callable, states: int, inputs: list[Tensor], needed: list[bool]) -> None:
-        self.step, self.states = step, states
         arguments, calls, ends = trace(step, states, inputs, needed)
+        self.step, self.states = step, states
         self.operations = [(v.op, v.op.function, v.op.formulas) for v in calls]
-        self.fits = len(ends) == states and all((s.shape, s.dtype) == (end.shape, end.dtype) for s, end in zip(arguments, ends))
-        if not self.fits:
-            return
-        self.names: dict[str, Any] = {"np": np, "unbroadcast": unbroadcast, "stacked": stacked}
-        self.traced = {v.name: v.array for v in (*arguments, *calls)}
-        self.gradient: set[Value] = set()  # the values that have got one
-        self.owned: set[Value] = set()  # in an array that may be added into
-        self.before: list[str] = []  # the lines before the loop
-        self.lines: list[str] = []
-        self.looping = True
-        with np.errstate(all="ignore"):
-            backward, row, kept = self.write_backward(arguments, calls, ends, needed)
-        self.source = f"{self.write_forward(arguments, calls, ends, row, kept)}\n\n{backward}\n"
-        exec(self.source, self.names)
-        self.forward, self.backward = self.names["forward"], self.names["backward"]
+        self.fits = [(s.shape, s.dtype) for s in arguments[:states]] == [(end.shape, end.dtype) for end in ends]
+        if self.fits:
+            self.source, functions = Writer(arguments, calls, ends, needed).write()
+            exec(self.source, functions)
+            self.forward, self.backward = functions["forward"], functions["backward"]
 
-    def write_forward(self, arguments: list[Value], calls: list[Value], ends: list[Value], row: list[str], kept: list[str]) -> str:
+
+class Writer:
+    """Writes forward and backward. In them v5 is a value at one time step, dv5 its gradient, k_6 a constant; Sv5 and Ddv5 are
+    the values and the gradients of all time steps."""
+
+    def __init__(self, arguments: list[Value], calls: list[Value], ends: list[Value], needed: list[bool]) -> None:
+        self.arguments, self.calls, self.ends, self.needed = arguments, calls, ends, needed
+        self.names: dict[str, Any] = {"np": np, "unbroadcast": unbroadcast, "stacked": stacked}
+        self.d: dict[Value, str] = {}  # the names of the gradients
+        self.owned: set[str] = set()  # names of arrays that may be written into
+        self.made_in: dict[str, int] = {}  # names of arrays that will be filled, and the lines that make them
+        self.before: list[str] = []  # lines before the loop, in it, and what is added to which gradient after it
+        self.lines: list[str] = []
+        self.after: list[tuple[Value, str]] | None = []
+
+    def write(self) -> tuple[str, dict[str, Any]]:
+        with np.errstate(all="ignore"):  # formulas are tried with any numbers
+            backward, row, kept = self.backward()
+        return f"{self.forward(row, kept)}\n\n{backward}\n", self.names
+
+    def forward(self, row: list[str], kept: list[str]) -> str:
+        """row: what is saved at each time step; kept: what is saved once."""
         def call(v: Value) -> str:
-            given = [self.text(x) for x in v.inputs] + [f"{k}={self.constant(s)}" for k, s in v.static.items()]
+            given = [self.text(x) for x in v.inputs] + [f"{name}={self.constant(x)}" for name, x in v.static.items()]
             y = f"{self.constant(v.op.function, v.op.__name__)}({', '.join(given)})"
             return f"{v.name} = {y if v.shape else f'np.asarray({y})'}"
 
-        n, names, h = self.states, [v.name for v in arguments], ends[0]
+        n, names, h = len(self.ends), [v.name for v in self.arguments], self.ends[0]
         return "\n    ".join([
-            f"def forward({', '.join([*names[:n], 'X', *names[n + 1:]])}):", *(call(v) for v in calls if not v.varies),
-            f"T, rows = len(X), []", f"y = np.empty((T + {n - 1}, *{h.shape}), {self.constant(h.dtype)})",
-            f"for t, {names[n]} in enumerate(X):", *(f"    {call(v)}" for v in calls if v.varies),
-            *([f"    rows.append(({comma(row)}))"] if row else []),
-            f"    {comma(names[:n])} = {comma(v.name for v in ends)}", f"    y[t] = {names[0]}",
-            *(f"y[T + {k - 1}] = {names[k]}" for k in range(1, n)), f"return y, (T, rows, ({comma(kept)}))"])
+            f"def forward({', '.join([*names[:n], 'X', *names[n + 1:]])}):",
+            *(call(v) for v in self.calls if not v.varies),
+            "T, rows = len(X), []",
+            f"y = np.empty((T + {n - 1}, *{h.shape}), {self.constant(h.dtype)})",
+            f"for t, {names[n]} in enumerate(X):",
+            *(f"    {call(v)}" for v in self.calls if v.varies),
+            f"    rows.append(({comma(row)}))" if row else "",
+            f"    {comma(names[:n])} = {comma(v.name for v in self.ends)}",
+            f"    y[t] = {names[0]}",
+            *(f"y[T + {k - 1}] = {names[k]}" for k in range(1, n)),
+            f"return y, (T, rows, ({comma(kept)}))"])
 
-    def write_backward(self, arguments: list[Value], calls: list[Value], ends: list[Value],
-                       needed: list[bool]) -> tuple[str, list[str], list[str]]:
-        """The source, and the names of what it needs from forward: for each time step, and once."""
-        n, x = self.states, arguments[self.states]
-        self.covered = {v for v in (x, *calls) if is_covered(v)}
-        self.later = {(v, i): text for v in calls for i in range(len(v.inputs)) if (text := self.at_once(v, i))}
-        homes = {self.same_gradient(v): None for v, _ in self.later} | ({self.same_gradient(x): None} if needed[n] else {})
-        self.homes = homes
-        self.before += [f"D{v.name} = np.empty((T, *{v.shape}), {self.constant(v.dtype)})" for v in homes]
+    def backward(self) -> tuple[str, list[str], list[str]]:
+        n, ends, values = len(self.ends), self.ends, [*self.arguments, *self.calls]
+        x = self.arguments[n]
         for k, end in enumerate(ends):
             if end.active:
-                self.before.append(f"g{k} = g[T + {k - 1}]" if k else f"g0 = {self.constant(np.zeros(end.shape, end.dtype))}")
+                self.before.append(f"g{k} = g[T + {k - 1}]" if k else f"g0 = {self.new('zeros', end)}")
                 self.add(end, f"g{k}")
-        if ends[0].active:
-            self.add(ends[0], "g[t]")
-        for v in reversed([v for v in calls if v.varies and v.active]):
-            if v in homes and v not in self.covered:
-                self.lines.append(f"D{v.name}[t] = d{v.name}")
-            self.write_formulas(v)
-        if x in homes and x not in self.covered:
-            self.lines.append(f"D{x.name}[t] = {f'd{x.name}' if x in self.gradient else 0}")
-        for k, s in enumerate(arguments[:n]):
-            if s.active:
-                self.lines.append(f"g{k} = d{s.name}" if s in self.gradient else f"g{k} = {self.constant(np.zeros(s.shape, s.dtype))}")
-        loop, self.lines, self.looping = self.lines, [], False
-        for (v, i), formula in self.later.items():
-            self.add(v.inputs[i], formula)
-        for v in reversed([v for v in calls if not v.varies and v.active]):
-            self.write_formulas(v)
-        returned = [*(f"g{k}" for k in range(n)), f"D{self.same_gradient(x).name}",
-                    *(f"d{w.name}" if w in self.gradient else f"np.zeros({w.shape}, {self.constant(w.dtype)})" for w in arguments[n + 1:])]
+                if k == 0:
+                    self.add(end, "g[t]")
+        for v in reversed([v for v in self.calls if v.varies and v.active]):
+            self.chain(v)
+        dx = self.all_steps(x) if self.needed[n] else "None"
+        states = {f"g{k}": self.d.get(s) or self.new("zeros", s) for k, s in enumerate(self.arguments[:n]) if s.active}
+        loop = [*self.lines, f"{comma(states)} = {comma(states.values())}" if states else "pass"]
+        after, self.lines, self.after = self.after, [], None
+        for w, piece in after or []:
+            self.add(w, piece)
+        for v in reversed([v for v in self.calls if not v.varies and v.active]):
+            self.chain(v)
+        gradients = [*(f"g{k}" for k in range(n)), dx, *(self.d.get(w) or self.new("zeros", w) for w in self.arguments[n + 1:])]
         found = set(re.findall(r"\w+", "\n".join([*loop, *self.lines])))
-        row = [v.name for v in (*arguments, *calls) if v.varies and (v.name in found or f"S{v.name}" in found and v is not x)]
-        kept = [v.name for v in (*arguments, *calls) if not v.varies and v.name in found] + ["X"] * (f"S{x.name}" in found)
-        stacks = [f"S{name} = stacked([row[{j}] for row in rows])" for j, name in enumerate(row) if f"S{name}" in found]
-        stacks += [f"S{x.name} = X"] * (f"S{x.name}" in found)
+        row = [v.name for v in values if v.varies and (v.name in found or f"S{v.name}" in found and v is not x)]
+        kept = [v.name for v in values if not v.varies and v.name in found] + ["X"] * (f"S{x.name}" in found)
         return "\n    ".join([
-            "def backward(g, T, rows, kept):", *([f"{comma(kept)} = kept"] if kept else []), *self.before,
-            "for t in range(T - 1, -1, -1):", *([f"    {comma(row)} = rows[t]"] if row else []), *(f"    {line}" for line in loop or ["pass"]),
-            *stacks, *self.lines, f"return [{', '.join(r if need else 'None' for r, need in zip(returned, needed))}]"]), row, kept
+            "def backward(g, T, rows, kept):",
+            f"{comma(kept)} = kept" if kept else "",
+            *self.before,
+            "for t in range(T - 1, -1, -1):",
+            f"    {comma(row)} = rows[t]" if row else "",
+            *(f"    {line}" for line in loop),
+            *(f"S{name} = stacked([row[{j}] for row in rows])" for j, name in enumerate(row) if f"S{name}" in found),
+            f"S{x.name} = X" if f"S{x.name}" in found else "",
+            *self.lines,
+            f"return [{', '.join(d if needed else 'None' for d, needed in zip(gradients, self.needed))}]"]), row, kept
 
-    def write_formulas(self, v: Value) -> None:
-        """The chain rule at one call: d of v is complete; add what its formulas give to d of its inputs."""
-        if v.op.variadic:
+    def chain(self, v: Value) -> None:
+        """The chain rule at a result whose gradient is complete."""
+        op, d = v.op, self.d[v]
+        if op.variadic:
             self.lines.append(f"pieces = {self.formula(v, 0)}")
         for i, x in enumerate(v.inputs):
-            if not isinstance(x, Value) or not x.active or (v, i) in self.later:
+            if not isinstance(x, Value) or not x.active:
                 continue
-            if x in self.covered:
-                if x not in self.gradient:
-                    space = f"D{x.name}[t]" if x in self.homes else f"np.empty({x.shape}, {self.constant(x.dtype)})"
-                    self.lines.append(f"d{x.name} = {space}")
-                    self.gradient.add(x)
-                self.lines.append(f"d{x.name}[{self.constant(v.static['index'])}] = d{v.name}")
-            elif v.op.accumulate is not None:
-                if x not in self.owned:
-                    self.lines.append(f"d{x.name} = np.array(d{x.name})" if x in self.gradient else
-                                      f"d{x.name} = np.zeros({x.shape}, {self.constant(x.dtype)})")
-                    self.gradient.add(x)
-                    self.owned.add(x)
-                static = ", ".join(f"{k}={self.constant(s)}" for k, s in v.static.items())
-                self.lines.append(f"{self.constant(v.op.accumulate)}(d{x.name}, d{v.name}, {static})")
+            if op is getitem and is_cut_up(x):
+                self.space(x, "empty")
+                self.lines.append(f"d{x.name}[{self.constant(v.static['index'])}] = {d}")
+            elif op.accumulate is not None:
+                self.space(x, "zeros")
+                static = ", ".join(f"{name}={self.constant(value)}" for name, value in v.static.items())
+                self.lines.append(f"{self.constant(op.accumulate)}(d{x.name}, {d}, {static})")
+            elif self.after is not None and not x.varies and (total := self.at_once(v, i)):
+                self.all_steps(v)
+                self.after.append((x, total))
             else:
-                piece = self.piece(v, i)
-                formula = f"pieces[{i}]" if v.op.variadic else f"d{v.name}" if piece is v.ones else self.formula(v, i)
-                self.add(x, fitted(formula, piece, x, f"{v.shape}"))
+                ones = np.ones(v.shape, v.dtype)
+                found = eval(self.formula(v, 0 if op.variadic else i), self.names, {**self.traced(), d: ones})
+                found = found[i] if op.variadic else found
+                formula = f"pieces[{i}]" if op.variadic else d if found is ones else self.formula(v, i)
+                self.add(x, fitted(formula, found, x, f"{v.shape}"))
 
     def add(self, x: Value, piece: str) -> None:
-        """One more contribution to the gradient of x. Never written into an array that may be somebody else's."""
+        """One more contribution to the gradient of x. An array that is somebody else's is not written into."""
         d = f"d{x.name}"
-        if x not in self.gradient and not x.varies and self.looping:
-            self.before.append(f"{d} = np.zeros({x.shape}, {self.constant(x.dtype)})")
-            self.owned.add(x)
-        if x in self.owned:
+        if self.after is not None and not x.varies and x not in self.d:  # the sum over time
+            self.before.append(f"{d} = {self.new('zeros', x)}")
+            self.owned.add(d)
+            self.d[x] = d
+        if x not in self.d and piece.isidentifier():
+            self.d[x] = piece
+            return
+        if d in self.owned:
             self.lines.append(f"{d} += {piece}")
-        elif x in self.gradient:
-            self.lines.append(f"{d} = {d} + {piece}" if x.shape else f"{d} = np.asarray({d} + {piece})")
-            self.owned.add(x)
+        elif x in self.d:
+            self.lines.append(f"{d} = np.asarray({self.d[x]} + {piece})" if not x.shape else f"{d} = {self.d[x]} + {piece}")
+            self.owned.add(d)
         else:
             self.lines.append(f"{d} = {piece}")
-        self.gradient.add(x)
+        self.d[x] = d
+
+    def space(self, x: Value, kind: str) -> None:
+        """An array for the gradient of x, which may be written into."""
+        d = f"d{x.name}"
+        if d not in self.owned:
+            if x not in self.d and kind == "empty":
+                self.made_in[d] = len(self.lines)
+            self.lines.append(f"{d} = {f'np.array({self.d[x]})' if x in self.d else self.new(kind, x)}")
+            self.owned.add(d)
+            self.d[x] = d
+
+    def all_steps(self, v: Value) -> str:
+        """An array with the gradients of v at all time steps."""
+        d = self.d.get(v) or self.new("zeros", v)
+        D = f"D{self.d.get(v, v.name)}"
+        if D not in self.owned:
+            self.owned.add(D)
+            self.before.append(f"{D} = np.empty((T, *{v.shape}), {self.constant(v.dtype)})")
+            if d in self.made_in:  # it is filled there at once
+                self.lines[self.made_in[d]] = f"{d} = {D}[t]"
+            else:
+                self.lines.append(f"{D}[t] = {d}")
+        return D
 
     def formula(self, v: Value, i: int, all_steps: bool = False) -> str:
         """The call of formula number i, for one time step or for all at once."""
-        op, own = v.op, all_steps and v.varies
+        op = v.op
 
         def value(x: Any) -> str:
             return f"S{x.name}" if all_steps and isinstance(x, Value) and x.varies else self.text(x)
 
         def shape(x: Any) -> str:
-            of_one = str(np.shape(x.array if isinstance(x, Value) else x))
-            return f"(T, *{of_one})" if all_steps and isinstance(x, Value) and x.varies else of_one
+            one = str(np.shape(x.array if isinstance(x, Value) else x))
+            return f"(T, *{one})" if all_steps and isinstance(x, Value) and x.varies else one
 
-        def asked(need: str) -> str:
-            argument = need.removesuffix("_shape")
-            if need == "y":
+        def asked(name: str) -> str:
+            argument = name.removesuffix("_shape")
+            if name == "y":
                 return value(v)
-            if need not in op.inputs and argument not in op.inputs:
-                return self.constant(v.static[need])
-            what = value if need == argument else shape
-            return f"[{', '.join(map(what, v.inputs))}]" if op.variadic else what(v.inputs[op.inputs.index(argument)])
+            if name not in op.inputs and argument not in op.inputs:
+                return self.constant(v.static[name])
+            kind = value if name == argument else shape
+            return f"[{', '.join(map(kind, v.inputs))}]" if op.variadic else kind(v.inputs[op.inputs.index(argument)])
 
-        d = f"D{self.same_gradient(v).name}" if own else f"d{v.name}"
-        function = self.constant(op.formulas[i], f"{op.__name__}_d{op.inputs[i]}")
+        function = self.constant(op.formulas[i], f"{op.__name__}_{op.inputs[i]}")
+        d = f"D{self.d[v]}" if all_steps else self.d[v]
         return f"{function}({', '.join([d, *map(asked, op.needs[i])])})"
 
-    def piece(self, v: Value, i: int) -> Any:
-        """What formula number i returns for the traced values."""
-        values = {**self.traced, f"d{v.name}": v.ones}
-        return eval(self.formula(v, 0), self.names, values)[i] if v.op.variadic else eval(self.formula(v, i), self.names, values)
-
-    def same_gradient(self, v: Value) -> Value:
-        """The last value whose gradient is v's as it stands: sums hand on what arrives at them."""
-        while len(v.uses) == 1 and v.uses[0][0] is not None and not v.uses[0][0].op.variadic and not v.uses[0][0].op.accumulate \
-                and self.piece(*v.uses[0]) is v.uses[0][0].ones and v.shape == v.uses[0][0].shape and v.dtype == v.uses[0][0].dtype:
-            v = v.uses[0][0]
-        return v
-
     def at_once(self, v: Value, i: int) -> str | None:
-        """The formula for all time steps at once, if that gives the sum over them: this is tried with three time steps."""
-        x, rng = v.inputs[i], np.random.default_rng(0)
-        if not v.varies or not isinstance(x, Value) or x.varies or not x.active or v.op.variadic or v.op.accumulate:
+        """The formula for all time steps at once, if it gives the sum over time. That is tried, with three time steps."""
+        if v.op.variadic:
             return None
-        def random(*shape: int) -> np.ndarray:
-            return rng.uniform(0.5, 1.5, shape)
-
-        same, changing = ({u.name: random(*([3] * u.varies), *u.shape) for u in (v, *v.values) if u.varies == varies}
-                          for varies in (False, True))
-        changing[f"d{v.name}"] = random(3, *v.shape)
-        stacks = {**same, **{f"S{name}": a for name, a in changing.items()}, "T": 3,
-                  f"D{self.same_gradient(v).name}": changing[f"d{v.name}"]}
-        steps = [{**same, **{name: a[t] for name, a in changing.items()}} for t in range(3)]
-        piece = self.piece(v, i)
-        one = fitted(self.formula(v, i), piece, x, f"{v.shape}")
-        every = self.formula(v, i, True)
+        x, d, used = v.inputs[i], self.d[v], {u for u in (v, *v.inputs) if isinstance(u, Value)}
+        rng = np.random.default_rng(0)
+        random = {u: rng.uniform(0.5, 1.5, (*[3] * u.varies, *u.shape)) for u in used}
+        g = rng.uniform(0.5, 1.5, (3, *v.shape))
+        steps = [{d: g[t], **{u.name: a[t] if u.varies else a for u, a in random.items()}} for t in range(3)]
+        together = {"T": 3, f"D{d}": g, **{f"S{u.name}" if u.varies else u.name: a for u, a in random.items()}}
+        one, every = (self.formula(v, i, all_steps) for all_steps in (False, True))
         try:
-            every = fitted(every, eval(every, self.names, stacks).astype(piece.dtype), x, f"(T, *{v.shape})")
-            total = eval(every, self.names, stacks)
+            one = fitted(one, eval(one, self.names, steps[0]), x, f"{v.shape}")
+            every = fitted(every, eval(every, self.names, together), x, f"(T, *{v.shape})")
+            total = eval(every, self.names, together)
             right = total.shape == x.shape and np.allclose(total, sum(eval(one, self.names, step) for step in steps))
         except (TypeError, ValueError, IndexError, AttributeError):
             return None
         return every if right else None
 
+    def traced(self) -> dict[str, np.ndarray]:
+        return {v.name: v.array for v in (*self.arguments, *self.calls)}
+
+    def new(self, kind: str, x: Value) -> str:
+        return f"np.{kind}({x.shape}, {self.constant(x.dtype)})"
+
     def text(self, x: Any) -> str:
         return x.name if isinstance(x, Value) else self.constant(x)
 
     def constant(self, value: Any, name: str = "k") -> str:
-        """A name for it in the source."""
+        """A name for it in what is written."""
         name = f"{name}_{len(self.names)}"
         self.names[name] = value
         return name
@@ -368,23 +379,22 @@ def fitted(piece: str, found: Any, x: Value, shape: str) -> str:
     if found.shape != x.shape:
         piece = f"unbroadcast({piece}, {x.shape}, {shape})"
     if found.dtype != x.dtype:
-        piece = f"{piece}.astype(np.{x.dtype})"
+        piece = f"{piece}.astype({x.dtype.char!r})"
     return piece if x.shape else f"np.asarray({piece})"
 
 
-def is_covered(v: Value) -> bool:
-    """Is v only cut into slices, in which each of its elements is once? Then their gradients are written side by side."""
-    if not v.uses or any(call is None or call.op is not getitem for call, _ in v.uses):
+def is_cut_up(x: Value) -> bool:
+    """Is each element of x in one slice, and x used for nothing else? Then the gradients of the slices stand side by side."""
+    if any(v is None or v.op is not getitem for v in x.uses):
         return False
-    count = np.zeros(v.shape)
-    for call, _ in v.uses:
-        assert call is not None
-        np.add.at(count, call.static["index"], 1)
+    count = np.zeros(x.shape)
+    for v in x.uses:
+        np.add.at(count, v.static["index"], 1)
     return bool((count == 1).all())
 
 
 def comma(names: Iterable[str]) -> str:
-    """"a, b, ": what a tuple has in its brackets."""
+    """The inside of a tuple: "a, b, "."""
     return "".join(f"{name}, " for name in names)
 
 
