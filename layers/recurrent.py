@@ -53,10 +53,9 @@ class Recurrent(Module):
             both = []
             for direction in range(self.directions):
                 number = layer * self.directions + direction
-                order = slice(None, None, -1 if direction else 1)
-                outputs, last = self._sequence(self.cells[number], x[order], tuple(s[number] for s in states))
+                outputs, last = self._sequence(self.cells[number], x[::-1] if direction else x, tuple(s[number] for s in states))
                 final.append(last)
-                both.append(outputs[order])
+                both.append(outputs[::-1] if direction else outputs)
             x = both[0] if self.directions == 1 else concat(*both, axis=-1)
         last_states = tuple(stack(*parts) for parts in zip(*final))
         return x.swapaxes(0, 1) if self.batch_first else x, last_states[0] if len(last_states) == 1 else last_states

@@ -266,11 +266,16 @@ class Writer:
                 self.all_steps(v)
                 self.after.append((x, total))
             else:
-                ones = np.ones(v.shape, v.dtype)
-                found = eval(self.formula(v, 0 if op.variadic else i), self.names, {**self.traced(), d: ones})
-                found = found[i] if op.variadic else found
-                formula = f"pieces[{i}]" if op.variadic else d if found is ones else self.formula(v, i)
-                self.add(x, fitted(formula, found, x, f"{v.shape}"))
+                formula, found = self.piece(v, i)
+                self.add(x, fitted(formula, found, found.dtype, x, f"{v.shape}"))
+
+    def piece(self, v: Value, i: int) -> tuple[str, Any]:
+        """What formula number i gives: as it is written, and for the traced values."""
+        ones, formula = np.ones(v.shape, v.dtype), self.formula(v, 0 if v.op.variadic else i)
+        found = eval(formula, self.names, {**{u.name: u.array for u in (*self.arguments, *self.calls)}, self.d[v]: ones})
+        if v.op.variadic:
+            return f"pieces[{i}]", found[i]
+        return self.d[v] if found is ones else formula, found
 
     def add(self, x: Value, piece: str) -> None:
         """One more contribution to the gradient of x. An array that is somebody else's is not written into."""
@@ -350,16 +355,13 @@ class Writer:
         together = {"T": 3, f"D{d}": g, **{f"S{u.name}" if u.varies else u.name: a for u, a in random.items()}}
         one, every = (self.formula(v, i, all_steps) for all_steps in (False, True))
         try:
-            one = fitted(one, eval(one, self.names, steps[0]), x, f"{v.shape}")
-            every = fitted(every, eval(every, self.names, together), x, f"(T, *{v.shape})")
+            one = fitted(one, eval(one, self.names, steps[0]), x.dtype, x, f"{v.shape}")
+            every = fitted(every, eval(every, self.names, together), self.piece(v, i)[1].dtype, x, f"(T, *{v.shape})")
             total = eval(every, self.names, together)
             right = total.shape == x.shape and np.allclose(total, sum(eval(one, self.names, step) for step in steps))
         except (TypeError, ValueError, IndexError, AttributeError):
             return None
         return every if right else None
-
-    def traced(self) -> dict[str, np.ndarray]:
-        return {v.name: v.array for v in (*self.arguments, *self.calls)}
 
     def new(self, kind: str, x: Value) -> str:
         return f"np.{kind}({x.shape}, {self.constant(x.dtype)})"
@@ -374,11 +376,11 @@ class Writer:
         return name
 
 
-def fitted(piece: str, found: Any, x: Value, shape: str) -> str:
-    """What a formula gave, with broadcasting undone and in the dtype of x."""
+def fitted(piece: str, found: Any, dtype: Any, x: Value, shape: str) -> str:
+    """What a formula gave, found, with broadcasting undone and in the dtype of x."""
     if found.shape != x.shape:
         piece = f"unbroadcast({piece}, {x.shape}, {shape})"
-    if found.dtype != x.dtype:
+    if dtype != x.dtype:
         piece = f"{piece}.astype({x.dtype.char!r})"
     return piece if x.shape else f"np.asarray({piece})"
 
