@@ -54,7 +54,7 @@ class GRU(Recurrent):
 
     @staticmethod
     def prepare(cell: GRUCell, x: Tensor) -> tuple[Tensor, ...]:
-        """W_x x + b for all time steps (T, B, 3H) with z, r and h~ side by side, and W_h for both gates (H, 2H) and for h~ (H, H)."""
+        """W_x x + b for all time steps (T, B, 3H), with z, r, h~ side by side; W_h for z and r (H, 2H), and for h~ (H, H)."""
         H = cell.hidden_size
         W_x = concat(cell.W_z[H:], cell.W_r[H:], cell.W_h[H:], axis=-1)
         b = concat(cell.b_z, cell.b_r, cell.b_h)
