@@ -50,9 +50,10 @@ ERRORS = {  # file, what stands there, what is planted
     "slices always cover": (SOURCE, "return bool((count == 1).all())", "return True"),
     "slices may overlap": (SOURCE, "(count == 1).all()", "(count >= 1).all()"),
     "slices may leave holes": (SOURCE, "(count == 1).all()", "(count <= 1).all()"),
-    "slices beside another use": (SOURCE, "            return False\n        np.add.at", "            continue\n        np.add.at"),
+    "slices beside another use": (SOURCE, "            return False\n        np.add", "            continue\n        np.add"),
     "slices do not start from zeros": (SOURCE, "self.space(x, 'zeros')", "self.space(x, 'ones')"),
-    "slices forget what was there": (SOURCE, "f'np.array({self.d[x]})' if x in self.d else self.new(kind, x)", "self.new(kind, x)"),
+    "slices forget what was there": (SOURCE, "f'np.array({self.d[x]})' if x in self.d else self.new(kind, x)",
+                                     "self.new(kind, x)"),
     "an array that is filled is used for all steps": (SOURCE, 'self.lines[self.made_in[d]] = f"{d} = {D}[t]"',
                                                       'self.lines[self.made_in[d]] = f"{d} = {D}[0]"'),
     "any formula takes all time steps at once": (SOURCE, "return every if right else None", "return every"),
@@ -79,7 +80,8 @@ ERRORS = {  # file, what stands there, what is planted
                                             "if found.shape == g.shape else formula, found"),
     "an unused x has the gradient of nobody": (SOURCE, 'f"{D}[t] = {d or 0}"', 'f"{D}[t] = {d or 1}"'),
     "a plan for other shapes": (SCAN, "t.shape[1:] if i == states else t.shape, t.dtype,", "t.ndim, t.dtype,"),
-    "gradients for frozen inputs only": (SCAN, "[needed for *_, needed in of_inputs]", "[not needed for *_, needed in of_inputs]"),
+    "gradients for frozen inputs only": (SCAN, "[needed for *_, needed in of_inputs]",
+                                         "[not needed for *_, needed in of_inputs]"),
 }
 
 
