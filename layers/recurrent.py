@@ -2,8 +2,8 @@
 
 Shapes: T time steps, B sequences in a batch, D inputs, H hidden units, L layers.
 A cell has the equations of one step as they stand in the book. The sequence layer has them once more, arranged for speed:
-`prepare` does what can be done for all time steps at once, and `step` the rest, which `scan` repeats. Whoever changes one of
-the two must change the other: tests/test_layers.py compares them.
+`prepare` does what can be done for all time steps at once, and `step` does the rest, which scan repeats over time. Whoever
+changes one must change the other: tests/test_layers.py compares them.
 """
 
 from __future__ import annotations
@@ -61,8 +61,10 @@ class Recurrent(Module):
         return x.swapaxes(0, 1) if self.batch_first else x, last_states[0] if len(last_states) == 1 else last_states
 
     def _sequence(self, cell: Any, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """One cell over x (T, B, D): its outputs and its last state. A cell with other equations than ours runs as it is."""
-        if getattr(cell.forward, "__func__", None) is type(self).equations:
+        """One cell over x (T, B, D): its outputs and its last state. A cell that has other equations than ours, from a subclass
+        or since its forward was replaced, runs as it is."""
+        forward = getattr(getattr(cell, "forward", None), "__func__", None)
+        if forward is type(self).equations and type(cell).__call__ is Module.__call__:
             from_x, *weights = self.prepare(cell, x)
             return scan(self.step, state, from_x, weights)
         if not len(x):
@@ -82,14 +84,14 @@ class Recurrent(Module):
         return x, checked_states(owner, self.state_names, state, (len(self.cells), x.shape[1], self.hidden_size), dtype)
 
 
-def unroll(cell: Any, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-    """Any cell over time: state = cell(x[t], state) for each time step, where h is the state, or the first of a tuple.
+def unroll(cell: Callable, x: Any, state: Any = None) -> tuple[Tensor, Any]:
+    """Run any cell over time: state = cell(x[t], state) for t = 0 .. T - 1.
 
-    cell: a Module or function of an input (B, D) and a state, which may be None at the start. x (T, B, D), a Tensor or array.
-    Returns (outputs, state): h_1 .. h_T, as (T, B, H), and the last state. Raises ValueError if T is 0.
+    cell: a Module or a function of x_t (B, D) and its last state, None at first if no state is given. It returns its new state:
+    h (B, H), or a tuple that begins with h. x (T, B, D), a Tensor or an array.
+    Returns (outputs, state): h_1 .. h_T (T, B, H), and the last state. Raises ValueError if T is 0.
 
-    An ordinary loop: every operation is recorded, and the cell may do whatever it likes. RNN, LSTM and GRU give the same for
-    their own cells, faster.
+    This is an ordinary loop, so the cell may do what it likes. RNN, LSTM and GRU run their own cells faster.
     """
     outputs = []
     for x_t in x:
