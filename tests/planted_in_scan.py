@@ -103,6 +103,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "minigrad"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__"))
+        tests = copy / "tests" / "test_scan.py"
+        text = tests.read_text(encoding="utf-8").replace("import given", "import Phase, given")
+        text = text.replace("@settings(", "@settings(phases=[Phase.generate], ")  # a failing example need not be made small
+        tests.write_text(text, encoding="utf-8")
         assert not noticed(SCAN, "plans.clear()", "plans.clear()", copy), "the test fails without any error"
         missed = [name for name, error in tqdm(ERRORS.items(), unit="error", disable=None) if not noticed(*error, copy)]
     print(f"{len(ERRORS)} errors planted in scan, {len(ERRORS) - len(missed)} noticed")
