@@ -104,18 +104,21 @@ class Writer:
             f"def forward({', '.join([*names[:n], 'X', *names[n + 1:]])}):",
             *(call(v) for v in self.calls if not v.varies),
             "T, rows = len(X), []",
-            f"y = np.empty((T + {n - 1}, *{h.shape}), {self.constant(h.dtype)})",
+            f"H = np.empty((T + {n}, *{h.shape}), {self.constant(h.dtype)})",
+            f"H[0], y = {names[0]}, H[1:]",
             f"for t, {names[n]} in enumerate(X):",
             *(f"    {call(v)}" for v in self.calls if v.varies),
             *([f"    rows.append(({comma(row)}))"] if row else []),
             f"    {comma(names[:n])} = {comma(v.name for v in self.ends)}",
             f"    y[t] = {names[0]}",
+            f"    {names[0]} = y[t]",  # so that it is in memory once
             *(f"y[T + {k - 1}] = {names[k]}" for k in range(1, n)),
             f"return y, (T, rows, ({comma(kept)}))"])
 
     def backward(self) -> tuple[str, list[str], list[str]]:
         """The source, and the names of what it needs from forward: for each time step, and once."""
-        n, x, values = len(self.ends), self.arguments[len(self.ends)], [*self.arguments, *self.calls]
+        n, values = len(self.ends), [*self.arguments, *self.calls]
+        x, whole = self.arguments[n], {f"S{self.arguments[n].name}": "X", f"S{self.arguments[0].name}": "H"}  # are arrays already
         for k, end in enumerate(self.ends):  # g0, g1: the gradients of the state, as they arrive from the next time step
             if end.active:
                 self.before.append(f"g{k} = g[T + {k - 1}]" if k else f"g0 = {self.new('zeros', end)}")
@@ -132,8 +135,8 @@ class Writer:
         self.chain_rule([v for v in self.calls if not v.varies])
         gradients = [*(f"g{k}" for k in range(n)), dx, *(self.d.get(w) or self.new("zeros", w) for w in self.arguments[n + 1:])]
         found = set(re.findall(r"\w+", "\n".join([*loop, *self.lines])))
-        row = [v.name for v in values if v.varies and (v.name in found or f"S{v.name}" in found and v is not x)]
-        kept = [v.name for v in values if not v.varies and v.name in found] + ["X"] * (f"S{x.name}" in found)
+        row = [v.name for v in values if v.varies and not found.isdisjoint({v.name, f"S{v.name}"} - whole.keys())]
+        kept = [v.name for v in values if not v.varies and v.name in found] + [a for S, a in whole.items() if S in found]
         return "\n    ".join([
             "def backward(g, T, rows, kept):",
             *([f"{comma(kept)} = kept"] if kept else []),
@@ -141,8 +144,8 @@ class Writer:
             "for t in range(T - 1, -1, -1):",
             *([f"    {comma(row)} = rows[t]"] if row else []),
             *(f"    {line}" for line in loop),
-            *(f"S{name} = stacked([row[{j}] for row in rows])" for j, name in enumerate(row) if f"S{name}" in found),
-            *([f"S{x.name} = X"] if f"S{x.name}" in found else []),
+            *(f"{S} = {a}[:T]" for S, a in whole.items() if S in found),
+            *(f"S{v} = stacked([row[{j}] for row in rows])" for j, v in enumerate(row) if f"S{v}" in found - whole.keys()),
             *self.lines,
             f"return [{', '.join(d if needed else 'None' for d, needed in zip(gradients, self.needed))}]"]), row, kept
 
