@@ -5,23 +5,21 @@
 The step runs once, on Tensors, and its record is taken. From that record scan_source.py writes two functions in Python: a loop
 forwards in time, which calls the same operations' functions, and a loop backwards in time, which calls the same gradient
 formulas, both on plain arrays. So there is no second set of derivatives, and nothing here knows what an LSTM is.
-For h = tanh(h @ W + x) they are, but for longer names:
+For h = tanh(h @ W + x) they are, a little shortened:
 
     def forward(s0, X, w2):                           def backward(g, T, rows, kept):
-        for t, x1 in enumerate(X):                        w2, = kept
-            v3 = matmul(s0, w2)                           g0 = zeros
-            v4 = add(v3, x1)                              for t in range(T - 1, -1, -1):
-            v5 = tanh(v4)                                     s0, v5 = rows[t]
-            rows.append((s0, v5))                             dv5 = g0 + g[t]
-            s0 = v5                                           dv4 = tanh_x(dv5, v5)
-            y[t] = s0                                         Ddv4[t] = dv4
-        return y, (T, rows, (w2,))                            g0 = matmul_a(dv4, w2)
-                                                          Ss0 = stacked(s0 of all rows)
-                                                          dw2 = matmul_b(Ddv4, Ss0)
+        H, y = empty, H[1:]                               w2, H = kept
+        for t, x1 in enumerate(X):                        g0 = zeros
+            v3 = matmul(s0, w2)                           for t in range(T - 1, -1, -1):
+            v4 = add(v3, x1)                                  v5, = rows[t]
+            v5 = tanh(v4)                                     dv5 = g0 + g[t]
+            rows.append((v5,))                                dv4 = Ddv4[t] = tanh_x(dv5, v5)
+            s0 = y[t] = v5                                    g0 = matmul_a(dv4, w2)
+        return y, (T, rows, (w2, H))                      dw2 = matmul_b(Ddv4, H[:T])
                                                           return [g0, Ddv4, dw2]
 
-The gradient of a weight, which is the same at all time steps, is one product after the loop. `plan.source`, for a plan in
-`plans`, shows what was written.
+The gradient of a weight, which is the same at all time steps, is one product after the loop. Here the gradients of v3, v4
+and x1 are the same array, dv4. The `.source` of each plan in `plans` shows what was written.
 """
 
 from __future__ import annotations
@@ -35,7 +33,7 @@ from .backward import grad
 from .op import op
 from .ops import reshape, stack, where
 from .record import state as switches
-from .scan_source import trace, written
+from .scan_source import Writer, trace
 from .tensor import Tensor
 
 
@@ -76,8 +74,10 @@ class Plan:
         self.operations = [(v.op, v.op.function, v.op.formulas) for v in calls]
         self.fits = [(s.shape, s.dtype) for s in ends] == states * [(arguments[0].shape, arguments[0].dtype)]
         if self.fits:
-            self.source, functions = written(arguments, calls, ends, needed)
-            self.forward, self.backward = functions["forward"], functions["backward"]
+            writer = Writer(arguments, calls, ends, needed)
+            self.source = writer.source()
+            exec(self.source, writer.names)
+            self.forward, self.backward = writer.names["forward"], writer.names["backward"]
 
 
 plans: dict[Any, Plan] = {}  # all threads share them

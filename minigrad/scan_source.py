@@ -15,7 +15,6 @@ import numpy as np
 from .backward import unbroadcast
 from .ops import getitem
 from .record import NOTHING, switched
-from .record import state as switches
 from .tensor import Tensor
 
 
@@ -34,8 +33,9 @@ class Value:
 def trace(step: Callable, states: int, inputs: list[Tensor], needed: list[bool]) -> tuple[list[Value], list[Value], list[Value]]:
     """Run the step once. Its arguments, the results of operations that its new state depends on, and the new state."""
     leaves = [Tensor(t.numpy()[0] if i == states else t.numpy(), requires_grad=True) for i, t in enumerate(inputs)]
-    with switched("recording", True), switched("trace", []), np.errstate(all="ignore"):
-        ends, record = step(*leaves), switches.trace
+    record: list[Any] = []
+    with switched("recording", True), switched("trace", record), np.errstate(all="ignore"):
+        ends = step(*leaves)
     kinds = "s" * states + "x" + "w" * (len(leaves) - states - 1)
     values = {t._node: Value(f"{kind}{i}", t.numpy(), kind in "sx") for i, (t, kind) in enumerate(zip(leaves, kinds))}
     arguments = list(values.values())
@@ -52,14 +52,14 @@ def trace(step: Callable, states: int, inputs: list[Tensor], needed: list[bool])
         values[node] = Value(f"v{len(values)}", y, varies, node.op, own, node.static)
     new_state = [value(t._node) for t in ends if isinstance(t, Tensor) and t.requires_grad]
     useful = set(new_state)
+    for end in new_state:
+        end.users.append(None)
     for v in reversed(values.values()):
-        if v in useful:
-            useful.update(x for x in v.inputs if isinstance(x, Value))
-    calls = [v for v in values.values() if v.op is not None and v in useful]
-    for v, inputs_of_v in [*((v, v.inputs) for v in calls), (None, new_state)]:
-        for x in inputs_of_v:
+        for x in v.inputs if v in useful else ():
             if isinstance(x, Value):
+                useful.add(x)
                 x.users.append(v)
+    calls = [v for v in values.values() if v.op is not None and v in useful]
     for v, need in zip(arguments, needed):
         v.active = need
     for _ in range(states + 1):  # a state needs a gradient, too, if its new value does
@@ -70,17 +70,9 @@ def trace(step: Callable, states: int, inputs: list[Tensor], needed: list[bool])
     return arguments, calls, new_state
 
 
-def written(*traced: Any) -> tuple[str, dict[str, Any]]:
-    """The source of the functions forward and backward, and a dict with both of them. The arguments are Writer's."""
-    writer = Writer(*traced)
-    with np.errstate(all="ignore"):  # formulas are tried with any numbers
-        backward, row, kept = writer.backward()
-    source = f"{writer.forward(row, kept)}\n\n{backward}\n"
-    exec(source, writer.names)
-    return source, writer.names
-
-
 class Writer:
+    """Writes line after line. Of what shape a formula's result is, it finds out with the numbers of the trace."""
+
     def __init__(self, arguments: list[Value], calls: list[Value], ends: list[Value], needed: list[bool]) -> None:
         self.arguments, self.calls, self.ends, self.needed = arguments, calls, ends, needed
         self.names: dict[str, Any] = {"np": np, "unbroadcast": unbroadcast, "stacked": stacked}
@@ -91,6 +83,12 @@ class Writer:
         self.lines: list[str] = []  # the lines in it, later those behind it
         self.sums: list[tuple[Value, str]] = []  # what is added to which gradient behind the loop
         self.looping = True
+
+    def source(self) -> str:
+        """Of the functions forward and backward, in which `names` are known."""
+        with np.errstate(all="ignore"):  # formulas are tried with any numbers
+            backward, row, kept = self.backward()
+        return f"{self.forward(row, kept)}\n\n{backward}\n"
 
     def forward(self, row: list[str], kept: list[str]) -> str:
         """row: what is saved at each time step; kept: what is saved once."""
@@ -111,14 +109,14 @@ class Writer:
             *([f"    rows.append(({comma(row)}))"] if row else []),
             f"    {comma(names[:n])} = {comma(v.name for v in self.ends)}",
             f"    y[t] = {names[0]}",
-            f"    {names[0]} = y[t]",  # so that it is in memory once
+            f"    {names[0]} = y[t]",  # what is saved of it is no second copy
             *(f"y[T + {k - 1}] = {names[k]}" for k in range(1, n)),
             f"return y, (T, rows, ({comma(kept)}))"])
 
     def backward(self) -> tuple[str, list[str], list[str]]:
         """The source, and the names of what it needs from forward: for each time step, and once."""
         n, values = len(self.ends), [*self.arguments, *self.calls]
-        x, whole = self.arguments[n], {f"S{self.arguments[n].name}": "X", f"S{self.arguments[0].name}": "H"}  # are arrays already
+        x, whole = self.arguments[n], {f"S{self.arguments[n].name}": "X", f"S{self.arguments[0].name}": "H"}  # these are there
         for k, end in enumerate(self.ends):  # g0, g1: the gradients of the state, as they arrive from the next time step
             if end.active:
                 self.before.append(f"g{k} = g[T + {k - 1}]" if k else f"g0 = {self.new('zeros', end)}")
@@ -164,7 +162,7 @@ class Writer:
             self.lines.append(f"{self.space(x, 'empty')}[{self.constant(v.static['index'])}] = {self.d[v]}")
         elif v.op.accumulate is not None:
             self.lines.append(f"{self.constant(v.op.accumulate)}({self.space(x, 'zeros')}, {self.d[v]}, {static})")
-        elif self.looping and not x.varies and (total := self.at_once(v, i, x)):
+        elif self.looping and not x.varies and not v.op.variadic and (total := self.at_once(v, i, x)):
             self.all_steps(v)
             self.sums.append((x, total))
         else:
@@ -181,8 +179,6 @@ class Writer:
 
     def at_once(self, v: Value, i: int, x: Value) -> str | None:
         """The formula for all time steps at once, if that gives their sum: it is tried with three time steps."""
-        if v.op.variadic:
-            return None
         d, rng, used = self.d[v], np.random.default_rng(0), [u for u in (v, *v.inputs) if isinstance(u, Value)]
         random = {u: rng.uniform(0.5, 1.5, (3, *u.shape) if u.varies else u.shape) for u in used}
         g = rng.uniform(0.5, 1.5, (3, *v.shape))
@@ -218,8 +214,8 @@ class Writer:
             kind = value if name == argument else shape
             return f"[{', '.join(map(kind, v.inputs))}]" if op.variadic else kind(v.inputs[op.inputs.index(argument)])
 
-        function = self.constant(op.formulas[i], f"{op.__name__}_{op.inputs[i]}")
-        return f"{function}({', '.join([f'D{self.d[v]}' if all_steps else self.d[v], *map(asked, op.needs[i])])})"
+        given = ["D" * all_steps + self.d[v], *map(asked, op.needs[i])]
+        return f"{self.constant(op.formulas[i], f'{op.__name__}_{op.inputs[i]}')}({', '.join(given)})"
 
     def add(self, x: Value, piece: str) -> None:
         """One more contribution to the gradient of x. Never written into an array that may be somebody else's."""
