@@ -13,8 +13,8 @@ For h = tanh(h @ W + x) they are, a little shortened:
             v3 = matmul(s0, w2)                           for t in range(T - 1, -1, -1):
             v4 = add(v3, x1)                                  v5, = rows[t]
             v5 = tanh(v4)                                     dv5 = g0 + g[t]
-            rows.append((v5,))                                dv4 = Ddv4[t] = tanh_x(dv5, v5)
-            s0 = y[t] = v5                                    g0 = matmul_a(dv4, w2)
+            y[t] = s0 = v5                                    dv4 = Ddv4[t] = tanh_x(dv5, v5)
+            rows.append((v5,))                                g0 = matmul_a(dv4, w2)
         return y, (T, rows, (w2, H))                      dw2 = matmul_b(Ddv4, H[:T])
                                                           return [g0, Ddv4, dw2]
 

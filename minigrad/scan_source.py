@@ -106,10 +106,10 @@ class Writer:
             f"H[0], y = {names[0]}, H[1:]",
             f"for t, {names[n]} in enumerate(X):",
             *(f"    {call(v)}" for v in self.calls if v.varies),
+            f"    y[t] = {h.name}",
+            f"    {h.name} = y[t]",  # what is saved of it is no second copy
             *([f"    rows.append(({comma(row)}))"] if row else []),
             f"    {comma(names[:n])} = {comma(v.name for v in self.ends)}",
-            f"    y[t] = {names[0]}",
-            f"    {names[0]} = y[t]",  # what is saved of it is no second copy
             *(f"y[T + {k - 1}] = {names[k]}" for k in range(1, n)),
             f"return y, (T, rows, ({comma(kept)}))"])
 
@@ -272,7 +272,7 @@ class Writer:
 
 
 def fitted(piece: str, found: Any, dtype: Any, x: Value, shape: str) -> str:
-    """A piece of x's gradient, which was found in a trial, with broadcasting to a shape undone and the dtype changed to x's."""
+    """A piece of x's gradient with broadcasting to this shape undone, and in x's dtype. found: what it is in a trial."""
     if found.shape != x.shape:
         piece = f"unbroadcast({piece}, {x.shape}, {shape})"
     return piece if dtype == x.dtype else f"{piece}.astype({x.dtype.char!r})"
