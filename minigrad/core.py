@@ -44,11 +44,10 @@ class Node:
     __slots__ = ("op", "parents", "saved", "static", "order", "shape", "dtype", "accumulator", "origin")
     creation = itertools.count()
 
-    def __init__(self, array: np.ndarray, op: Op | None = None, parents: tuple = (), saved: Any = None,
-                 static: Mapping[str, Any] = NOTHING, origin: str = "") -> None:
+    def __init__(self, array: np.ndarray, op: Any = None, parents: tuple = (), saved: Any = None, static: Any = NOTHING) -> None:
         self.op, self.parents, self.saved, self.static = op, parents, saved, static
         self.order = next(Node.creation)  # inputs exist before outputs: a topological order
-        self.shape, self.dtype, self.origin = array.shape, array.dtype, origin  # the calling line, with detect_anomaly()
+        self.shape, self.dtype, self.origin = array.shape, array.dtype, ""  # the calling line, with detect_anomaly()
         self.accumulator: Any = None  # where Tensor.backward() adds up `.grad`
 
 class Value:
@@ -71,7 +70,7 @@ class Value:
 class State(threading.local):
     """Two switches that each thread has for itself."""
     recording = True
-    watch: Callable | None = None  # sees every array that is computed; detect_anomaly() sets it
+    watch: Any = None  # sees what each operation has .computed, and what has .arrived by a formula; detect_anomaly() sets it
 state = State()
 
 @contextmanager
@@ -137,7 +136,7 @@ class Op:
         """The output: a Tensor, or a plain array if no Tensor was given."""
         if self.variadic or len(inputs) != len(self.inputs):
             inputs = explain.counted(self, inputs)
-        arrays, parents, value, constants = [], [], None, False
+        arrays, parents, value, node, constants = [], [], None, None, False
         for x in inputs:
             if isinstance(x, Value):
                 value = x
@@ -162,12 +161,13 @@ class Op:
         if type(y) is not np.ndarray or y.dtype.kind != "f":
             y = explain.result(self, inputs, y, parents, state)
         y.setflags(False)  # read-only
-        origin = "" if state.watch is None else state.watch((self, inputs), y)
-        if not any(parents) or not state.recording:
-            return value._result(y, None)
-        if constants:  # the user may write into arrays before backward: save copies
-            arrays = [explain.read_only_copy(array) if array is x else array for array, x in zip(arrays, inputs)]
-        return value._result(y, Node(y, self, tuple(parents), self.save(y, arrays, static, parents), static or NOTHING, origin))
+        if state.recording and any(parents):
+            if constants:  # the user may write into arrays before backward: save copies
+                arrays = [explain.read_only_copy(array) if array is x else array for array, x in zip(arrays, inputs)]
+            node = Node(y, self, tuple(parents), self.save(y, arrays, static, parents), static or NOTHING)
+        if state.watch is not None:
+            state.watch.computed(self, inputs, arrays, y, node)
+        return value._result(y, node)
 
     def __reduce__(self) -> str:
         return self.function.__qualname__  # copied and pickled as functions are: by name
@@ -260,7 +260,7 @@ class Gradients:
             vjp = vjp if vjp.shape == parent.shape else unbroadcast(vjp, parent.shape)
             vjp = vjp if vjp.dtype == parent.dtype else vjp.astype(parent.dtype)
         if self.watch is not None:
-            self.watch((node, i), vjp.array if self.create_graph else vjp, node.origin)
+            self.watch.arrived(node, i, vjp.array if self.create_graph else vjp)
         if parent not in self.total:
             self.total[parent] = vjp
         elif self.create_graph:

@@ -34,14 +34,24 @@ def _folders() -> tuple[str, ...]:
     modules = (sys.modules.get(name) for name in ("minigrad", "minigrad.layers", "minigrad.optim"))
     return tuple(os.path.dirname(m.__file__) + os.sep for m in modules if m is not None and m.__file__)
 
-def check_finite(where: tuple[Any, Any], array: np.ndarray, line: str | None = None) -> str:
-    """The watch of detect_anomaly(): FloatingPointError at the first number that is not finite. Returns the line that called
-    the operation. where: an operation and its inputs; or, with that line, a node and the number of its formula."""
-    describe, line = (call, calling_line()) if line is None else (formula, line)
+class Anomalies:
+    """The watch of detect_anomaly(): FloatingPointError at the first number that is not finite."""
+
+    @staticmethod
+    def computed(op: Any, inputs: tuple, arrays: list, y: np.ndarray, node: Any) -> None:
+        line = calling_line()
+        _check_finite(y, call(op, inputs), line)
+        if node is not None:
+            node.origin = line
+
+    @staticmethod
+    def arrived(node: Any, i: int, vjp: np.ndarray) -> None:
+        _check_finite(vjp, formula(node, i), node.origin)
+
+def _check_finite(array: np.ndarray, what: str, line: str) -> None:
     if not np.isfinite(array).all():
         counts = f"{np.isnan(array).sum()} NaN and {np.isinf(array).sum()} infinite of {array.size} numbers"
-        raise FloatingPointError(f"{describe(*where)} gives {counts}" + (f", called at\n  {line}" if line else ""))
-    return line
+        raise FloatingPointError(f"{what} gives {counts}" + (f", called at\n  {line}" if line else ""))
 
 # -- what is given --------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ def backward(y: Value, g: Any = None, retain_graph: bool = False) -> None:
     with adding: add_to_grad(gradients)  # in one line, so that no interruption falls between the work and the unlocking
     if not retain_graph:
         for node in record:
-            node.parents, node.saved = (), None
+            node.parents, node.saved, node.static = (), None, core.NOTHING
 
 
 adding = threading.Lock()  # threads may share parameters
@@ -85,4 +85,4 @@ def detect_anomaly():
 
     Raises FloatingPointError that names the operation, its shapes and the line that called it. Slower: for debugging.
     """
-    return core.switched("watch", explain.check_finite)
+    return core.switched("watch", explain.Anomalies)

@@ -130,7 +130,8 @@ def _second_order(function: Recorded, v: np.ndarray) -> Recorded:
     def first_gradients() -> list[Tensor]:
         found = [grad(y, function.leaves, g, create_graph=True, allow_unused=True)
                  for y, g in zip(function.outputs(), cotangents) if y.requires_grad]
-        return [gradient for of_y in found for gradient in of_y if gradient is not None]
+        return [Tensor(np.zeros(leaf.shape)) if gradient is None else gradient  # the same outputs, whatever is seen to be unused
+                for of_y in found for gradient, leaf in zip(of_y, function.leaves)]
 
     names = ["cotangent"] if len(cotangents) == 1 else [f"cotangent[{i}]" for i in range(len(cotangents))]
     return Recorded(first_gradients, [*function.names, *names], [*function.leaves, *cotangents], order=2)
