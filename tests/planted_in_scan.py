@@ -16,7 +16,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 ROOT = Path(__file__).parent.parent
-SCAN, SOURCE = "minigrad/scan.py", "minigrad/scan_source.py"
+SCAN, SOURCE, TRACE = "minigrad/scan.py", "minigrad/scan_source.py", "minigrad/scan_trace.py"
 TEST = "tests/test_scan.py::test_a_random_step_gives_what_the_ordinary_loop_gives"
 ERRORS = {  # file, what stands there, what is planted
     "one time step too few backwards": (SOURCE, "for t in range(T - 1, -1, -1):", "for t in range(T - 1, 0, -1):"),
@@ -35,8 +35,8 @@ ERRORS = {  # file, what stands there, what is planted
     "the second state takes the third's gradient": (SOURCE, 'f"g{k} = g[T + {k - 1}]"', 'f"g{k} = g[-1]"'),
     "an unused state keeps its gradient": (SOURCE, 'g = {f"g{k}": self.d.get(s) or self.new("zeros", s) for',
                                            'g = {f"g{k}": self.d.get(s) or f"g{k}" for'),
-    "a state without gradient stays without": (SOURCE, "s.active |= end.active", "pass"),
-    "a state needs a gradient only one step later": (SOURCE, "for _ in range(states + 1):", "for _ in range(1):"),
+    "a state without gradient stays without": (TRACE, "s.active |= end.active", "pass"),
+    "a state needs a gradient only one step later": (TRACE, "for _ in range(states + 1):", "for _ in range(1):"),
     "broadcasting is not undone": (SOURCE, "if found.shape != x.shape:", "if False:"),
     "a second contribution replaces the first": (SOURCE, '= {self.d[x]} + {piece}" if x.shape', '= {piece}" if x.shape'),
     "a third contribution replaces the others": (SOURCE, 'f"{d} += {piece}"', 'f"{d} = {piece}"'),
@@ -60,7 +60,7 @@ ERRORS = {  # file, what stands there, what is planted
     "the sum over time is its last term": (SOURCE, """f"{d} = {self.new('zeros', x)}")
             self.owned.add(d)""", """f"{d} = {self.new('zeros', x)}")"""),
     "what is computed once gets no gradient": (SOURCE, "self.chain_rule([v for v in self.calls if not v.varies])", "pass"),
-    "x does not vary": (SOURCE, 'kind in "sx")', 'kind == "s")'),
+    "x does not vary": (TRACE, 'kind in "sx")', 'kind == "s")'),
     "constants become zero": (SOURCE, "return x.name if isinstance(x, Value) else self.constant(x)",
                               "return x.name if isinstance(x, Value) else self.constant(0 * x)"),
     "numbers of the trace become constants": (SOURCE, "return x.name if isinstance(x, Value) else self.constant(x)",

@@ -59,11 +59,14 @@ def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, order
     if budget < 1:
         raise ValueError(f"gradcheck: budget must be 1 or more, not {budget}")
     options = [*(["order=2"] if order == 2 else []), f"seed={seed}", *([f"budget={budget}"] if budget != 20_000 else [])]
-    if backward is not None or isinstance(f, (with_cache, with_loss)):
+    if backward is None and isinstance(f, (with_cache, with_loss)):
+        backward = f.backward
+    elif backward is not None:
+        options = [f"backward={getattr(backward, '__name__', 'backward')}", *options]
+    if backward is not None:
         if order == 2:
             raise ValueError("gradcheck: order=2 needs gradients that the engine computes; these are written by hand")
-        report = _by_hand(f, backward or f.backward, inputs, generator(seed), budget)
-        options = [*([f"backward={backward.__name__}"] if hasattr(backward, "__name__") else []), *options]
+        report = _by_hand(f, backward, inputs, generator(seed), budget)
     else:
         report = _of_engine(f, inputs, generator(seed), budget, order)
     return replace(report, again=_again(f, [*argument_names(f, len(inputs)), *options]))
