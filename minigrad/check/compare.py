@@ -49,8 +49,8 @@ class Check:
         """Outputs may be far less exact than differences show, where an inner value that is known no better, as 1 - y^2 where a
         tanh is nearly 1, does not change nearby: they change if all is rounded otherwise."""
         noise, eps = self.noise, self.function.eps
-        with self.function.rounding_otherwise(eps / 2, generator(3)):
-            off = np.max([np.abs(self.here.values() - values) for _ in range(TREMORS if self.repeatable else 1)], axis=0)
+        with self.function.rounding_otherwise(eps, generator(3)):
+            off = np.max([np.abs(self.here.values() - values) for _ in range(2 * TREMORS if self.repeatable else 1)], axis=0)
         stuck = np.isfinite(off) & (off > STUCK * np.maximum(noise.error, eps * np.abs(values)))
         noise.error = np.where(stuck, off, noise.error)
 
@@ -75,7 +75,7 @@ class Check:
 
         for _ in range(TREMORS if self.repeatable else 0):
             xs, v = [shaken(x) for x in self.function.xs], shaken(self.v)
-            with self.function.rounding_otherwise(eps / 2, roundings):
+            with self.function.rounding_otherwise(eps, roundings):
                 gradients = self.function.gradients(xs, v)
             for low, high, g in zip(lowest, highest, gradients):
                 np.fmin(low, g, out=low)
