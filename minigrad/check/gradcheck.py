@@ -59,11 +59,14 @@ def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, order
     if budget < 1:
         raise ValueError(f"gradcheck: budget must be 1 or more, not {budget}")
     options = [*(["order=2"] if order == 2 else []), f"seed={seed}", *([f"budget={budget}"] if budget != 20_000 else [])]
-    if backward is not None or isinstance(f, (with_cache, with_loss)):
+    if backward is None and isinstance(f, (with_cache, with_loss)):
+        backward = f.backward
+    elif backward is not None:
+        options = [f"backward={getattr(backward, '__name__', 'backward')}", *options]
+    if backward is not None:
         if order == 2:
             raise ValueError("gradcheck: order=2 needs gradients that the engine computes; these are written by hand")
-        report = _by_hand(f, backward or f.backward, inputs, generator(seed), budget)
-        options = [*([f"backward={backward.__name__}"] if hasattr(backward, "__name__") else []), *options]
+        report = _by_hand(f, backward, inputs, generator(seed), budget)
     else:
         report = _of_engine(f, inputs, generator(seed), budget, order)
     return replace(report, again=_again(f, [*argument_names(f, len(inputs)), *options]))
@@ -130,7 +133,8 @@ def _second_order(function: Recorded, v: np.ndarray) -> Recorded:
     def first_gradients() -> list[Tensor]:
         found = [grad(y, function.leaves, g, create_graph=True, allow_unused=True)
                  for y, g in zip(function.outputs(), cotangents) if y.requires_grad]
-        return [gradient for of_y in found for gradient in of_y if gradient is not None]
+        return [Tensor(np.zeros(leaf.shape)) if gradient is None else gradient  # the same outputs, whatever is seen to be unused
+                for of_y in found for gradient, leaf in zip(of_y, function.leaves)]
 
     names = ["cotangent"] if len(cotangents) == 1 else [f"cotangent[{i}]" for i in range(len(cotangents))]
     return Recorded(first_gradients, [*function.names, *names], [*function.leaves, *cotangents], order=2)

@@ -48,8 +48,8 @@ class Column:
 
 def contradicts(value: np.ndarray | float, bound: np.ndarray | float, coarser: np.ndarray | float,
                 its_bound: np.ndarray | float) -> np.ndarray:
-    """The finer one's bound is mostly rounding errors, which are rarely a quarter of it."""
-    return np.isfinite(bound) & (np.abs(value - coarser) > bound / 4 + its_bound)
+    """The finer one's bound is mostly rounding errors, which are rarely half of it."""
+    return np.isfinite(bound) & (np.abs(value - coarser) > bound / 2 + its_bound)
 
 
 @dataclass
