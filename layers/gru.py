@@ -47,7 +47,7 @@ class GRUCell(Module):
         return (1 - z) * h + z * h_tilde
 
 
-class GRU(Recurrent):
+class GRU(Recurrent[Tensor]):
     __doc__ = f"""Layers of GRUCells. {Recurrent.__doc__}"""
 
     cell, equations = GRUCell, GRUCell.forward

@@ -57,7 +57,7 @@ class LSTMCell(Module):
         return o * tanh(C), C
 
 
-class LSTM(Recurrent):
+class LSTM(Recurrent[State]):
     __doc__ = f"""Layers of LSTMCells; the state is a pair (h, C) of what is said here. {Recurrent.__doc__}"""
 
     cell, equations = LSTMCell, LSTMCell.forward

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,17 @@ from minigrad.explain import number_array, stacklevel
 from minigrad.tensor import replace_data
 
 from .files import load_arrays, save_arrays
+
+
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
+
+class HasForward(Protocol[P, R]):
+    """For editors: a call takes what `forward` takes, and gives what it gives."""
+    _called: bool
+
+    def forward(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
 
 class Module:
@@ -32,7 +43,7 @@ class Module:
     training = True
     _called = False
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self: HasForward[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         self._called = True
         return self.forward(*args, **kwargs)
 

@@ -9,7 +9,7 @@ changes one must change the other: tests/test_layers.py compares them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -19,7 +19,10 @@ from minigrad.scan import scan
 from .module import Module, _parameters, as_input, check_shape
 
 
-class Recurrent(Module):
+S = TypeVar("S")  # the state: a Tensor, or a pair of them
+
+
+class Recurrent(Module, Generic[S]):
     """Cells over a sequence; each layer takes the outputs of the layer below as its inputs.
 
     num_layers: L. batch_first: x and the outputs are (B, T, ...) instead of (T, B, ...); states are not concerned.
@@ -46,7 +49,7 @@ class Recurrent(Module):
         self.cells = [self.cell(input_size if layer == 0 else hidden_size * self.directions, hidden_size, rng=rng, **cell_options)
                       for layer in range(num_layers) for _ in range(self.directions)]
 
-    def forward(self, x: Any, state: Any = None) -> tuple[Tensor, Any]:
+    def forward(self, x: Any, state: Any = None) -> tuple[Tensor, S]:
         x, states = self._checked(x, state)
         final = []
         for layer in range(self.num_layers):
@@ -57,7 +60,7 @@ class Recurrent(Module):
                 final.append(last)
                 both.append(outputs[::-1] if direction else outputs)
             x = both[0] if self.directions == 1 else concat(*both, axis=-1)
-        last_states = tuple(stack(*parts) for parts in zip(*final))
+        last_states: Any = tuple(stack(*parts) for parts in zip(*final))
         return x.swapaxes(0, 1) if self.batch_first else x, last_states[0] if len(last_states) == 1 else last_states
 
     def _sequence(self, cell: Any, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:

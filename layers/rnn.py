@@ -36,7 +36,7 @@ class RNNCell(Module):
         return tanh(concat(h, x, axis=-1) @ self.W + self.b)
 
 
-class RNN(Recurrent):
+class RNN(Recurrent[Tensor]):
     __doc__ = f"""Layers of RNNCells. {Recurrent.__doc__}"""
 
     cell, equations = RNNCell, RNNCell.forward

@@ -10,6 +10,14 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
+# In a checkout layers/ and optim/ stand beside this folder, not in it, so that no student's own layers.py can be shadowed by
+# ours. An installed minigrad contains them. An editable one is a folder of links, for editors: what is imported are the files
+# of the checkout, with those that came after the installation.
+__file__ = os.path.realpath(__file__)
+__path__ = [os.path.dirname(__file__)]
+if not os.path.isdir(os.path.join(__path__[0], "layers")):
+    __path__.append(os.path.dirname(__path__[0]))
+
 from .core import grad, op, registry
 from .graph import graph
 from .ops import (
@@ -35,18 +43,14 @@ __all__ = [
     "stack", "sub", "swapaxes", "tanh", "transpose", "where", "with_cache", "with_loss",
 ]
 
-# In a checkout layers/ and optim/ stand beside this folder, not in it, so that no student's own
-# layers.py can be shadowed by ours. An installed minigrad contains them and this does nothing.
-if not os.path.isdir(os.path.join(__path__[0], "layers")):
-    __path__.append(os.path.dirname(os.path.abspath(__path__[0])))
 
-
-def __getattr__(name: str) -> Any:
-    """The gradient check is imported when it is used: without it, `import minigrad` takes half of the time."""
-    if name in ("check", "assert_same", "gradcheck", "taylor_test", "with_cache", "with_loss"):
-        check = importlib.import_module(".check", __name__)
-        return check if name == "check" else globals().setdefault(name, getattr(check, name))
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # for editors, a name that is not there must not be Any
+    def __getattr__(name: str) -> Any:
+        """The gradient check is imported when it is used: without it, `import minigrad` takes half of the time."""
+        if name in ("check", "assert_same", "gradcheck", "taylor_test", "with_cache", "with_loss"):
+            check = importlib.import_module(".check", __name__)
+            return check if name == "check" else globals().setdefault(name, getattr(check, name))
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -28,11 +28,12 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from . import explain
+if TYPE_CHECKING: from .types import Declaration
 
 # -- the record -----------------------------------------------------------------------------------
 NOTHING: Mapping[str, Any] = {}
@@ -43,7 +44,7 @@ class Node:
     __slots__ = ("op", "parents", "saved", "static", "order", "shape", "dtype", "accumulator", "origin")
     creation = itertools.count()
 
-    def __init__(self, array: np.ndarray, op: Any = None, parents: tuple = (), saved: Any = None, static: Any = NOTHING) -> None:
+    def __init__(self, array: np.ndarray, op: Any = None, parents: Any = (), saved: Any = None, static: Any = NOTHING) -> None:
         self.op, self.parents, self.saved, self.static = op, parents, saved, static
         self.order = next(Node.creation)  # inputs exist before outputs: a topological order
         self.shape, self.dtype, self.origin = array.shape, array.dtype, ""  # the calling line, with detect_anomaly()
@@ -52,19 +53,15 @@ class Node:
 class Value:
     """A read-only array, and the node that recorded it: None if it needs no gradient. A Tensor is one, with operators."""
     __slots__ = ("_array", "_node", "_lent")
-    array = property(attrgetter("_array"), doc="The values, to look at: do not write into them, and copy what you keep.")
-    node = property(attrgetter("_node"), doc="The entry of the record, None if no gradient is needed.")
+    array: np.ndarray = property(attrgetter("_array"), doc="The values, to look at; copy what you keep.")  # type: ignore
+    node: Any = property(attrgetter("_node"), doc="The entry of the record, None if no gradient is needed.")
 
     def __init__(self, array: np.ndarray, node: Any = None) -> None:
         self._array, self._node, self._lent = array, node, False
 
-    def _result(self, array: np.ndarray, node: Node | None) -> Any:
-        """What an operation on this value gives."""
-        return Value(array, node)
+    def _result(self, array: np.ndarray, node: Any) -> Any: return Value(array, node)  # what an operation on this value gives
 
-    def _freeze(self) -> np.ndarray:
-        """The array, after a Tensor lent it to somebody who may write into it."""
-        return self._array
+    def _freeze(self) -> np.ndarray: return self._array  # a Tensor may have lent it to somebody who writes into it
 
 class State(threading.local):
     """Two switches that each thread has for itself."""
@@ -84,7 +81,7 @@ def switched(switch: str, value: Any) -> Iterator[None]:
 # -- operations -----------------------------------------------------------------------------------
 registry: dict[str, Op] = {}  # every declared operation, keyed "module.name"
 
-def op(*formulas: Callable, backward: Callable | None = None, accumulate: Any = None, postpone: Any = None) -> Callable:
+def op(*formulas: Callable, backward: Callable | None = None, accumulate: Any = None, postpone: Any = None) -> Declaration:
     """Declare an operation: a NumPy function with one gradient formula for each positional argument.
 
         @op(lambda g, b: g * b,
@@ -112,7 +109,7 @@ class Op:
     """A declared operation. Calling it computes the output and, where a gradient may be asked for, records a node."""
     __name__: str
 
-    def __init__(self, function: Callable, formulas: tuple, backward: Any, accumulate: Any, postpone: Mapping) -> None:
+    def __init__(self, function: Callable, formulas: tuple[Any, ...], backward: Any, accumulate: Any, postpone: Any) -> None:
         functools.update_wrapper(self, function)
         self.function, self.formulas, self.by_hand, self.accumulate = function, formulas or (backward,), backward, accumulate
         self.inputs, self.static, self.defaults, self.variadic, self.needs = explain.parameters(function, formulas, backward)
@@ -169,12 +166,15 @@ class Op:
             state.watch.computed(self, inputs, arrays, y, node)
         return value._result(y, node)
 
-    def __reduce__(self) -> str:
-        return self.function.__qualname__  # copied and pickled as functions are: by name
+    def __reduce__(self) -> str: return self.function.__qualname__  # copied and pickled as functions are: by name
 
     __repr__ = explain.operation
 
 # -- backward -------------------------------------------------------------------------------------
+@overload
+def grad(y: Value, xs: Value, g: Any = None) -> np.ndarray: ...
+@overload
+def grad(y: Value, xs: Any, g: Any = None, create_graph: bool = False, allow_unused: bool = False) -> Any: ...
 def grad(y: Value, xs: Any, g: Any = None, create_graph: bool = False, allow_unused: bool = False) -> Any:
     """The gradient of y (dotted with g) for each of xs, as NumPy arrays; nothing is stored or freed.
 
@@ -277,7 +277,7 @@ class Gradients:
             self.owned.add(node)
         return self.total[node]
 
-def run(node: Node, i: int, g: Any, saved: tuple) -> Any:
+def run(node: Node, i: int, g: Any, saved: Any) -> Any:
     """What formula i returns, with what it asks for."""
     try:
         return node.op.formulas[i](g, *saved)  # type: ignore[union-attr]

@@ -37,7 +37,7 @@ from .scan_trace import trace
 from .tensor import Tensor
 
 
-def scan(step: Callable, state: Sequence[Tensor], x: Tensor, weights: Sequence[Tensor] = ()) -> tuple[Tensor, tuple]:
+def scan(step: Callable, state: Sequence[Tensor], x: Tensor, weights: Sequence[Tensor] = ()) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Repeat state = step(*state, x[t], *weights) for t = 0 .. T - 1.
 
     state: Tensors, the first of which is the output h. x (T, ...); weights of any shapes.
@@ -57,7 +57,7 @@ def scan(step: Callable, state: Sequence[Tensor], x: Tensor, weights: Sequence[T
     return (y if n == 1 else y[:T]), tuple(y[T - 1 + k] for k in range(n))
 
 
-def in_a_loop(step: Callable, state: Sequence[Tensor], x: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, tuple]:
+def in_a_loop(step: Callable, state: Sequence[Tensor], x: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
     """The same as scan, with every operation of every time step on the record."""
     outputs = []
     for x_t in x:

@@ -60,7 +60,8 @@ def tree(held: Sequence[tuple[str, Any]]) -> list[tuple[str, str, str]]:
 
     held: (path, Module or Tensor) pairs; the first is the model itself, and each Module stands before what it holds.
     """
-    lines, around = [], []  # around: how the paths begin of what is inside the present Module, and those around it
+    lines = []
+    around: list[str] = []  # how the paths begin of what is inside the present Module, and inside those around it
     for path, value in held:
         while around and not path.startswith(around[-1]):
             around.pop()

@@ -68,7 +68,8 @@ class Tensor(Value):
 
     __slots__ = ("_leaf", "__weakref__")
     _leaf: Any  # a leaf's own Node, kept while requires_grad is switched off
-    __hash__ = object.__hash__  # == compares values, as arrays do; dicts and sets go by identity
+
+    def __hash__(self) -> int: return id(self)  # == compares values, as arrays do; dicts and sets go by identity
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor):
@@ -113,6 +114,7 @@ class Tensor(Value):
 
     @property
     def requires_grad(self) -> bool:
+        """Whether operations on it are recorded. It can be set on a leaf; False freezes a parameter."""
         return self._node is not None
 
     @requires_grad.setter
@@ -184,32 +186,26 @@ class Tensor(Value):
     @property
     def shape(self) -> tuple[int, ...]: return self._array.shape
     @property
-    def dtype(self) -> np.dtype: return self._array.dtype
+    def dtype(self) -> np.dtype[Any]: return self._array.dtype
     @property
     def ndim(self) -> int: return self._array.ndim
     @property
     def size(self) -> int: return self._array.size
 
-    def __repr__(self) -> str:
-        return show.tensor_text(self)
-
-    def _repr_html_(self) -> str:
-        return show.tensor_html(self)
+    def __repr__(self) -> str: return show.tensor_text(self)
+    def _repr_html_(self) -> str: return show.tensor_html(self)
 
     def __format__(self, specification: str) -> str:
         return format(self.item(), specification) if specification else repr(self)
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         if not self.is_leaf:
             raise explain.cannot_be_copied(self._node)
         leaf = self._leaf
         return _restored, (self._array, leaf is not None, leaf and leaf.accumulator.grad, leaf is not self._node)
 
-    def __len__(self) -> int:
-        return len(self._array)
-
-    def __iter__(self) -> Iterator[Tensor]:
-        return (self[i] for i in range(len(self)))
+    def __len__(self) -> int: return len(self._array)
+    def __iter__(self) -> Iterator[Tensor]: return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
         raise TypeError("the truth of a Tensor is not defined; compare it (t > 0 gives an array) or use t.item()")
@@ -220,7 +216,6 @@ class Tensor(Value):
         return float(self._array)
 
     # -- operators ----------------------------------------------------------------------------
-
     def __add__(self, other: Any) -> Tensor: return ops.add(self, other)
     def __radd__(self, other: Any) -> Tensor: return ops.add(other, self)
     def __sub__(self, other: Any) -> Tensor: return ops.sub(self, other)
@@ -247,10 +242,14 @@ class Tensor(Value):
             raise explain.parameter_in_place()
         return NotImplemented
 
-    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __imatmul__ = _in_place
+    def __iadd__(self, other: Any) -> Tensor: return self._in_place(other)
+    def __isub__(self, other: Any) -> Tensor: return self._in_place(other)
+    def __imul__(self, other: Any) -> Tensor: return self._in_place(other)
+    def __itruediv__(self, other: Any) -> Tensor: return self._in_place(other)
+    def __ipow__(self, other: Any) -> Tensor: return self._in_place(other)
+    def __imatmul__(self, other: Any) -> Tensor: return self._in_place(other)
 
     # Comparisons have no gradient: they give plain arrays of booleans.
-
     def __lt__(self, other: Any) -> Any: return self._array < numpy_protocol.plain(other)
     def __le__(self, other: Any) -> Any: return self._array <= numpy_protocol.plain(other)
     def __gt__(self, other: Any) -> Any: return self._array > numpy_protocol.plain(other)
@@ -259,7 +258,6 @@ class Tensor(Value):
     def __ne__(self, other: Any) -> Any: return self._array != numpy_protocol.plain(other)
 
     # -- methods of ndarray -------------------------------------------------------------------
-
     def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops.sum(self, axis=axis, keepdims=keepdims)
     def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops.mean(self, axis=axis, keepdims=keepdims)
     def max(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops.max(self, axis=axis, keepdims=keepdims)
@@ -274,7 +272,6 @@ class Tensor(Value):
     def T(self) -> Tensor: return ops.transpose(self)  # noqa: N802
 
     # -- NumPy protocols ----------------------------------------------------------------------
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if self.requires_grad:
             raise explain.array_of_tensor()
@@ -283,7 +280,7 @@ class Tensor(Value):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return numpy_protocol.call(ufunc, inputs, kwargs, method)
 
-    def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict) -> Any:
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return numpy_protocol.call(function, args, kwargs)
 
 def _restored(data: np.ndarray, parameter: bool, grad: np.ndarray | None, frozen: bool = False) -> Tensor:
@@ -298,3 +295,5 @@ def _restored(data: np.ndarray, parameter: bool, grad: np.ndarray | None, frozen
 for _name, _elsewhere in numpy_protocol.ELSEWHERE.items():
     if not hasattr(Tensor, _name):
         setattr(Tensor, _name, _elsewhere)
+for _name in ("sum", "mean", "max", "min", "reshape", "transpose", "swapaxes", "astype"):
+    getattr(Tensor, _name).__doc__ = getattr(ops, _name).__doc__

@@ -8,12 +8,15 @@ from __future__ import annotations
 import threading
 from collections import deque
 from itertools import starmap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import core, explain
 from .core import Node, Value
+
+if TYPE_CHECKING:
+    from contextlib import _GeneratorContextManager
 
 
 class Accumulator:
@@ -72,7 +75,7 @@ def detach(state: Any) -> Any:
     return state.detach()  # type: ignore[attr-defined]
 
 
-def no_grad():
+def no_grad() -> _GeneratorContextManager[None]:
     """Run operations without recording them: `with no_grad(): ...` or `@no_grad()`.
 
     Each thread has its own switch; it is restored when the block ends, by an exception too.
@@ -101,7 +104,7 @@ def _check_finite(array: np.ndarray, what: str, line: str) -> None:
         raise FloatingPointError(f"{what} gives {counts}" + (f", called at\n  {line}" if line else ""))
 
 
-def detect_anomaly():
+def detect_anomaly() -> _GeneratorContextManager[None]:
     """Find the first NaN or infinity: `with detect_anomaly(): ...` around forward and backward.
 
     Raises FloatingPointError that names the operation, its shapes and the line that called it. Slower: for debugging.

@@ -39,6 +39,8 @@ def imports(name, files):
             up = package.split(".")[:len(package.split(".")) - statement.level + 1] if statement.level else []
             source = ".".join([*up, *([statement.module] if statement.module else [])])
             found |= {f"{source}.{alias.name}" if f"{source}.{alias.name}" in files else source for alias in statement.names}
+        elif isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING":
+            waiting += statement.orelse  # the rest is for type checkers, and never runs
         elif not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
             waiting += [part for part in ast.iter_child_nodes(statement) if isinstance(part, ast.stmt)]
     return found & files.keys() - {name}

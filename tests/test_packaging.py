@@ -84,7 +84,18 @@ def test_wheel(source, dependencies, python, tmp_path):
 
 
 def test_editable(source, dependencies, python, tmp_path):
+    """What is imported are the files of the checkout, new ones too; editors find all of them in one folder, as if installed."""
     pip_install(python, dependencies, "-e", source, cwd=tmp_path)
+    (site,) = (tmp_path / "venv").glob("lib/*/site-packages")
+    (folder,) = (Path(line) for file in site.glob("*minigrad*.pth") for line in file.read_text().splitlines())
+    shown = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert {"minigrad/py.typed", "minigrad/core.py", "minigrad/layers/lstm.py", "minigrad/optim/adam.py"} <= shown
+    (source / "layers" / "brand_new.py").write_text(
+        "from minigrad.explain import calling_line\n\ndef line():\n    return calling_line()\n")
+    found = run(python, "-c", "from minigrad.layers import brand_new; print(brand_new.line())", cwd=tmp_path,
+                PYTHONPATH=dependencies)
+    (source / "layers" / "brand_new.py").unlink()
+    assert found.startswith("<string>")  # minigrad's own files are not outside of it
     for folder in (tmp_path, source):
         found = run(python, "-c", IMPORTS, cwd=folder, PYTHONPATH=dependencies)
         assert all(str(source.resolve()) in line for line in found.splitlines())

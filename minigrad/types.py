@@ -1,0 +1,30 @@
+"""What editors and type checkers are told of operations: the result is a Tensor if one of the first two inputs is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar, overload
+
+from .core import Value
+
+V = TypeVar("V", bound=Value)
+
+
+class Operation(Protocol):
+    """How a declared operation is called; core.Op is what it is."""
+
+    __name__: str
+    function: Callable[..., Any]
+    formulas: tuple[Callable[..., Any], ...]
+    inputs: list[str]
+    defaults: dict[str, Any]
+
+    @overload
+    def __call__(self, x: V, /, *inputs: Any, **static: Any) -> V: ...
+    @overload
+    def __call__(self, x: Any, y: V, /, *inputs: Any, **static: Any) -> V: ...
+    @overload
+    def __call__(self, *inputs: Any, **static: Any) -> Any: ...
+
+
+Declaration = Callable[[Callable[..., Any]], Operation]
