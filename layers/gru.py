@@ -48,7 +48,32 @@ class GRUCell(Module):
 
 
 class GRU(Recurrent[Tensor]):
-    __doc__ = f"""Layers of GRUCells. {Recurrent.__doc__}"""
+    """Gated recurrent units over whole sequences, in layers. At each time step, with [h, x] for h and x side by side:
+
+        z_t = sigma(W_z [h_{t-1}, x_t] + b_z)            update gate
+        r_t = sigma(W_r [h_{t-1}, x_t] + b_r)            reset gate
+        h~_t = tanh(W_h [r_t * h_{t-1}, x_t] + b_h)      candidate values
+        h_t = (1 - z_t) * h_{t-1} + z_t * h~_t
+
+        gru = GRU(65, 128, rng=np.random.default_rng(0))
+        outputs, h = gru(x)                              # x (T, B, 65) -> outputs (T, B, 128), h (1, B, 128)
+
+    Call it with x (T, B, D), an array or a Tensor, and h_0 (L, B, H), or None for zeros. It gives the outputs h_1 .. h_T of
+    the top layer (T, B, H), and h_T of all layers (L, B, H).
+    T: time steps, B: sequences in a batch, D: input_size, H: hidden_size.
+
+    - num_layers: L; each layer takes the outputs of the layer below as its inputs.
+    - batch_first: x and the outputs are (B, T, ...) instead of (T, B, ...); states are not concerned.
+    - bidirectional: each layer has a second cell, which reads the sequence from its end. The outputs of both stand side by
+      side (T, B, 2H), and states are (2L, B, H): layer 0 forwards, layer 0 backwards, layer 1 forwards, ...
+    - init, dtype: the cell's, see GRUCell, which also says what is different in PyTorch's.
+
+    `cells` holds the GRUCells, whose parameters are called "cells.0.W_z" and so on.
+    Raises ValueError where a shape does not fit.
+
+    Source: C. Olah, "Understanding LSTM Networks" (2015); K. Cho et al., "Learning phrase representations using RNN
+    encoder-decoder" (2014).
+    """
 
     cell, equations = GRUCell, GRUCell.forward
 

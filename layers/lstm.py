@@ -58,7 +58,35 @@ class LSTMCell(Module):
 
 
 class LSTM(Recurrent[State]):
-    __doc__ = f"""Layers of LSTMCells; the state is a pair (h, C) of what is said here. {Recurrent.__doc__}"""
+    """LSTMs over whole sequences, in layers. At each time step, with [h, x] for h and x side by side:
+
+        f_t = sigma(W_f [h_{t-1}, x_t] + b_f)     forget gate
+        i_t = sigma(W_i [h_{t-1}, x_t] + b_i)     input gate
+        c~_t = tanh(W_c [h_{t-1}, x_t] + b_c)     candidate values
+        C_t = f_t * C_{t-1} + i_t * c~_t          memory cell
+        o_t = sigma(W_o [h_{t-1}, x_t] + b_o)     output gate
+        h_t = o_t * tanh(C_t)
+
+        lstm = LSTM(65, 128, rng=np.random.default_rng(0))
+        outputs, (h, C) = lstm(x)                 # x (T, B, 65) -> outputs (T, B, 128), h and C (1, B, 128)
+        outputs, (h, C) = lstm(more, (h, C))      # goes on from there
+
+    Call it with x (T, B, D), an array or a Tensor, and a state (h_0, C_0), each (L, B, H), or None for zeros. It gives the
+    outputs h_1 .. h_T of the top layer (T, B, H), and the state (h_T, C_T) of all layers, each (L, B, H).
+    T: time steps, B: sequences in a batch, D: input_size, H: hidden_size.
+
+    - num_layers: L; each layer takes the outputs of the layer below as its inputs.
+    - batch_first: x and the outputs are (B, T, ...) instead of (T, B, ...); states are not concerned.
+    - bidirectional: each layer has a second cell, which reads the sequence from its end. The outputs of both stand side by
+      side (T, B, 2H), and states are (2L, B, H): layer 0 forwards, layer 0 backwards, layer 1 forwards, ...
+    - forget_bias, init, dtype: the cell's, see LSTMCell.
+
+    `cells` holds the LSTMCells, whose parameters are called "cells.0.W_f" and so on.
+    Raises ValueError where a shape does not fit, TypeError if the state is no pair.
+
+    Source: C. Olah, "Understanding LSTM Networks" (2015); S. Hochreiter and J. Schmidhuber, "Long short-term memory" (1997);
+    the forget gate: F. Gers et al., "Learning to forget" (2000).
+    """
 
     cell, equations = LSTMCell, LSTMCell.forward
     state_names = ("h_0", "c_0")

@@ -48,6 +48,7 @@ class Module:
         return self.forward(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """The equations of the layer, as the class says. Call the layer itself, layer(x), which calls this."""
         raise NotImplementedError(f"{type(self).__name__} must define forward()")
 
     def __repr__(self) -> str:

@@ -37,7 +37,28 @@ class RNNCell(Module):
 
 
 class RNN(Recurrent[Tensor]):
-    __doc__ = f"""Layers of RNNCells. {Recurrent.__doc__}"""
+    """Plain recurrent networks over whole sequences, in layers. At each time step, with [h, x] for h and x side by side:
+
+        h_t = tanh(W [h_{t-1}, x_t] + b)
+
+        rnn = RNN(65, 128, rng=np.random.default_rng(0))
+        outputs, h = rnn(x)                       # x (T, B, 65) -> outputs (T, B, 128), h (1, B, 128)
+
+    Call it with x (T, B, D), an array or a Tensor, and h_0 (L, B, H), or None for zeros. It gives the outputs h_1 .. h_T of
+    the top layer (T, B, H), and h_T of all layers (L, B, H).
+    T: time steps, B: sequences in a batch, D: input_size, H: hidden_size.
+
+    - num_layers: L; each layer takes the outputs of the layer below as its inputs.
+    - batch_first: x and the outputs are (B, T, ...) instead of (T, B, ...); states are not concerned.
+    - bidirectional: each layer has a second cell, which reads the sequence from its end. The outputs of both stand side by
+      side (T, B, 2H), and states are (2L, B, H): layer 0 forwards, layer 0 backwards, layer 1 forwards, ...
+    - init, dtype: the cell's, see RNNCell.
+
+    `cells` holds the RNNCells, whose parameters are called "cells.0.W" and so on.
+    Raises ValueError where a shape does not fit.
+
+    Source: C. Olah, "Understanding LSTM Networks" (2015); J. Elman, "Finding structure in time" (1990).
+    """
 
     cell, equations = RNNCell, RNNCell.forward
 

@@ -233,8 +233,7 @@ class Tensor(Value):
     def __abs__(self) -> Tensor: return ops.abs(self)
     def __getitem__(self, index: Any) -> Tensor: return ops.getitem(self, index=numpy_protocol.plain_index(index))
 
-    def __setitem__(self, index: Any, value: Any) -> None:
-        raise explain.item_assignment()
+    def __setitem__(self, index: Any, value: Any) -> None: raise explain.item_assignment()
 
     def _in_place(self, other: Any) -> Any:
         """t += u means t = t + u, a new tensor. On a parameter that would train nothing, so it is an error."""
@@ -297,3 +296,5 @@ for _name, _elsewhere in numpy_protocol.ELSEWHERE.items():
         setattr(Tensor, _name, _elsewhere)
 for _name in ("sum", "mean", "max", "min", "reshape", "transpose", "swapaxes", "astype"):
     getattr(Tensor, _name).__doc__ = getattr(ops, _name).__doc__
+for _name in ("shape", "dtype", "ndim", "size", "T", "argmax", "argmin"):
+    getattr(Tensor, _name).__doc__ = f"The same as an array's {_name}."

@@ -40,6 +40,7 @@ class with_cache:  # noqa: N801
         return outputs[0] if len(outputs) == 1 else tuple(outputs), cache
 
     def backward(self, g: Any, *inputs: Any) -> Any:
+        """The gradients for the inputs, with a cache from a forward at these inputs."""
         cache = self._split(inputs)[1]
         return self.backward_from_cache(*g, cache) if self.apart else self.backward_from_cache(g, cache)
 
@@ -85,6 +86,7 @@ class with_loss:  # noqa: N801
         return result
 
     def backward(self, g: Any, *inputs: Any) -> Any:
+        """g times the gradients that f returns beside the loss."""
         loss, *results = self._call(inputs)
         if self.names is not None:
             if len(results) < len(self.names):

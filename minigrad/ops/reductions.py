@@ -20,10 +20,10 @@ def _with_ones(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
 
 @op(lambda g, x_shape, axis: broadcast_to(g.reshape(_with_ones(x_shape, axis)), shape=x_shape))
 def sum(x, *, axis=None, keepdims=False):
-    """The sum over an axis, several (a tuple) or all (None)."""
+    """The sum over an axis, several (a tuple) or all (None). x (3, 4), axis=0 -> (4,), and (1, 4) with keepdims."""
     return np.sum(x, axis=axis, keepdims=keepdims)
 
-def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+def mean(x: Kind, *, axis: Any = None, keepdims: bool = False) -> Kind:
     """The mean over an axis, several (a tuple) or all (None). Raises ValueError where there is nothing to average."""
     total = sum(x, axis=axis, keepdims=keepdims)
     shape = np.shape(x)
@@ -40,12 +40,18 @@ def _share_of_ties(g, x, y, axis):
 
 @op(_share_of_ties)
 def max(x, *, axis=None, keepdims=False):
-    """The maximum over an axis, several (a tuple) or all (None). Ties share the gradient equally."""
+    """The maximum over an axis, several (a tuple) or all (None): x (3, 4), axis=0 -> (4,), and (1, 4) with keepdims.
+
+    Where several elements reach it, they share the gradient equally. Raises ValueError where there is nothing to compare.
+    """
     return np.max(x, axis=axis, keepdims=keepdims)
 
 @op(_share_of_ties)
 def min(x, *, axis=None, keepdims=False):
-    """The minimum over an axis, several (a tuple) or all (None). Ties share the gradient equally."""
+    """The minimum over an axis, several (a tuple) or all (None): x (3, 4), axis=0 -> (4,), and (1, 4) with keepdims.
+
+    Where several elements reach it, they share the gradient equally. Raises ValueError where there is nothing to compare.
+    """
     return np.min(x, axis=axis, keepdims=keepdims)
 
 def _softmax_weighted(g, x, y, axis):
@@ -64,9 +70,9 @@ def logsumexp(x, *, axis=None, keepdims=False):
     return y if keepdims else np.squeeze(y, axis=axis)
 
 def log_softmax(x: Kind, *, axis: int = -1) -> Kind:
-    """log(exp(x) / sum(exp(x))) along an axis, without overflow."""
+    """log(exp(x) / sum(exp(x))) along an axis, without overflow; the shape stays."""
     return x - logsumexp(x, axis=axis, keepdims=True)
 
 def softmax(x: Kind, *, axis: int = -1) -> Kind:
-    """exp(x) / sum(exp(x)) along an axis, without overflow."""
+    """exp(x) / sum(exp(x)) along an axis, without overflow; the shape stays."""
     return exp(log_softmax(x, axis=axis))

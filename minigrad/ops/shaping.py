@@ -12,7 +12,10 @@ Kind = TypeVar("Kind", bound=Any)
 
 @op(lambda g, x_shape: g.reshape(x_shape))
 def reshape(x, *, shape):
-    """The same elements in another shape; one length may be -1, whatever is left."""
+    """The same elements in another shape: x (2, 6), shape=(3, -1) -> (3, 4), where -1 is whatever is left.
+
+    Raises ValueError where the numbers of elements differ.
+    """
     return np.reshape(x, shape)
 
 def _inverse(axes):
@@ -20,17 +23,23 @@ def _inverse(axes):
 
 @op(lambda g, axes: transpose(g, axes=_inverse(axes)))
 def transpose(x, *, axes=None):
-    """The axes in another order; None reverses them."""
+    """The axes in another order; None reverses them. x (2, 3, 4), axes=(2, 0, 1) -> (4, 2, 3).
+
+    Raises ValueError if axes is no such order.
+    """
     return np.transpose(x, axes)
 
 @op(lambda g, axis1, axis2: g.swapaxes(axis1, axis2))
 def swapaxes(x, *, axis1, axis2):
-    """Two axes exchanged."""
+    """Two axes exchanged: x (2, 3, 4), axis1=0, axis2=-1 -> (4, 3, 2)."""
     return np.swapaxes(x, axis1, axis2)
 
 @op(lambda g: g)
 def broadcast_to(x, *, shape):
-    """x stretched to a shape that it broadcasts to."""
+    """x stretched to a shape that it broadcasts to: x (3, 1), shape=(2, 3, 4) -> (2, 3, 4).
+
+    Raises ValueError if it does not.
+    """
     return np.broadcast_to(x, shape)
 
 def _add_at(total, g, index):
@@ -43,7 +52,10 @@ def _add_at(total, g, index):
 
 @op(lambda g, index, x_shape: put(g, index=index, shape=x_shape), accumulate=_add_at)
 def getitem(x, *, index):
-    """x[index]: integers, slices, ..., None, integer and boolean arrays."""
+    """x[index]: integers, slices, ..., None, integer and boolean arrays; a Tensor is indexed as t[index].
+
+    Raises IndexError outside of x.
+    """
     return x[index]
 
 @op(lambda g, index: g[index])
@@ -63,7 +75,10 @@ def _pieces(g, sizes, axis):
 
 @op(lambda g, xs_shape, axis: _pieces(g, [shape[axis] for shape in xs_shape], axis))
 def concat(*xs, axis=0):
-    """Joined along an existing axis; all other axes are equal."""
+    """Joined along an existing axis: (2, 3) and (2, 5), axis=-1 -> (2, 8).
+
+    Raises ValueError unless all other lengths are equal.
+    """
     if axis is None:
         raise ValueError("axis must be a number; reshape to one axis first")
     return np.concatenate(xs, axis=axis)
@@ -74,7 +89,7 @@ def _slices(g, axis):
 
 @op(lambda g, axis: _slices(g, axis))
 def stack(*xs, axis=0):
-    """Joined along a new axis; all shapes are equal."""
+    """Joined along a new axis: T times (B, H) -> (T, B, H). Raises ValueError unless all shapes are equal."""
     return np.stack(xs, axis=axis)
 
 def split(x: Kind, sections: int | Sequence[int], *, axis: int = 0) -> list[Kind]:

@@ -1,0 +1,55 @@
+"""Every public name says what it is, and the API pages can be built."""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import minigrad
+import minigrad.layers
+import minigrad.optim
+import minigrad.testing
+from minigrad.layers import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+
+ROOT = Path(__file__).parent.parent
+MODULES = (minigrad, minigrad.layers, minigrad.optim, minigrad.testing)
+
+
+def public(module):
+    names = getattr(module, "__all__", [name for name, thing in vars(module).items()
+                                        if not name.startswith("_") and getattr(thing, "__module__", "") == module.__name__])
+    return {name: getattr(module, name) for name in names if name not in ("__version__", "registry")}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_every_public_name_has_a_docstring(module):
+    without = []
+    for name, thing in public(module).items():
+        without += [name] if not inspect.getdoc(thing) else []
+        if inspect.isclass(thing):
+            members = {member: getattr(thing, member) for member in vars(thing)
+                       if not member.startswith("_") and member != "equations" and hasattr(thing, member)}
+            without += [f"{name}.{member}" for member, value in members.items() if not inspect.isclass(value)
+                        and (callable(value) or isinstance(value, property)) and not inspect.getdoc(getattr(thing, member))]
+    assert not without
+
+
+@pytest.mark.parametrize(("layer", "cell"), [(RNN, RNNCell), (LSTM, LSTMCell), (GRU, GRUCell)])
+def test_help_of_a_layer_stands_by_itself(layer, cell):
+    """It has the cell's equations, character by character, the shapes, the options, errors and the source."""
+    equations = [line.split("One step:")[-1].strip() for line in cell.__doc__.splitlines() if "_t = " in line]
+    assert equations and all(equation in layer.__doc__ for equation in equations)
+    options = [*inspect.signature(layer).parameters, *inspect.signature(cell).parameters]
+    for word in (*options, "(T, B, D)", "(L, B, H)", "(2L, B, H)", "Raises ValueError", "Source: "):
+        assert word in layer.__doc__ or word == "cell_options", word
+
+
+def test_api_pages(tmp_path):
+    pytest.importorskip("pdoc")
+    subprocess.run([sys.executable, ROOT / ".ci" / "docs", tmp_path], check=True, timeout=120)
+    page = (tmp_path / "minigrad.html").read_text(encoding="utf-8")
+    for name in public(minigrad):
+        assert f'id="{name}"' in page or f"minigrad/{name}.html" in page, name
+    assert "f_t = sigma(W_f [h_{t-1}, x_t] + b_f)" in (tmp_path / "minigrad" / "layers.html").read_text(encoding="utf-8")
