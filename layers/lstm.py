@@ -68,8 +68,8 @@ class LSTM(Recurrent[State]):
         h_t = o_t * tanh(C_t)
 
         lstm = LSTM(65, 128, rng=np.random.default_rng(0))
-        outputs, (h, C) = lstm(x)                 # x (T, B, 65) -> outputs (T, B, 128), h and C (1, B, 128)
-        outputs, (h, C) = lstm(more, (h, C))      # goes on from there
+        outputs, (h, C) = lstm(x)             # x (T, B, 65) -> (T, B, 128), each (1, B, 128)
+        outputs, (h, C) = lstm(more, (h, C))  # goes on from there
 
     Call it with x (T, B, D), an array or a Tensor, and a state (h_0, C_0), each (L, B, H), or None for zeros. It gives the
     outputs h_1 .. h_T of the top layer (T, B, H), and the state (h_T, C_T) of all layers, each (L, B, H).

@@ -42,7 +42,7 @@ class RNN(Recurrent[Tensor]):
         h_t = tanh(W [h_{t-1}, x_t] + b)
 
         rnn = RNN(65, 128, rng=np.random.default_rng(0))
-        outputs, h = rnn(x)                       # x (T, B, 65) -> outputs (T, B, 128), h (1, B, 128)
+        outputs, h = rnn(x)              # x (T, B, 65) -> (T, B, 128), (1, B, 128)
 
     Call it with x (T, B, D), an array or a Tensor, and h_0 (L, B, H), or None for zeros. It gives the outputs h_1 .. h_T of
     the top layer (T, B, H), and h_T of all layers (L, B, H).

@@ -4,6 +4,9 @@
     x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
     (x * x).sum().backward()
     x.grad                                    # array([2., 4., 6.])
+
+gradcheck tells whether a gradient is right, op declares an operation. minigrad.layers has the LSTM and other layers,
+minigrad.optim the optimisers, minigrad.testing help for tests.
 """
 
 import importlib

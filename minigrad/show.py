@@ -22,10 +22,10 @@ def badge(verdict: str) -> str:
     return element("b", verdict, f"background:{colour}; color:white; padding:0 0.5em; border-radius:0.5em")
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; the cells are HTML already."""
-    lines = [f"<tr>{''.join(element('th', name, LEFT) for name in header)}</tr>"] if header else []
-    lines += ["<tr>" + "".join(f'<td style="{LEFT}">{cell}</td>' for cell in row) + "</tr>" for row in rows]
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], styles: Sequence[str]) -> str:
+    """A table; the cells are HTML already. styles: one for each column."""
+    lines = [f"<tr>{''.join(map(element, ['th'] * len(header), header, styles))}</tr>"] if header else []
+    lines += ["<tr>" + "".join(f'<td style="{style}">{cell}</td>' for cell, style in zip(row, styles)) + "</tr>" for row in rows]
     return "<table>" + "".join(lines) + "</table>"
 
 
@@ -33,7 +33,7 @@ def report_html(title: str, verdict: str, cells: Sequence[Sequence[str]], notes:
     """What a check found. cells: the header, then a line for each input that ends in its verdict."""
     header, *rows = cells
     lines = [[*map(escape, row[:-1]), badge(row[-1])] for row in rows]
-    return "\n".join([f"<div>{escape(title)}: {badge(verdict)}</div>", table(header, lines),
+    return "\n".join([f"<div>{escape(title)}: {badge(verdict)}</div>", table(header, lines, [LEFT] * len(header)),
                       *(element("div", note) for note in notes)])
 
 
@@ -86,4 +86,4 @@ def tree_text(held: Sequence[tuple[str, Any]]) -> str:
 
 
 def tree_html(held: Sequence[tuple[str, Any]]) -> str:
-    return table((), [tuple(map(escape, line)) for line in tree(held)])
+    return table((), [tuple(map(escape, line)) for line in tree(held)], (LEFT, "text-align:right", LEFT))

@@ -4,6 +4,8 @@
 
     def test_softplus():
         check_op(softplus, low=-5, high=5)
+
+It searches shapes that broadcast, memory layouts and constants for a gradient that is wrong.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from hypothesis import strategies as st
 from . import cases, ops
 from .cases import Case, Choose
 from .check import gradcheck
-from .core import Op
+from .types import Operation
 from .tensor import Tensor
 
 
@@ -30,7 +32,7 @@ def assert_gradients(f: Callable, *inputs: Any, order: int = 1, seed: int = 0) -
     assert report, f"\n{report}"
 
 
-def check_op(operation: Op, *, low: float = -2.0, high: float = 2.0, order: int = 2, max_examples: int = 50,
+def check_op(operation: Operation, *, low: float = -2.0, high: float = 2.0, order: int = 2, max_examples: int = 50,
              **static: Any) -> None:
     """A full property test of an elementwise operation: shapes that broadcast, 0-d, size 0 and 1, memory layouts, constants
     among the inputs; gradients up to `order`. Its inputs are between low and high. AssertionError with the report.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import minigrad
+import minigrad.testing
 from minigrad import Tensor, concat, grad, op, sigmoid, stack
 from minigrad.layers import GRU, LSTM, RNN, Linear, LSTMCell, Module, cross_entropy
 from minigrad.optim import Adam
@@ -48,5 +49,6 @@ def use(x: Tensor, rng: np.random.Generator) -> None:
     assert_type(cross_entropy(model(x), [0, 1]), Tensor)
     assert_type(grad(x.sum(), x), np.ndarray)
     assert_type(minigrad.gradcheck(own, x).verdict, str)
+    minigrad.testing.check_op(own, axis=0)
     model(x, x)  # type: ignore[call-arg]  # forward takes one
     print(minigrad.no_such_name)  # type: ignore[attr-defined]
