@@ -192,7 +192,7 @@ MISTAKES = [
     Mistake("residual_lost", "residual_block", OTHER, "the skip connection is left out of dx", "residual_block_backward",
       (("dx = dout + du", "dx = du"),), (r"skip|residual|identity|\bg\b.*(missing|left out|added)", "use")),
     Mistake("residual_no_relu", "residual_block", OTHER, "relu's mask is left out", "residual_block_backward",
-      ((" * (u > 0)", ""),), ("relu'", r"own derivative is missing", "place")),
+      ((" * (u > 0)", ""),), ("relu'", r"own derivative is missing", "place", r"is a mask missing")),
     Mistake("residual_w2_before_relu", "residual_block", OTHER, "dW2 takes the values before relu", "residual_block_backward",
       (("dW2 = a.T @ dout", "dW2 = u.T @ dout"),), ("relu'", r"before|negative", "mask", "place")),
     Mistake("highway_carry_lost", "highway", OTHER, "the carry gate's path (1 - t) x is left out of dx", "highway_backward",
