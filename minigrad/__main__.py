@@ -91,7 +91,7 @@ def _check_file(options: argparse.Namespace, low: float) -> int:
     verdicts = []
     try:
         for name, found in check_file(options.names[0], Options(tuple(options.shape), low, options.high, options.order,
-                                                                options.seed, options.budget, options.timeout, options.json)):
+                                                                options.seed, options.budget, options.timeout)):
             if isinstance(found, CannotCheckError):
                 verdicts.append(INCONCLUSIVE)
                 print(f"cannot check {name}:\n{found}\n", file=sys.stderr, flush=True)

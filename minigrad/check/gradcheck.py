@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from ..backward import grad
 from ..tensor import Tensor
 from .compare import Check
-from .function import cut
+from .function import Function, cut
 from .noise import generator
 from .problem import Problem, Recorded, argument_names
 from .report import OK, Report
@@ -47,24 +48,47 @@ def gradcheck(f: Callable, *inputs: Any, order: int = 1, seed: int = 0, budget: 
         raise ValueError(f"gradcheck: order must be 1 or 2, not {order}")
     if budget < 1:
         raise ValueError(f"gradcheck: budget must be 1 or more, not {budget}")
-    rng = generator(seed)
     problem = Problem(f, inputs)
-    in_float32 = any(t.dtype == np.float32 for t in _given(inputs, problem))
-    with problem, np.errstate(all="ignore"):  # a step out of f's domain shows as a value not finite
+    in_float32 = any(t.dtype == np.float32 for t in given(inputs, problem))
+    with ExitStack() as lent, np.errstate(all="ignore"):  # a step out of f's domain shows as a value not finite
+        lent.enter_context(problem)
         function = problem.function()
-        check = Check(function, rng, budget)
-        report = check.report(both_paths=order == 2)
-        first, tremors = report, check.tremor(float(np.finfo(np.float32).eps)) if in_float32 else []
-        if order == 2 and report and any(y.requires_grad for y in problem.outputs()):
-            report = Check(_second_order(function, check.v), rng, budget).report()
-    if first and in_float32:
-        with Problem(f, inputs, dtype=None) as single, np.errstate(all="ignore"):
-            alone = single.function()
-            found = alone.gradients(alone.xs, check.v)
-            report = replace(report, rows=with_float32(report.rows, check, tremors, found, [x.dtype for x in alone.xs]))
+
+        def second(v: np.ndarray) -> Recorded | None:
+            return second_order(function, v) if any(y.requires_grad for y in problem.outputs()) else None
+
+        def single(v: np.ndarray) -> tuple[list[np.ndarray], list[np.dtype]]:
+            lent.close()  # the parameters have their own values again, in float32
+            return in_single(f, inputs, v)
+
+        report = judge(function, second, single if in_float32 else None, order, seed, budget)
     options = [*(["order=2"] if order == 2 else []), f"seed={seed}", *([f"budget={budget}"] if budget != 20_000 else [])]
     return replace(report, again=_again(f, [*argument_names(f, len(inputs)), *options]),
-                   notes=[*report.notes, *((OK, text) for text in _left_out(f))])
+                   notes=[*report.notes, *((OK, text) for text in left_out(f))])
+
+
+def judge(function: Function, second: Callable[[np.ndarray], Function | None],
+          single: Callable[[np.ndarray], tuple[list[np.ndarray], list[np.dtype]]] | None, order: int, seed: int,
+          budget: int) -> Report:
+    """The report on a function, wherever its values and gradients come from. second: its gradients as a function again, for a
+    cotangent, None if there are none. single: its gradients in float32, and the inputs' dtypes, where some are float32."""
+    check = Check(function, generator(seed), budget)
+    report = first = check.report(both_paths=order == 2)
+    tremors = check.tremor(float(np.finfo(np.float32).eps)) if single else []
+    if order == 2 and report:
+        again = second(check.v)
+        report = Check(again, check.rng, budget).report() if again is not None else report
+    if first and single:
+        found, dtypes = single(check.v)
+        report = replace(report, rows=with_float32(report.rows, check, tremors, found, dtypes))
+    return report
+
+
+def in_single(f: Callable, inputs: tuple, v: np.ndarray) -> tuple[list[np.ndarray], list[np.dtype]]:
+    """The gradients in the precision that the inputs and parameters have, and their dtypes."""
+    with Problem(f, inputs, dtype=None) as problem:
+        alone = problem.function()
+        return alone.gradients(alone.xs, v), [x.dtype for x in alone.xs]
 
 
 def _again(f: Callable, arguments: list[str]) -> str:
@@ -76,14 +100,14 @@ def _again(f: Callable, arguments: list[str]) -> str:
     return call.replace("input ", "input_") + what
 
 
-def _left_out(f: Callable) -> Iterator[str]:
+def left_out(f: Callable) -> Iterator[str]:
     """What a Module holds besides its parameters, which is not checked."""
     for name, t in getattr(f, "not_parameters", lambda: ())():
         kind = "the result of an operation" if t.requires_grad else "a constant"
         yield f"{name}, of shape {t.shape}, is not a parameter of the Module but {kind}, and was not checked"
 
 
-def _second_order(function: Recorded, v: np.ndarray) -> Recorded:
+def second_order(function: Recorded, v: np.ndarray) -> Recorded:
     """Its gradients, as a function of the inputs and of the cotangents, which start from v."""
     function.values(function.xs)  # the leaves are at these values again
     cotangents = [Tensor(g, requires_grad=True) for g in cut(v, function.shapes)]
@@ -97,11 +121,11 @@ def _second_order(function: Recorded, v: np.ndarray) -> Recorded:
     return Recorded(first_gradients, [*function.names, *names], [*function.leaves, *cotangents], order=2)
 
 
-def _given(inputs: Any, problem: Problem) -> Iterator[Any]:
+def given(inputs: Any, problem: Problem) -> Iterator[Any]:
     """All arrays and Tensors that the user gave, and the parameters."""
     for x in inputs:
         if isinstance(x, (tuple, list)):
-            yield from _given(x, problem)
+            yield from given(x, problem)
         elif hasattr(x, "dtype"):
             yield x
     yield from (parameter for _, parameter in problem.parameters)
