@@ -27,7 +27,8 @@ from .course.client import Worker, WorkerEndedError, clean
 from .course.library import ROOT
 from .student_file import CannotCheckError, FormulaError, split_target
 
-LIMITS: dict[str, Any] = {"memory": 8 << 30, "files": 1 << 30, "processes": None, "seconds": None}  # the file is the user's own: it runs as them
+# The file is the user's own, and runs as they do.
+LIMITS: dict[str, Any] = {"memory": 8 << 30, "files": 1 << 30, "processes": None, "seconds": None}
 
 
 class FailedFormula(Report):
@@ -98,8 +99,8 @@ def _last_words(error: WorkerEndedError, path: Path, options: Options) -> Cannot
     if error.kind == "died":
         return CannotCheckError(str(error).replace("its process ended", "the process ended without a word"))
     where = f"{path}:{error.line}: {linecache.getline(str(path), error.line).strip()}\n" if error.line else ""
-    return CannotCheckError(f"{where}stopped after {options.timeout:g} seconds (does a loop never end? --timeout gives it longer)"
-                            if error.kind == "time" else str(error))
+    return CannotCheckError(f"{where}stopped after {options.timeout:g} seconds (does a loop never end? --timeout gives it "
+                            "longer)" if error.kind == "time" else str(error))
 
 
 def _checked(name: str, path: Path, options: Options, ask: Ask) -> Report | CannotCheckError:
@@ -142,16 +143,16 @@ def _single(ask: Ask, v: np.ndarray, xs: list[np.ndarray]) -> tuple[list[np.ndar
 
 
 def _shapes(found: Any) -> list[list[int]]:
-    if not isinstance(found, list) or not all(isinstance(shape, list) and all(type(n) is int for n in shape) for shape in found):
-        raise FORGED
-    return found
+    if isinstance(found, list) and all(isinstance(shape, list) and all(type(n) is int for n in shape) for shape in found):
+        return found
+    raise FORGED
 
 
 def _not_finite(name: str, options: Options, given: bool) -> str:
     if given:
         return f"{name} is NaN or infinite for the inputs in check_inputs: give it other ones"
-    return (f"{name} is NaN or infinite for some of the inputs that were tried, from {options.low:g} to {options.high:g}: if it "
-            "is defined for other numbers only, try --positive, or --low and --high")
+    return (f"{name} is NaN or infinite for some of the inputs that were tried, from {options.low:g} to {options.high:g}: if "
+            "it is defined for other numbers only, try --positive, or --low and --high")
 
 
 def _command(name: str, path: Path, options: Options, shapes: Sequence[Sequence[int]]) -> str:

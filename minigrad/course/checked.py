@@ -1,4 +1,4 @@
-"""A function in a student's file as the gradient check sees it: every number comes from a worker, every verdict is made here."""
+"""A function in a student's file as the gradient check sees it: the numbers come from a worker, the verdicts are made here."""
 
 from __future__ import annotations
 

@@ -60,7 +60,8 @@ class Worker:
         try:
             self.process = subprocess.Popen(
                 [sys.executable, "-I", "-B", "-u", "-c",
-                 f"import sys; sys.path[:0] = sys.argv[1:]; from {package}.main import main; main()", *paths], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+                 f"import sys; sys.path[:0] = sys.argv[1:]; from {package}.main import main; main()", *paths],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
                 cwd=plan.get("cwd", self.folder), env=plan.pop("environment", {"PATH": os.defpath, **_single_threads()}),
                 start_new_session=True)
         except BaseException:
@@ -84,13 +85,16 @@ class Worker:
         try:
             message, _ = self._next(time.monotonic() + START)
         except WorkerEndedError as error:
-            raise CannotStartError(f"the worker did not start: {error}\n{self.words.decode(errors='replace')[-2000:]}") from None
+            words = clean(self.words.decode(errors="replace")[-2000:])
+            raise CannotStartError(f"the worker did not start: {error}\n{words}") from None
         if message.get("walls") not in PROTECTION:
-            raise CannotStartError(f"the worker did not start: {clean(str(message.get('fatal')))}. Can the user that it runs as read "
-                              f"{sys.executable} and NumPy? A Python in a home folder often is for its owner alone")
+            raise CannotStartError(f"the worker did not start: {clean(str(message.get('fatal')))}. Can the user that it runs "
+                                   f"as read {sys.executable} and NumPy? A Python in a home folder is often for its "
+                                   "owner alone")
         return str(message["walls"])
 
-    def ask(self, message: Message, arrays: Sequence[np.ndarray] = (), seconds: float = 10.0) -> tuple[Message, list[np.ndarray]]:
+    def ask(self, message: Message, arrays: Sequence[np.ndarray] = (),
+            seconds: float = 10.0) -> tuple[Message, list[np.ndarray]]:
         """The answer, checked for form: a message, and arrays of numbers. Raises WorkerEndedError if there is none in time."""
         self.number += 1
         self.outgoing.put(({**message, "id": self.number}, arrays))

@@ -12,13 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from .assignment import AssignmentError
+
 ROOT = Path(__file__).resolve().parents[1]  # the package minigrad
 LAYERS = next(folder for folder in (ROOT, ROOT.parent) if (folder / "layers").is_dir())
 WORKER = "minigrad_worker"
-
-
-class WithholdError(ValueError):
-    """minigrad defines nothing of that name."""
 
 
 def library(folder: Path, withhold: Sequence[str], with_minigrad: bool) -> list[str]:
@@ -31,10 +29,10 @@ def library(folder: Path, withhold: Sequence[str], with_minigrad: bool) -> list[
             shutil.copytree(LAYERS / name, folder / "minigrad" / name, ignore=ignore, dirs_exist_ok=True)
         (folder / "minigrad" / "course").mkdir()
         shutil.copy(ROOT / "course" / "todo.py", folder / "minigrad" / "course" / "todo.py")
-        (folder / "minigrad" / "course" / "__init__.py").write_text("from .todo import NotWrittenError, todo\n", encoding="utf-8")
+        (folder / "minigrad" / "course" / "__init__.py").write_text("from .todo import NotWrittenError, todo\n")
         missing = [name for name in withhold if not any([_cut(file, name) for file in (folder / "minigrad").rglob("*.py")])]
         if missing:
-            raise WithholdError(f"minigrad defines no {', '.join(missing)} that could be withheld")
+            raise AssignmentError(f"minigrad defines no {', '.join(missing)} that could be withheld")
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
     return [str(folder), str(Path(np.__file__).parents[1])]

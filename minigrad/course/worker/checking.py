@@ -70,8 +70,8 @@ class Answers:
         except CannotCheckError as error:
             hint = "" if shapes or given is not None or "not written yet" in str(error) else (
                 f"\n({len(tried)} input(s) of shape {DEFAULT_SHAPE} from {message['low']:g} to {message['high']:g} were tried; "
-                "give other shapes, one for each input: --shape 3,4 --shape 4,5; other numbers: --positive, or --low and --high; "
-                "or the inputs themselves, as check_inputs in the file: see --help)")
+                "give other shapes, one for each input: --shape 3,4 --shape 4,5; other numbers: --positive, or --low and "
+                "--high; or the inputs themselves, as check_inputs in the file: see --help)")
             raise CannotCheckError(f"{error}{hint}") from None
 
     def _opened(self, name: str, rng: np.random.Generator, given: Any, tried: list) -> Answer:
@@ -109,10 +109,12 @@ class Answers:
         return {"single": [dtype == np.float32 for dtype in dtypes]}, found
 
     def _finite(self, _: Message, __: list) -> Answer:
-        outputs = self.thing(*(Tensor(x, True) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in self.inputs))
+        inputs = [Tensor(x, True) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in self.inputs]
+        outputs = self.thing(*inputs)
         return {"finite": all(bool(np.isfinite(y).all()) for y in by_name(outputs, "output").values())}, []
 
 
 def _described(function: Recorded) -> Answer:
     """Names, inputs, shapes and precision."""
-    return {"names": function.names, "shapes": [list(shape) for shape in function.shapes], "eps": function.eps}, list(function.xs)
+    shapes = [list(shape) for shape in function.shapes]
+    return {"names": function.names, "shapes": shapes, "eps": function.eps}, list(function.xs)

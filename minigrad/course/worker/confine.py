@@ -96,7 +96,8 @@ def _with_keeper(libc: Any, uid: int | None) -> bool:
 def _namespaces(libc: Any, plan: dict[str, Any], root: bool) -> bool:
     """Own processes, network and files: a small file system in memory, with what Python needs in it, read-only."""
     uid, gid = os.getuid(), os.getgid()
-    if not sys.platform.startswith("linux") or libc.unshare(NEW_MOUNTS | NEW_PID | NEW_NET | NEW_IPC | (0 if root else NEW_USER)):
+    wanted = NEW_MOUNTS | NEW_PID | NEW_NET | NEW_IPC | (0 if root else NEW_USER)
+    if not sys.platform.startswith("linux") or libc.unshare(wanted):
         return False
     if not root:
         Path("/proc/self/setgroups").write_text("deny")

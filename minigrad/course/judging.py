@@ -1,0 +1,215 @@
+"""The verdict on a question at one set of inputs: part by part, by the ordinary gradient check, from what a worker sent."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .. import assert_same
+from ..check.compare import Check
+from ..check.function import Arrays, cut, joined
+from ..check.noise import EPS, generator
+from ..check.report import INCONCLUSIVE, KINK, OK, UNSEEN
+from .assignment import Question
+from .client import WorkerEndedError, clean
+from .example import Ask, Example
+from .worker.channel import Message
+
+FORWARD = "forward"
+BUDGET = 20_000
+ENDED = {"time": "it took too long", "died": "its process ended", "forged": "it sent what is no answer"}
+NOT_RUN = "not run, as the part before it was ended"
+
+
+@dataclass
+class Finding:
+    """What is known of one part. text: what is wrong, in full. error: the type of an exception and its line, without its
+    message, which may say hidden inputs. ended: the worker did. numbers: the submission's. v: the cotangent that they are
+    for."""
+
+    ok: bool
+    text: str = ""
+    error: str = ""
+    ended: bool = False
+    numbers: Arrays = field(default_factory=list)
+    v: np.ndarray | None = None
+    example: Example | None = None
+
+
+def parts_of(question: Question, names: Sequence[str]) -> dict[str, float]:
+    """The parts of a question with their points: the parts of a function have equal shares; else the forward has one half, and
+    the gradients share the other. names: of the inputs and parameters."""
+    if question.kind == "function":
+        return {part: question.points / len(question.parts) for part in question.parts}
+    if not names:
+        return {FORWARD: question.points}
+    half = question.points / 2
+    return {FORWARD: half, **{f"gradient of {name}": half / len(names) for name in names}}
+
+
+def judged(example: Example, ask: Ask) -> dict[str, Finding]:
+    """A finding for each part. Where the worker ends, the parts after it are not run."""
+    findings: dict[str, Finding] = {}
+    try:
+        findings.update(_forward(example, ask))
+        remote = Remote(example, ask)
+        if remote.leaves:
+            findings.update(_gradients(remote))
+    except WorkerEndedError as error:
+        where = f" (line {error.line})" if error.line else ""
+        missing = [part for part in parts_of(example.question, example.names) if part not in findings]
+        for number, part in enumerate(missing):
+            findings[part] = Finding(False, NOT_RUN if number else f"{error}{where}",
+                                     NOT_RUN if number else f"{ENDED[error.kind]}{where}", ended=True)
+    for finding in findings.values():
+        finding.example = example
+    return findings
+
+
+def _forward(example: Example, ask: Ask) -> dict[str, Finding]:
+    question = example.question
+    outputs = [part for part in question.parts if part in question.outputs] if question.kind == "function" else [FORWARD]
+    if not outputs:
+        return {}
+    answer, found = ask(*example.asked("outputs", example.xs, [np.ones(shape) for shape in example.shapes]))
+    if "error" in answer:
+        return {part: failed(answer) for part in outputs}
+    if question.kind != "function":
+        return {FORWARD: _same(found, example, list(range(len(example.shapes))))}
+    mine = {part: _part(answer, found, part) for part in outputs}
+    return {part: Finding(False, one, "TypeError") if isinstance(one, str) else
+            _same(one, example, [question.outputs.index(part)]) for part, one in mine.items()}
+
+
+def _part(answer: Message, found: Arrays, part: str) -> Arrays | str:
+    """The array that the answer has for a part of a function, or what is wrong with it."""
+    places = answer.get("parts")
+    place = places.get(part) if isinstance(places, dict) else None
+    if isinstance(place, str):
+        return clean(place)
+    return [found[place]] if type(place) is int and 0 <= place < len(found) else "it sent an answer of another form"
+
+
+def _same(mine: Arrays, example: Example, places: list[int]) -> Finding:
+    """Held against the reference, up to rounding."""
+    try:
+        assert_same(lambda *_: tuple(mine), lambda *xs: tuple(example.outputs(xs)[place] for place in places), *example.xs)
+    except AssertionError as error:
+        text = str(error).partition("\n")[2] or str(error)
+        return Finding(False, text.replace("mine", "yours"), "wrong values", numbers=mine)
+    return Finding(True, numbers=mine)
+
+
+def failed(answer: Message) -> Finding:
+    """The finding for an answer that is an error."""
+    error: Any = answer["error"] if isinstance(answer["error"], dict) else {}
+    line = f" in line {error['line']}" if type(error.get("line")) is int else ""
+    kind = error.get("type")
+    if kind == "NotWrittenError":
+        return Finding(False, f"not written yet{line}", f"not written yet{line}")
+    name = "it cannot be used as the question says"
+    if kind:  # the name of an exception of their own could say anything
+        name = kind if isinstance(kind, str) and hasattr(builtins, kind) else "an exception"
+    return Finding(False, f"{clean(str(error.get('text')))}{line}", f"{name}{line}")
+
+
+class Remote:
+    """A Function (check/function.py) whose values are the reference's, and whose gradients are the submission's."""
+
+    order, eps = 1, EPS
+
+    def __init__(self, example: Example, ask: Ask) -> None:
+        self.example, self.ask = example, ask
+        names, question = example.names, example.question
+        self.leaves = [i for i, name in enumerate(names) if question.kind != "function" or f"d{name}" in question.parts]
+        self.names, self.xs = [names[i] for i in self.leaves], [example.xs[i] for i in self.leaves]
+        self.shapes, self.failed = example.shapes, {}  # type: ignore[var-annotated]
+
+    def keep(self, places: list[int]) -> None:
+        """Forget the other inputs."""
+        self.leaves = [self.leaves[i] for i in places]
+        self.names, self.xs = [self.names[i] for i in places], [self.xs[i] for i in places]
+
+    def _all(self, xs: Sequence[np.ndarray]) -> Arrays:
+        everything = list(self.example.xs)
+        for i, x in zip(self.leaves, xs):
+            everything[i] = x
+        return everything
+
+    def values(self, xs: Sequence[np.ndarray]) -> np.ndarray:
+        """The reference's outputs in a vector."""
+        return joined(self.example.outputs(self._all(xs)))
+
+    def gradients(self, xs: Sequence[np.ndarray], v: np.ndarray, create_graph: bool = False) -> Arrays:
+        """The submission's; NaN for those that it cannot give."""
+        cotangents, everything = cut(v, self.shapes), self._all(xs)
+        if self.example.question.kind == "function":
+            answer, found = self.ask(*self.example.asked("outputs", everything, cotangents))
+            if "error" in answer:
+                self.failed = {name: failed(answer) for name in self.names}
+            return [self._checked(name, x, Finding(False, "") if "error" in answer else _part(answer, found, f"d{name}"))
+                    for name, x in zip(self.names, xs)]
+        return [self._one(i, name, x, everything, cotangents) for i, name, x in zip(self.leaves, self.names, xs)]
+
+    def _one(self, leaf: int, name: str, x: np.ndarray, xs: Arrays, cotangents: Arrays) -> np.ndarray:
+        if name in self.failed:
+            return np.full(x.shape, np.nan)
+        answer, found = self.ask(*self.example.asked("gradient", xs, cotangents, leaf))
+        if "error" in answer:
+            self.failed[name] = failed(answer)
+        return self._checked(name, x, found)
+
+    def _checked(self, name: str, x: np.ndarray, found: Any) -> np.ndarray:
+        """The gradient for an input, if it can be one."""
+        if name not in self.failed:
+            if isinstance(found, str):
+                self.failed[name] = Finding(False, found, "TypeError")
+            elif len(found) != 1 or found[0].shape != x.shape:
+                shapes = ", ".join(str(array.shape) for array in found) or "nothing"
+                self.failed[name] = Finding(False, f"the gradient has shape {shapes}, and {name} has {x.shape}", "wrong shape")
+            else:
+                return np.asarray(found[0], dtype=float)
+        return np.full(x.shape, np.nan)
+
+    def changed(self) -> list[str]:
+        """None: the reference is ours."""
+        return []
+
+    def held(self) -> Arrays:
+        """None that anybody could share memory with."""
+        return []
+
+
+def _gradients(remote: Remote) -> dict[str, Finding]:
+    """One check for all that there are, as the diagnosis of one looks at the others."""
+    before = "d" if remote.example.question.kind == "function" else "gradient of "
+    remote.gradients(remote.xs, generator(1).normal(size=sum(int(np.prod(shape)) for shape in remote.shapes)))
+    found = {f"{before}{name}": finding for name, finding in remote.failed.items()}
+    remote.keep([i for i, name in enumerate(remote.names) if name not in remote.failed])
+    if not remote.leaves:
+        return found
+    with np.errstate(all="ignore"):
+        check = Check(remote, generator(0), BUDGET)
+        report = check.report()
+    notes = [text for verdict, text in report.notes if verdict != OK]
+    for row, of in zip(report.rows, check.inputs):
+        ok = row.verdict in (OK, KINK) or (
+            row.verdict in (UNSEEN, INCONCLUSIVE) and _as_reference(remote, check.v, of.number, of.analytic))
+        finding = remote.failed.get(row.name) or Finding(ok, "" if ok else "; ".join(row.notes) or "wrong values",
+                                                         "" if ok else "wrong values", False, [of.analytic], check.v)
+        found[f"{before}{row.name}"] = finding
+    if notes and all(finding.ok for finding in found.values()):
+        found = {part: Finding(False, "; ".join(notes), "wrong values", False, finding.numbers, check.v)
+                 for part, finding in found.items()}
+    return found
+
+
+def _as_reference(remote: Remote, v: np.ndarray, place: int, mine: np.ndarray) -> bool:
+    """Where differences show nothing: is it the reference's own gradient?"""
+    gradients = remote.example.gradients(remote._all(remote.xs), cut(v, remote.shapes))
+    right = gradients[remote.leaves[place]]
+    return bool(np.allclose(mine, right, rtol=1e-9, atol=1e-12 * max(1.0, np.abs(right).max(initial=0))))
