@@ -5,6 +5,7 @@
     minigrad check student.py             every operation that the file declares with @op, and what its check_inputs names
     minigrad check student.py:name        one function, operation or Module of the file
     minigrad grade student.py --assignment DIR        points for a submission; see minigrad grade --help
+    minigrad assignment new DIR           an assignment; see minigrad assignment --help
 
 A file may say what its functions and Modules take, where shapes alone cannot say it:
 

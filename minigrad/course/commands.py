@@ -1,4 +1,4 @@
-"""The command of the course kit: minigrad grade."""
+"""The commands of the course kit: minigrad grade, and minigrad assignment."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from .assignment import AssignmentError
 from .classroom import WAYS, assignment_at, failed_result, grade_class, grade_one, submissions
 from .grading import NOT_YOURS, Result, Rules
 from .hints import LEVELS
+from .proof import prove
+from .release import bundle, release
 from .results import FORMATS, replace, table, text
+from .template import new
 
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
-    """Add `grade` to the command line."""
+    """Add `grade` and `assignment` to the command line."""
     grade = commands.add_parser("grade", help="grade a submission, or a folder of them", description=(
         "Grade a file, a notebook, or a folder of submissions. The submission runs in a process of its own, which only says "
         "numbers; the verdict is made in another one. Exit code 0: it was graded; 2: it could not be."))
@@ -38,6 +41,14 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     grade.add_argument("--explain", action="store_true",
                        help="for assistants: the call that shows each lost point, hidden inputs too")
     grade.set_defaults(run=lambda options: _grade(grade, options))
+
+    kit = commands.add_parser("assignment", help="make, prove, release and bundle an assignment")
+    kit.add_argument("action", choices=("new", "test", "release", "bundle"))
+    kit.add_argument("folder", type=Path, metavar="DIR")
+    kit.add_argument("--secret", type=Path, metavar="FILE",
+                     help="for bundle: what hidden inputs are made from; made if it is not there")
+    kit.add_argument("--wheels", type=Path, metavar="FOLDER", help="for bundle: NumPy's wheel, so that no internet is needed")
+    kit.set_defaults(run=_assignment)
 
 
 def _grade(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
@@ -81,3 +92,19 @@ def _overview(results: list[Result]) -> str:
     lines = [f"{result['student']:<32} {result['points']:g} of {result['max']:g}" + (f"  {' '.join(result['messages'])}"[:200])
              for result in results]
     return "\n".join([*lines, *sorted({result["protection"] for result in results if result["protection"]})])
+
+
+def _assignment(options: argparse.Namespace) -> int:
+    try:
+        if options.action == "new":
+            new(options.folder)
+        elif options.action == "test":
+            return prove(options.folder)
+        elif options.action == "release":
+            release(options.folder)
+        else:
+            bundle(options.folder, options.secret, options.wheels)
+    except (AssignmentError, OSError) as error:
+        print(f"assignment {options.action}: {error}", file=sys.stderr)
+        return 2
+    return 0
