@@ -116,7 +116,7 @@ def test_the_bundle_runs_as_gradescope_runs_it(made, tmp_path):
     assert missing["score"] == 0 and "gated.py was not handed in" in missing["output"]
     solution = (made / "solution.py").read_text()
     result = run(solution)
-    assert result["score"] == 10 and result["extra_data"]["student"] == "17" and "protection: " in result["output"]
+    assert result["score"] == 10 and result["extra_data"]["student"] == "anna@x.org" and "protection: " in result["output"]
     result = run(solution + (made / "wrong" / "slope.py").read_text())
     assert result["score"] == 8 and any("hint: Where is the square?" in test["output"] for test in result["tests"])
     (root / "source" / "assignment" / "assignment.py").write_text("1 / 0")

@@ -112,6 +112,14 @@ class Example:
         return "\n".join(lines)
 
 
+def given(question: Question, inputs: Sequence[np.ndarray]) -> Example:
+    """The question at inputs that somebody else chose."""
+    example = Example.__new__(Example)
+    example.question, example.inputs, example.xs, example.of_inputs = question, tuple(inputs), list(inputs), len(inputs)
+    example.model, example.parameters = None, []
+    return example
+
+
 def _identifier(name: str) -> str:
     return name.replace("[", "_").replace("]", "").replace(".", "_")
 

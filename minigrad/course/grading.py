@@ -127,7 +127,7 @@ class Round:
     def grade(self, question: Question, entry: Result, seeds: list[str]) -> None:
         """Ask one question at these inputs, and write down what is known of it by now."""
         stored = self.assignment.stored.get(question.name)
-        failing = [name for name in _all_needs(self.assignment, question) if self._failed(name) and not stored]
+        failing = [name for name in needs_of(self.assignment, question) if self._failed(name) and not stored]
         seconds = question.seconds or self.rules.seconds
         for example in stored or [Example(question, seed) for seed in seeds]:
             judge: Any = judged_stored if stored else judged
@@ -173,9 +173,9 @@ def _explained(finding: Finding | None) -> str:
             f"{None if finding.v is None else finding.v.tolist()}\n# the submission's numbers: {numbers}")
 
 
-def _all_needs(assignment: Assignment, question: Question) -> list[str]:
+def needs_of(assignment: Assignment, question: Question) -> list[str]:
     """What it needs, and what that needs."""
     found: list[str] = []
     for name in question.needs:
-        found += [*_all_needs(assignment, assignment.question(name)), name]
+        found += [*needs_of(assignment, assignment.question(name)), name]
     return list(dict.fromkeys(found))

@@ -109,7 +109,7 @@ def failed(answer: Message) -> Finding:
     error: Any = answer["error"] if isinstance(answer["error"], dict) else {}
     line = f" in line {error['line']}" if type(error.get("line")) is int else ""
     kind = error.get("type")
-    if kind == "NotWrittenError":
+    if kind in ("NotWrittenError", "NotImplementedError"):
         return Finding(False, f"not written yet{line}", f"not written yet{line}")
     name = "it cannot be used as the question says"
     if kind:  # the name of an exception of their own could say anything

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .assignment import Assignment, load_assignment
-from .grading import Result, Rules, grade
+from .grading import Result, Rules, grade, needs_of
 from .hints import Mistake, mistakes
 from .release import released
 from .starter import solution_lines, starter
@@ -76,12 +76,13 @@ def _all_points(result: Result) -> list[str]:
 
 
 def _as_it_says(assignment: Assignment, known: list[Mistake], mistake: Mistake, solution: bytes) -> list[str]:
-    """Only the questions that it names are run."""
-    result = graded(assignment, solution + b"\n\n" + mistake.text, known, only=tuple(mistake.loses))
+    """The questions that it names are run, and those that build on them, which must not lose anything."""
+    only = {q.name for q in assignment.questions if {q.name, *needs_of(assignment, q)} & mistake.loses.keys()}
+    result = graded(assignment, solution + b"\n\n" + mistake.text, known, only=tuple(only))
     problems = list(result["messages"])
     for question in result["questions"]:
-        lost, said = question["max"] - question["points"], mistake.loses.get(question["name"])
-        if said is not None and abs(lost - said) > NEARLY:
+        lost, said = question["max"] - question["points"], mistake.loses.get(question["name"], 0.0)
+        if question["name"] in only and abs(lost - said) > NEARLY:
             parts = ", ".join(part["name"] for part in question["parts"] if not part["points"])
             problems.append(f"{question['name']} loses {lost:g}, not {said:g}: {parts or 'nothing'}")
     hints = {part["hint"] for question in result["questions"] for part in question["parts"]}

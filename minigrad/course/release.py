@@ -31,7 +31,7 @@ root=${{AUTOGRADER:-/autograder}}
 python=${{PYTHON:-$root/python/bin/python}}
 chmod 0700 "$root/source" "$root/results"
 student=$("$python" -I -c 'import json, sys
-print(json.load(open(sys.argv[1]))["users"][0]["id"])' "$root/submission_metadata.json" 2>/dev/null || echo unknown)
+print(json.load(open(sys.argv[1]))["users"][0]["email"])' "$root/submission_metadata.json" 2>/dev/null || echo unknown)
 cd "$root/source" && PYTHONPATH="$root/source" "$python" -m minigrad grade "$root/submission/{file}" \\
     --assignment "$root/source/assignment" --secret "$root/source/secret" --student "$student" \\
     --out "$root/results/results.json" --format gradescope
@@ -47,13 +47,13 @@ def release(folder: Path) -> None:
 
 
 def released(assignment: Assignment, place: Path) -> list[Path]:
-    """The starter, the handout and the public tests, written into a folder."""
+    """The starter, the public tests, the handout and the milestone, written into a folder."""
     place.mkdir(exist_ok=True)
     solution = (assignment.folder / "solution.py").read_text(encoding="utf-8")
     contents = {assignment.file: starter(solution), "public.json": public_tests(assignment, SETS)}
-    handout = assignment.folder / "handout.md"
-    if handout.is_file():
-        contents["handout.md"] = handout.read_text(encoding="utf-8")
+    for name in ("handout.md", "milestone.py"):
+        if (assignment.folder / name).is_file():
+            contents[name] = (assignment.folder / name).read_text(encoding="utf-8")
     for name, content in contents.items():
         (place / name).write_text(content, encoding="utf-8")
     return [place / name for name in contents]

@@ -15,9 +15,10 @@ import numpy as np
 
 from .assignment import Assignment, Question
 from .client import Worker, WorkerEndedError, clean
-from .example import Example
+from .example import given
 from .library import WORKER, library
 from .worker.channel import Message, unpacked
+from .worker.grading import parts_of_answer
 
 LARGEST = 5 << 20  # bytes of a submission
 MOST_CRASHES = 5  # statements that may bring a worker down, before the rest is not run any more
@@ -60,6 +61,7 @@ class Session:
         self.folder = Path(tempfile.mkdtemp(prefix="library-"))
         self.folder.chmod(0o711)
         self.libraries: dict[Any, list[str]] = {}
+        self.tuples: set[str] = set()  # names of functions that return their parts as a tuple, not as a dict
         self.dead: WorkerEndedError | None = None  # why the file cannot be run at all
 
     def __enter__(self) -> Session:
@@ -89,9 +91,12 @@ class Session:
         def ask(message: Message, arrays: Sequence[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
             start = time.monotonic()
             try:
-                return worker.ask(message, arrays, max(0.0, left[0]))
+                answer, found = worker.ask(message, arrays, max(0.0, left[0]))
             finally:
                 left[0] -= time.monotonic() - start
+            if answer.get("form") == "tuple":
+                self.tuples.add(question.thing)  # a stand-in returns what the student's own returned
+            return answer, found
         return ask
 
     def _loaded(self, with_minigrad: bool, withhold: tuple[str, ...], stand_ins: tuple[str, ...]) -> Worker:
@@ -99,9 +104,11 @@ class Session:
             folder = self.folder / str(len(self.libraries))
             self.libraries[with_minigrad, withhold] = library(folder, withhold, with_minigrad)
         questions = [self.assignment.question(name) for name in stand_ins]
-        about = {q.thing: {"kind": q.kind, "arguments": list(q.takes or q.names)} for q in questions}
+        about = {q.thing: {"kind": q.kind, "arguments": list(q.takes or q.names),
+                           "parts": [] if q.thing in self.tuples else list(q.parts)} for q in questions}
         while True:
-            worker = Worker("grading", WORKER, self.libraries[with_minigrad, withhold], self.wanted, helps=helper(questions))
+            worker = Worker("grading", WORKER, self.libraries[with_minigrad, withhold], self.wanted,
+                            helps=helper(questions, self.assignment.solution))
             self.walls = worker.walls
             try:
                 message = {"do": "load", "notebook": self.notebook, "skip": self.skip, "stand_ins": about}
@@ -123,37 +130,21 @@ def _failures(found: Any) -> list[dict[str, Any]]:
             for one in (found if isinstance(found, list) else []) if isinstance(one, dict)][:50]
 
 
-def helper(questions: Sequence[Question]) -> Any:
-    """Answers a worker's stand-ins by the references of these questions."""
+def helper(questions: Sequence[Question], solution: Any) -> Any:
+    """Answers a worker's stand-ins by the references of these questions, and for functions by the solution's own."""
     def helps(message: Message, arrays: list[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
         try:
             question = next(q for q in questions if q.thing == message["ask"])
-            inputs = [unpacked(x, arrays) for x in message["inputs"]]
-            return {}, right_answer(question, inputs, message, arrays)
+            inputs = [np.asarray(unpacked(x, arrays), dtype=float) for x in message["inputs"]]
+            if question.kind == "function":
+                return {}, parts_of_answer(getattr(solution, question.thing)(*inputs), list(question.parts))[1]
+            example = given(question, inputs)
+            outputs = example.outputs(inputs)
+            if message.get("what") != "gradient":
+                return {}, outputs
+            ends = np.cumsum([y.size for y in outputs])
+            cotangents = [arrays[0][end - y.size:end].reshape(y.shape) for end, y in zip(ends, outputs)]
+            return {}, [example.gradients(inputs, cotangents)[message["leaf"]]]
         except Exception as error:  # whatever it asked: it may not bring the grader down
             return {"refused": f"{type(error).__name__}: {error}"[:300]}, []
     return helps
-
-
-def right_answer(question: Question, inputs: list[Any], message: Message, arrays: list[np.ndarray]) -> list[np.ndarray]:
-    """The reference's outputs, a gradient of it, or for a function its parts."""
-    example = Example.__new__(Example)
-    example.question, example.model, example.parameters = question, None, []
-    if question.kind == "function":
-        given = dict(zip(question.takes, (np.asarray(x, dtype=float) for x in inputs)))
-        example.inputs = tuple(given[name] for name in question.names)
-    else:
-        given, example.inputs = {}, tuple(np.asarray(x, dtype=float) for x in inputs)
-    example.of_inputs, example.xs = len(example.inputs), list(example.inputs)
-    outputs = example.outputs(example.xs)
-    if question.kind == "function":
-        cotangents = [given.get(f"d{name}", np.zeros(y.shape)) for name, y in zip(question.outputs, outputs)]
-        wanted = any(part.startswith("d") and part not in question.outputs for part in question.parts)
-        gradients = example.gradients(example.xs, cotangents) if wanted else outputs
-        by_name = {**{f"d{name}": g for name, g in zip(question.names, gradients)}, **dict(zip(question.outputs, outputs))}
-        return [by_name[part] for part in question.parts]
-    if message.get("what") != "gradient":
-        return outputs
-    ends, g = np.cumsum([y.size for y in outputs]), arrays[0]
-    cotangents = [g[end - y.size:end].reshape(y.shape) for end, y in zip(ends, outputs)]
-    return [example.gradients(example.xs, cotangents)[message["leaf"]]]

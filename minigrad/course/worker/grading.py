@@ -43,7 +43,7 @@ class Answers:
         """Of op, tensors and module: all outputs in turn; of function: the parts that are asked for, by name."""
         thing, inputs = self._prepared(message, arrays)
         if message["kind"] == "function":
-            return _parts(thing(**dict(zip(message["takes"], inputs))), message["parts"])
+            return parts_of_answer(thing(**dict(zip(message["takes"], inputs))), message["parts"])
         return {}, [_array(y) for y in _flat(thing(*inputs))]
 
     def _gradient(self, message: Message, arrays: list[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
@@ -120,10 +120,11 @@ def _array(y: Any) -> np.ndarray:
     return array if array.dtype in (np.float64, np.float32) or array.dtype.kind in "biu" else array.astype(float)
 
 
-def _parts(outputs: Any, parts: list[str]) -> tuple[Message, list[np.ndarray]]:
+def parts_of_answer(outputs: Any, parts: list[str]) -> tuple[Message, list[np.ndarray]]:
     """By name if it is a dict, else in turn. What is missing or no array is said, and the rest counts."""
     if outputs is None:
         raise CannotAnswerError("it returned None: is a return missing?")
+    form = "dict" if isinstance(outputs, dict) else "tuple"
     if not isinstance(outputs, dict):
         found = list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
         if len(found) != len(parts):
@@ -137,11 +138,12 @@ def _parts(outputs: Any, parts: list[str]) -> tuple[Message, list[np.ndarray]]:
             places[part] = len(arrays) - 1
         except CannotAnswerError as error:
             places[part] = str(error)
-    return {"parts": places}, arrays
+    return {"parts": places, "form": form}, arrays
 
 
-def stand_in(line: Any, name: str, kind: str, arguments: list[str]) -> Callable:
-    """What later questions use where the student's own one failed: it asks the other side, which knows the right one."""
+def stand_in(line: Any, name: str, kind: str, arguments: list[str], parts: list[str]) -> Callable:
+    """What later questions use where the student's own one failed: it asks the other side, which knows the right one. parts:
+    keys of the dict that it returns; none if it returns a tuple."""
     def values(*inputs: Any) -> tuple[Message, list[np.ndarray]]:
         arrays: list[np.ndarray] = []
         return _replied(line.ask({"ask": name, "what": "outputs", "inputs": [packed(np.asarray(x), arrays) for x in inputs]},
@@ -150,6 +152,8 @@ def stand_in(line: Any, name: str, kind: str, arguments: list[str]) -> Callable:
     def plain(*inputs: Any, **named: Any) -> Any:
         """The reference's outputs."""
         found = values(*inputs, *(named[argument] for argument in arguments if argument in named))[1]
+        if parts and len(found) == len(parts) > 1:
+            return dict(zip(parts, found))
         return found[0] if len(found) == 1 else tuple(found)
 
     if kind == "function":
