@@ -6,6 +6,8 @@
     question("lstm", points=15, module="LSTMCell", reference=LSTMCell, make=(3, 4), inputs=[(2, 3), ((2, 4), (2, 4))])
     question("backward", points=20, function="rnn_backward", reference=rnn, outputs=["hs"], inputs=[(5, 2, 3), (2, 4), (7, 4)],
              takes=["dhs", "hs", "xs", "h0", "W"], parts=["dxs", "dh0", "dW"], allow=["numpy"])
+    question("drawn", points=4, variants=[dict(op=sin, thing="sin", inputs=[(3,)]), dict(op=cos, thing="cos", inputs=[(3,)])])
+    question("test", points=6, tests="is_right", right={"sin": (sin, dsin)}, planted={"sign": (sin, minus_dsin)}, inputs=[(3,)])
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ class Question:
     outputs: names of what the reference returns. takes: what a function is called with: inputs, outputs that the reference has
     computed, and d + output for the gradient that arrives there. parts: what it returns: outputs, and d + input for gradients.
     make: arguments of a Module's class. needs: names of questions. allow: what may be imported of "numpy" and "minigrad".
-    withhold: what is absent from that minigrad. seconds: that a part may take; by default the grader's limit."""
+    withhold: what is absent from that minigrad. seconds: that a part may take; by default the grader's limit. order: 2 if the
+    gradient of the gradient is asked for too. right, planted: for a test that students write, pairs of a function and its
+    gradient by name; it must accept the first, and find the errors in the others. variant: which of several the student has."""
 
     name: str
     points: float
@@ -55,6 +59,10 @@ class Question:
     low: float = -2.0
     high: float = 2.0
     seconds: float | None = None
+    order: int = 1
+    right: dict[str, tuple[Callable, Callable]] = field(default_factory=dict)
+    planted: dict[str, tuple[Callable, Callable]] = field(default_factory=dict)
+    variant: int = 0
 
     def draw(self, rng: np.random.Generator) -> tuple:
         """Inputs, in their nesting."""
@@ -78,6 +86,7 @@ class Assignment:
     seconds: float = 60.0  # that grading one submission may take, as `assignment test` proves
     questions: list[Question] = field(default_factory=list)
     solution: Any = None
+    variants: int = 1  # the most that a question has
     stored: dict[str, list] = field(default_factory=dict)  # of public tests that were released: the right numbers by question
     version: str = ""
 
@@ -91,8 +100,9 @@ class Assignment:
         return next(question for question in self.questions if question.name == name)
 
 
-def load_assignment(folder: str | Path) -> Assignment:
-    """What folder/assignment.py declares, with folder/solution.py at hand as `solution`. Raises AssignmentError."""
+def load_assignment(folder: str | Path, student: str = "", variant: int | None = None) -> Assignment:
+    """What folder/assignment.py declares, with folder/solution.py at hand as `solution`. student: decides which of a question's
+    variants is asked, if `variant` does not. Raises AssignmentError."""
     folder = Path(folder)
     found = Assignment(folder)
     try:
@@ -105,7 +115,10 @@ def load_assignment(folder: str | Path) -> Assignment:
             vars(found).update(name=name, **{"file": f"{name}.py", "title": name, **options})
 
         def declare(name: str, points: float, **options: Any) -> None:
-            found.questions.append(_question(name, points, options))
+            variants = options.pop("variants", [{}])
+            number = chosen(student, name, len(variants)) if variant is None else variant % len(variants)
+            found.questions.append(_question(name, points, {**options, **variants[number], "variant": number}))
+            found.variants = max(found.variants, len(variants))
 
         module_of(text, folder / "assignment.py", assignment=assignment, question=declare, solution=found.solution, np=np)
     except AssignmentError:
@@ -130,6 +143,11 @@ def module_of(text: bytes, path: Path, **given: Any) -> ModuleType:
     return module
 
 
+def chosen(student: str, question: str, count: int) -> int:
+    """The variant of a question that a student has."""
+    return hashlib.sha256(f"{question}/{student}".encode(errors="replace")).digest()[0] % count
+
+
 def _frames(error: Exception) -> list:
     frames = []
     link = error.__traceback__
@@ -140,12 +158,15 @@ def _frames(error: Exception) -> list:
 
 
 def _question(name: str, points: float, options: dict[str, Any]) -> Question:
-    kinds = [kind for kind in ("op", "tensors", "module", "function") if kind in options]
+    kinds = [kind for kind in ("op", "tensors", "module", "function", "tests") if kind in options]
     if len(kinds) != 1:
-        raise AssignmentError(f"question {name!r} needs one of op=, tensors=, module=, function=")
+        raise AssignmentError(f"question {name!r} needs one of op=, tensors=, module=, function=, tests=")
     (kind,) = kinds
     given = options.pop(kind)
-    thing, reference = (name, given) if kind == "op" else (given, options.pop("reference"))
+    if kind == "op":
+        thing, reference = options.pop("thing", name), given
+    else:
+        thing, reference = given, options.pop("reference") if kind != "tests" else list(options["right"].values())[0][0]
     unknown = options.keys() - Question.__dataclass_fields__.keys()
     if unknown:
         raise AssignmentError(f"question {name!r}: there is no option {', '.join(sorted(unknown))}")
@@ -174,7 +195,7 @@ def _check(found: Assignment) -> None:
         for needed in question.needs:
             if needed not in names[:number]:
                 raise AssignmentError(f"{where}: {question.name!r} needs {needed!r}, which is no question before it")
-            if found.question(needed).kind == "module":
+            if found.question(needed).kind in ("module", "tests"):
                 raise AssignmentError(f"{where}: {question.name!r} needs {needed!r}: only ops and functions can be needed")
         if question.kind == "function":
             known = {*question.names, *question.outputs, *(f"d{name}" for name in (*question.names, *question.outputs))}

@@ -19,10 +19,10 @@ from .results import gradescope, replace, table, text
 WAYS: dict[str, Callable[[Result], str]] = {"gradescope": gradescope, "text": text, "csv": lambda result: table([result])}
 
 
-def assignment_at(folder: Path) -> Assignment:
-    """The assignment in a folder: the whole one, or what was released to students."""
-    return load_public(folder) if (folder / "public.json").is_file() and not (folder / "assignment.py").exists() else (
-        load_assignment(folder))
+def assignment_at(folder: Path, student: str = "") -> Assignment:
+    """The assignment in a folder, as a student has it: the whole one, or what was released."""
+    released = (folder / "public.json").is_file() and not (folder / "assignment.py").exists()
+    return (load_public if released else load_assignment)(folder, student)
 
 
 def grade_one(folder: Path, path: Path, student: str, rules: Rules, out: Path | None, form: str) -> Result:
@@ -32,7 +32,7 @@ def grade_one(folder: Path, path: Path, student: str, rules: Rules, out: Path | 
             replace(out, WAYS[form](result))
 
     try:
-        assignment = assignment_at(folder)
+        assignment = assignment_at(folder, student)
         known = [] if assignment.stored else mistakes(assignment)
     except AssignmentError as error:
         result = failed_result(folder, student, rules, NOT_YOURS, str(error))

@@ -22,7 +22,7 @@ class Example:
 
     def __init__(self, question: Question, seed: str) -> None:
         self.question, self.seed = question, seed
-        rng = np.random.default_rng(list(hashlib.sha256(f"{question.name}/{seed}".encode()).digest()))
+        self.rng = rng = np.random.default_rng(list(hashlib.sha256(f"{question.name}/{seed}".encode()).digest()))
         try:
             self.inputs = question.draw(rng)
             self.model = question.reference(*question.make) if question.kind == "module" else None
@@ -91,10 +91,10 @@ class Example:
             arrays += list(xs[self.of_inputs:])
             message.update(make=packed(question.make, arrays), parameters=self.names[self.of_inputs:],
                            values={name: start + i for i, name in enumerate(self.names[self.of_inputs:])})
-        if do == "gradient":
+        if do in ("gradient", "second"):
             message["cotangents"] = list(range(len(arrays), len(arrays) + len(cotangents)))
             arrays += list(cotangents)
-            if question.kind == "op":  # so that a wrong forward costs once
+            if question.kind == "op":
                 message["outputs"] = list(range(len(arrays), len(arrays) + len(self.shapes)))
                 arrays += self.outputs(xs)
         return message, arrays

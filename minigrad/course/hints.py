@@ -4,16 +4,18 @@ assistant wants it to be said."""
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..check.function import Arrays, cut
+from ..check.function import Arrays
 from .assignment import Assignment, AssignmentError, module_of
-from .example import Example
-from .judging import FORWARD, Finding, _part
+from .judging import Finding, judged
+from .session import helper
+from .worker.channel import Message
 from .worker.grading import Answers
 
 LEVELS = ("none", "family", "full")
@@ -44,16 +46,32 @@ class Mistake:
     loses: dict[str, float]
     hint: str
     text: bytes
-    answers: dict[Any, Arrays] = field(default_factory=dict)
+    variant: int = 0  # of the questions that it loses, from 0
+    found: dict[Any, dict[str, Finding]] = field(default_factory=dict)  # by question and inputs
 
     def local(self, assignment: Assignment) -> Any:
         """Asks it as a worker is asked; it is ours, so it runs here."""
         if not hasattr(self, "_ask"):
             solution = (assignment.folder / "solution.py").read_bytes()
-            answers = Answers(None, {})
+            line = Local()
+            answers = Answers(line, {})
             answers.module = module_of(solution + b"\n\n" + self.text, self.path)
-            self._ask = lambda message, arrays: answers.answer(message, [array.copy() for array in arrays])
+
+            def ask(message: Message, arrays: Sequence[np.ndarray]) -> tuple[Message, Arrays]:
+                line.pair = message.pop("pair", None)
+                return answers.answer(message, [array.copy() for array in arrays])
+            self._ask = ask
         return self._ask
+
+
+class Local:
+    """The other end of a channel to nowhere: what a worker would ask is answered at once."""
+
+    pair: Any = None
+
+    def ask(self, message: Message, arrays: Sequence[np.ndarray]) -> tuple[Message, Arrays]:
+        """What the other side would say."""
+        return helper([], None, lambda: self.pair)(message, list(arrays))
 
 
 def mistakes(assignment: Assignment) -> list[Mistake]:
@@ -63,58 +81,49 @@ def mistakes(assignment: Assignment) -> list[Mistake]:
         text = path.read_text(encoding="utf-8")
         loses = re.search(r"^# loses: (.*)$", text, re.MULTILINE)
         hint = re.search(r"^# hint: (.*(?:\n#  .*)*)$", text, re.MULTILINE)
+        variant = re.search(r"^# variant: (\d+)$", text, re.MULTILINE)
         pairs = re.findall(r"(\S+) ([\d.]+)(?:, |$)", loses[1]) if loses else []
         unknown = {name for name, _ in pairs} - {question.name for question in assignment.questions}
         if not pairs or hint is None or unknown:
             raise AssignmentError(f"{path} must begin with lines as '# loses: tanh 2.5, lstm 5' and '# hint: ...'"
                                   + (f"; there is no question {', '.join(unknown)}" if unknown else ""))
         words = re.sub(r"\n#\s+", " ", hint[1])
-        found.append(Mistake(path, {name: float(points) for name, points in pairs}, words, text.encode()))
+        found.append(Mistake(path, {name: float(points) for name, points in pairs}, words, text.encode(),
+                             int(variant[1]) - 1 if variant else 0))
     return found
 
 
 def hint(assignment: Assignment, known: list[Mistake], part: str, findings: list[Finding]) -> str:
     """The hint of the wrong solution that gives the same numbers for this part at all of these inputs; "" if there is none."""
-    shown = [finding for finding in findings if finding.numbers and finding.example is not None]
-    if len(shown) < 2:
+    shown = [finding for finding in findings if finding.example is not None]
+    if len(shown) < 2 or not all(finding.numbers or finding.text for finding in shown):
         return ""
     question = shown[0].example.question  # type: ignore[union-attr]
     for mistake in sorted((m for m in known if question.name in m.loses), key=lambda m: sum(m.loses.values())):
-        if all(_same(finding.numbers, _numbers(mistake, assignment, part, finding)) for finding in shown):
+        if all(_same(finding, _of_mistake(mistake, assignment, part, finding)) for finding in shown):
             return mistake.hint
     return ""
 
 
-def _numbers(mistake: Mistake, assignment: Assignment, part: str, finding: Finding) -> Arrays:
+def _of_mistake(mistake: Mistake, assignment: Assignment, part: str, finding: Finding) -> Finding:
     """What the wrong solution answers for a part of the question, at the same inputs."""
-    example, ask = finding.example, mistake.local(assignment)
+    example = finding.example
     assert example is not None
-    key = example.question.name, part, example.seed
-    if key not in mistake.answers:
-        mistake.answers[key] = _asked(example, ask, part, finding)
-    return mistake.answers[key]
+    key = example.question.name, example.seed
+    if key not in mistake.found:
+        mistake.found[key] = judged(example, mistake.local(assignment))
+    return mistake.found[key].get(part, Finding(False))
 
 
-def _asked(example: Example, ask: Any, part: str, finding: Finding) -> Arrays:
-    v = np.ones(sum(int(np.prod(shape)) for shape in example.shapes)) if finding.v is None else finding.v
-    cotangents = cut(v, example.shapes)
-    if example.question.kind == "function":
-        answer, found = ask(*example.asked("outputs", example.xs, cotangents))
-        place = "" if "error" in answer else _part(answer, found, part)
-        return place if isinstance(place, list) else []
-    if part == FORWARD:
-        answer, found = ask(*example.asked("outputs", example.xs))
-    else:
-        leaf = example.names.index(part.removeprefix("gradient of "))
-        answer, found = ask(*example.asked("gradient", example.xs, cotangents, leaf))
-    return [] if "error" in answer else found
+def _same(mine: Finding, other: Finding) -> bool:
+    """Equal numbers; or, where there are none, the same error."""
+    if not mine.numbers and not other.numbers:
+        return bool(mine.text) and re.sub(r" in line \d+", "", mine.text) == re.sub(r" in line \d+", "", other.text)
 
-
-def _same(mine: Arrays, other: Arrays) -> bool:
     def close(a: np.ndarray, b: np.ndarray) -> bool:
         size = np.abs(b[np.isfinite(b)]).max(initial=0)
         return a.shape == b.shape and np.allclose(a, b, rtol=1e-8, atol=1e-10 * size, equal_nan=True)
-    return len(mine) == len(other) and all(map(close, mine, other))
+    return len(mine.numbers) == len(other.numbers) and all(map(close, mine.numbers, other.numbers))
 
 
 def said(finding: Finding, level: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,16 @@ from .. import assert_same
 from ..check.compare import Check
 from ..check.function import Arrays, cut, joined
 from ..check.noise import EPS, generator
-from ..check.report import INCONCLUSIVE, KINK, OK, UNSEEN
+from ..check.report import INCONCLUSIVE, KINK, OK, UNSEEN, WRONG
 from .assignment import Question
 from .client import WorkerEndedError, clean
 from .example import Ask, Example
 from .worker.channel import Message
+from .worker.grading import second_order
 
-FORWARD = "forward"
+FORWARD, SECOND, ACCEPTS = "forward", "gradient of the gradient", "accepts what is right"
 BUDGET = 20_000
+CLOSE = 1e-9  # relative to the largest number: rounding errors are far below, a wrong equation is far above
 ENDED = {"time": "it took too long", "died": "its process ended", "forged": "it sent what is no answer"}
 NOT_RUN = "not run, as the part before it was ended"
 
@@ -42,23 +45,30 @@ class Finding:
 
 def parts_of(question: Question, names: Sequence[str]) -> dict[str, float]:
     """The parts of a question with their points: the parts of a function have equal shares; else the forward has one half, and
-    the gradients share the other. names: of the inputs and parameters."""
+    the gradients share the other; of a test that students write, half is for accepting what is right. names: of the
+    inputs and parameters."""
     if question.kind == "function":
         return {part: question.points / len(question.parts) for part in question.parts}
-    if not names:
-        return {FORWARD: question.points}
-    half = question.points / 2
-    return {FORWARD: half, **{f"gradient of {name}": half / len(names) for name in names}}
+    first = ACCEPTS if question.kind == "tests" else FORWARD
+    others = [f"finds {name}" for name in question.planted] if question.kind == "tests" else [
+        *(f"gradient of {name}" for name in names), *([SECOND] if question.order == 2 else [])]
+    half = question.points / (2 if others else 1)
+    return {first: half, **{part: half / len(others) for part in others}}
 
 
 def judged(example: Example, ask: Ask) -> dict[str, Finding]:
     """A finding for each part. Where the worker ends, the parts after it are not run."""
     findings: dict[str, Finding] = {}
     try:
-        findings.update(_forward(example, ask))
-        remote = Remote(example, ask)
-        if remote.leaves:
-            findings.update(_gradients(remote))
+        if example.question.kind == "tests":
+            findings.update(_of_a_test(example, ask))
+        else:
+            findings.update(_forward(example, ask))
+            remote = Remote(example, ask)
+            if remote.leaves:
+                findings.update(_gradients(remote))
+            if example.question.order == 2:
+                findings[SECOND] = _second(example, ask)
     except WorkerEndedError as error:
         where = f" (line {error.line})" if error.line else ""
         missing = [part for part in parts_of(example.question, example.names) if part not in findings]
@@ -79,10 +89,39 @@ def _forward(example: Example, ask: Ask) -> dict[str, Finding]:
     if "error" in answer:
         return {part: failed(answer) for part in outputs}
     if question.kind != "function":
-        return {FORWARD: _same(found, example, list(range(len(example.shapes))))}
+        return {FORWARD: _same(found, example, example.outputs)}
     mine = {part: _part(answer, found, part) for part in outputs}
     return {part: Finding(False, one, "TypeError") if isinstance(one, str) else
-            _same(one, example, [question.outputs.index(part)]) for part, one in mine.items()}
+            _same(one, example, partial(_output, example, part)) for part, one in mine.items()}
+
+
+def _second(example: Example, ask: Ask) -> Finding:
+    """The gradient of the gradient, held against the reference's."""
+    rng = generator(2)
+    g, weights = rng.normal(size=example.shapes[0]), [rng.normal(size=x.shape) for x in example.xs]
+    answer, found = ask(*example.asked("second", example.xs, [g, *weights]))
+    if "error" in answer:
+        return failed(answer)
+    return _same(found, example, lambda xs: second_order(example.question.reference, xs, g, *weights))
+
+
+def _of_a_test(example: Example, ask: Ask) -> dict[str, Finding]:
+    """A student's own test must accept all that is right; only then an error counts as found."""
+    question, verdicts = example.question, {}
+    pairs = list({**question.right, **question.planted}.items())
+    for i in example.rng.permutation(len(pairs)):  # so that counting the calls tells nothing
+        name, pair = pairs[i]
+        message, arrays = example.asked("verdict", example.xs)
+        answer, found = ask({**message, "pair": pair}, arrays)
+        if "error" in answer:
+            return {part: failed(answer) for part in parts_of(question, example.names)}
+        verdicts[name] = bool([array.shape for array in found] == [()] and found[0] != 0)
+    refused = [name for name in question.right if not verdicts[name]]
+    words = {ACCEPTS: f"it refuses what is right: {', '.join(refused)}" if refused else ""}
+    for name in question.planted:
+        words[f"finds {name}"] = "it accepts a wrong gradient" if verdicts[name] else "it refuses everything" if refused else ""
+    numbers = [np.array([verdicts[name] for name, _ in pairs], dtype=float)]
+    return {part: Finding(not text, text, "wrong values" if text else "", numbers=numbers) for part, text in words.items()}
 
 
 def _part(answer: Message, found: Arrays, part: str) -> Arrays | str:
@@ -94,10 +133,18 @@ def _part(answer: Message, found: Arrays, part: str) -> Arrays | str:
     return [found[place]] if type(place) is int and 0 <= place < len(found) else "it sent an answer of another form"
 
 
-def _same(mine: Arrays, example: Example, places: list[int]) -> Finding:
-    """Held against the reference, up to rounding."""
+def _output(example: Example, part: str, xs: Sequence[np.ndarray]) -> Arrays:
+    return [example.outputs(xs)[example.question.outputs.index(part)]]
+
+
+def _same(mine: Arrays, example: Example, right: Callable[[Sequence[np.ndarray]], Arrays]) -> Finding:
+    """Held against the right numbers: right formulas may be written in ways that round differently."""
+    expected = right(example.xs)
+    if [a.shape for a in mine] == [b.shape for b in expected] and all(
+            (np.abs(a - b) <= CLOSE * np.abs(b).max(initial=0)).all() for a, b in zip(mine, expected)):
+        return Finding(True, numbers=mine)
     try:
-        assert_same(lambda *_: tuple(mine), lambda *xs: tuple(example.outputs(xs)[place] for place in places), *example.xs)
+        assert_same(lambda *_: tuple(mine), lambda *xs: tuple(right(xs)), *example.xs)
     except AssertionError as error:
         text = str(error).partition("\n")[2] or str(error)
         return Finding(False, text.replace("mine", "yours"), "wrong values", numbers=mine)
@@ -199,7 +246,8 @@ def _gradients(remote: Remote) -> dict[str, Finding]:
     for row, of in zip(report.rows, check.inputs):
         ok = row.verdict in (OK, KINK) or (
             row.verdict in (UNSEEN, INCONCLUSIVE) and _as_reference(remote, check.v, of.number, of.analytic))
-        finding = remote.failed.get(row.name) or Finding(ok, "" if ok else "; ".join(row.notes) or "wrong values",
+        words = "; ".join(row.notes) if row.verdict == WRONG else ""
+        finding = remote.failed.get(row.name) or Finding(ok, "" if ok else words or "wrong values",
                                                          "" if ok else "wrong values", False, [of.analytic], check.v)
         found[f"{before}{row.name}"] = finding
     if notes and all(finding.ok for finding in found.values()):

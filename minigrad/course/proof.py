@@ -18,16 +18,33 @@ NEARLY = 1e-6
 
 def prove(folder: Path, say: Callable[[str], None] = print) -> int:
     """Prove the assignment in a folder; say what was proved and what fails. The exit code: 0, or 1 if something fails."""
-    assignment = load_assignment(folder)
-    known = mistakes(assignment)
     problems = 0
-    for name, found in _proofs(assignment, known):
+    assignment = load_assignment(folder)
+    for number in range(assignment.variants):
+        each = load_assignment(folder, variant=number)
+        problems += _told(_proofs(each, mistakes(each)) if not number else _of_variant(each, number), say)
+    say(f"{assignment.name}: {'ready for release' if not problems else f'{problems} problem(s)'}")
+    return 1 if problems else 0
+
+
+def _told(proofs: Iterator[tuple[str, list[str]]], say: Callable[[str], None]) -> int:
+    problems = 0
+    for name, found in proofs:
         problems += len(found)
         say(f"{'FAILS' if found else 'ok':<6} {name}")
         for line in found:
             say(f"       {line}")
-    say(f"{assignment.name}: {'ready for release' if not problems else f'{problems} problem(s)'}")
-    return 1 if problems else 0
+    return problems
+
+
+def _of_variant(assignment: Assignment, number: int) -> Iterator[tuple[str, list[str]]]:
+    """What is different for students who have another variant: the questions that have it, and the mistakes in them."""
+    solution, known = (assignment.folder / "solution.py").read_bytes(), mistakes(assignment)
+    own = tuple(question.name for question in assignment.questions if question.variant == number)
+    yield f"variant {number + 1}: the solution gets all points", _all_points(graded(assignment, solution, only=own))
+    for mistake in known:
+        if mistake.variant == number and mistake.loses.keys() & set(own):
+            yield f"variant {number + 1}: wrong/{mistake.path.name}", _as_it_says(assignment, known, mistake, solution)
 
 
 def _proofs(assignment: Assignment, known: list[Mistake]) -> Iterator[tuple[str, list[str]]]:
@@ -46,7 +63,7 @@ def _proofs(assignment: Assignment, known: list[Mistake]) -> Iterator[tuple[str,
     if starter(text) == text:
         found.append("it is the solution: mark what is left out by ### BEGIN SOLUTION and ### END SOLUTION")
     yield "the starter can be run and gets 0 points", found
-    for mistake in known:
+    for mistake in (one for one in known if not one.variant):
         yield f"wrong/{mistake.path.name} loses {', '.join(f'{n} {p:g}' for n, p in mistake.loses.items())}", _as_it_says(
             assignment, known, mistake, solution)
     with tempfile.TemporaryDirectory() as place:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..check.function import Arrays, cut
-from .assignment import Assignment, AssignmentError, Question
+from .assignment import Assignment, AssignmentError, Question, chosen, load_assignment
 from .client import WorkerEndedError
 from .example import Ask, Example
-from .judging import ENDED, FORWARD, NOT_RUN, Finding, Remote, _part, failed, parts_of
+from .judging import ENDED, FORWARD, NOT_RUN, SECOND, Finding, Remote, _part, failed, parts_of
 from .worker.channel import packed, unpacked
+from .worker.grading import second_order
 
-FIELDS = ("name", "points", "kind", "thing", "names", "outputs", "takes", "parts", "allow", "withhold")
+FIELDS = ("name", "points", "kind", "thing", "names", "outputs", "takes", "parts", "allow", "withhold", "order", "variant")
 CLOSE = 1e-8  # relative to the largest number: another order of adding up is far below, a wrong equation far above
 
 
@@ -27,8 +29,8 @@ class Stored(Example):
         arrays = [np.array(numbers, kind).reshape(shape) for kind, shape, numbers in data["arrays"]]
         self.inputs = unpacked(data["inputs"], arrays)
         self.names, self.of_inputs = data["names"], data["of_inputs"]
-        self.xs, self.right, self.v, self.right_gradients = (unpacked(data[key], arrays) for key in (
-            "xs", "right", "v", "gradients"))
+        self.xs, self.right, self.v, self.right_gradients, self.second = (unpacked(data[key], arrays) for key in (
+            "xs", "right", "v", "gradients", "second"))
         self.shapes = [y.shape for y in self.right]
 
     def outputs(self, xs: Any) -> Arrays:
@@ -39,11 +41,14 @@ class Stored(Example):
 def public_tests(assignment: Assignment, sets: int) -> str:
     """The file for students."""
     questions = []
-    for question in assignment.questions:
-        entry: dict[str, Any] = {name: getattr(question, name) for name in FIELDS}
-        entry["make"] = packed(question.make, [])
-        entry["sets"] = [_data(Example(question, f"public {i}")) for i in range(sets)]
-        questions.append(entry)
+    for number in range(assignment.variants):
+        for question in load_assignment(assignment.folder, variant=number).questions:
+            entry: dict[str, Any] = {name: getattr(question, name) for name in FIELDS}
+            entry["make"] = packed(question.make, [])
+            if question.variant == number or number == 0:
+                tested = question.kind != "tests"  # a student's own test is tried on what nobody may see
+                entry["sets"] = [_data(Example(question, f"public {i}")) for i in range(sets if tested else 0)]
+                questions.append(entry)
     about = {key: getattr(assignment, key) for key in ("name", "file", "title", "crash_loss", "version")}
     return json.dumps({**about, "questions": questions})
 
@@ -54,18 +59,26 @@ def _data(example: Example) -> dict[str, Any]:
     remote = Remote(example, lambda message, arrays: ({}, []))
     gradients = example.gradients(example.xs, cut(v, example.shapes)) if remote.leaves else []
     arrays: Arrays = []
-    values = {"inputs": example.inputs, "xs": list(example.xs), "right": right, "v": v, "gradients": gradients}
+    second: list[Arrays] = []
+    if example.question.order == 2:
+        given = [np.random.default_rng(1).normal(size=shape) for shape in (example.shapes[0], *(x.shape for x in example.xs))]
+        second = [given, second_order(example.question.reference, example.xs, *given)]
+    values = {"inputs": example.inputs, "xs": list(example.xs), "right": right, "v": v, "gradients": gradients,
+              "second": second}
     forms = {key: packed(value, arrays) for key, value in values.items()}
     return {**forms, "seed": example.seed, "names": example.names, "of_inputs": example.of_inputs,
             "arrays": [[array.dtype.str, list(array.shape), array.ravel().tolist()] for array in arrays]}
 
 
-def load_public(folder: Path) -> Assignment:
-    """What students were given as public.json."""
+def load_public(folder: Path, student: str = "") -> Assignment:
+    """What students were given as public.json, with the variants that this one has."""
     try:
         data = json.loads((folder / "public.json").read_text(encoding="utf-8"))
         found = Assignment(folder, **{key: data[key] for key in ("name", "file", "title", "crash_loss", "version")})
+        variants = Counter(entry["name"] for entry in data["questions"])
         for entry in data["questions"]:
+            if entry["variant"] != chosen(student, entry["name"], variants[entry["name"]]):
+                continue
             plain: Any = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
                           if key in FIELDS}
             question = Question(**plain, reference=tuple, inputs=(), make=unpacked(entry["make"], []))
@@ -97,6 +110,9 @@ def _judged(example: Stored, ask: Ask, part: str) -> Finding:
         leaf = example.question.outputs.index(part) if part in example.question.outputs else example.names.index(part[1:])
         right = [(example.right if part in example.question.outputs else example.right_gradients)[leaf]]
         message, arrays = example.asked("outputs", example.xs, cotangents)
+    elif part == SECOND:
+        given, right = example.second
+        message, arrays = example.asked("second", example.xs, given)
     elif part == FORWARD:
         right, (message, arrays) = example.right, example.asked("outputs", example.xs)
     else:

@@ -7,7 +7,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,7 @@ class Session:
         self.folder = Path(tempfile.mkdtemp(prefix="library-"))
         self.folder.chmod(0o711)
         self.libraries: dict[Any, list[str]] = {}
+        self.pair: Any = None  # the function and gradient that a student's test is tried on
         self.tuples: set[str] = set()  # names of functions that return their parts as a tuple, not as a dict
         self.dead: WorkerEndedError | None = None  # why the file cannot be run at all
 
@@ -91,6 +92,7 @@ class Session:
         def ask(message: Message, arrays: Sequence[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
             start = time.monotonic()
             try:
+                self.pair = message.pop("pair", None)  # not for the worker to know
                 answer, found = worker.ask(message, arrays, max(0.0, left[0]))
             finally:
                 left[0] -= time.monotonic() - start
@@ -108,7 +110,7 @@ class Session:
                            "parts": [] if q.thing in self.tuples else list(q.parts)} for q in questions}
         while True:
             worker = Worker("grading", WORKER, self.libraries[with_minigrad, withhold], self.wanted,
-                            helps=helper(questions, self.assignment.solution))
+                            helps=helper(questions, self.assignment.solution, lambda: self.pair))
             self.walls = worker.walls
             try:
                 message = {"do": "load", "notebook": self.notebook, "skip": self.skip, "stand_ins": about}
@@ -130,10 +132,14 @@ def _failures(found: Any) -> list[dict[str, Any]]:
             for one in (found if isinstance(found, list) else []) if isinstance(one, dict)][:50]
 
 
-def helper(questions: Sequence[Question], solution: Any) -> Any:
-    """Answers a worker's stand-ins by the references of these questions, and for functions by the solution's own."""
+def helper(questions: Sequence[Question], solution: Any, pair: Callable[[], Any]) -> Any:
+    """Answers a worker's stand-ins by the references of these questions, and for functions by the solution's own; and a test of
+    the student's by the pair that it is tried on."""
     def helps(message: Message, arrays: list[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
         try:
+            if message["ask"] is None:
+                inputs = [np.asarray(unpacked(x, arrays), dtype=float) for x in message["inputs"]]
+                return {}, [np.asarray(pair()[message["what"] == "gradient"](*inputs), dtype=float)]
             question = next(q for q in questions if q.thing == message["ask"])
             inputs = [np.asarray(unpacked(x, arrays), dtype=float) for x in message["inputs"]]
             if question.kind == "function":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,16 +48,11 @@ class Answers:
 
     def _gradient(self, message: Message, arrays: list[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
         """Of the outputs weighted with cotangents, for leaf number `leaf` of inputs and parameters."""
-        from minigrad import Tensor, grad, op
+        from minigrad import Tensor, grad
         thing, inputs = self._prepared(message, arrays)
         leaf, cotangents = message["leaf"], [arrays[i] for i in message["cotangents"]]
-        if message["kind"] == "op":  # its formulas, at the reference's output
-            (y,) = (arrays[i] for i in message["outputs"])
-
-            @functools.wraps(thing.function)
-            def known(*arguments: Any, **static: Any) -> np.ndarray:
-                return y
-            thing = op(*thing.formulas)(known)
+        if message["kind"] == "op":
+            thing = _at_the_right_output(thing, arrays[message["outputs"][0]])
         leaves: list[Any] = []
         inputs = [_with_leaves(x, leaf, leaves, Tensor) for x in inputs]
         if leaf < len(leaves):
@@ -70,6 +65,23 @@ class Answers:
                 found = grad(y, [wanted], g, allow_unused=True)[0]
                 total = total if found is None else total + np.asarray(found)
         return {}, [total]
+
+    def _second(self, message: Message, arrays: list[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
+        """Gradients of the gradient: of an operation's gradients, weighted, for its inputs and the cotangent."""
+        thing, inputs = self._prepared(message, arrays)
+        thing = _at_the_right_output(thing, arrays[message["outputs"][0]])
+        return {}, second_order(thing, inputs, *(arrays[i] for i in message["cotangents"]))
+
+    def _verdict(self, message: Message, arrays: list[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
+        """Of a test that the student wrote, on a function and a gradient that the other side computes."""
+        thing, inputs = self._prepared(message, arrays)
+
+        def asked(what: str, *values: Any) -> np.ndarray:
+            sent: list[np.ndarray] = []
+            packed_values = [packed(np.asarray(value, dtype=float), sent) for value in values]
+            return _replied(self.line.ask({"ask": None, "what": what, "inputs": packed_values}, sent))[1][0]
+        verdict = thing(functools.partial(asked, "outputs"), functools.partial(asked, "gradient"), *inputs)
+        return {}, [np.array(float(bool(verdict)))]
 
     def _prepared(self, message: Message, arrays: list[np.ndarray]) -> tuple[Any, list[Any]]:
         """The thing that a question is about, and its inputs."""
@@ -92,6 +104,26 @@ class Answers:
             for parameter, value in ((own[n], values[n]) for n in own):
                 parameter.data = Tensor(value).numpy().astype(parameter.dtype)
         return thing, [unpacked(x, arrays) for x in message["inputs"]]
+
+
+def _at_the_right_output(thing: Any, y: np.ndarray) -> Any:
+    """The operation's formulas, where the reference's output is y: a wrong forward costs once."""
+    from minigrad import op
+
+    @functools.wraps(thing.function)
+    def known(*arguments: Any, **static: Any) -> np.ndarray:
+        return y.copy()
+    return op(*thing.formulas)(known)
+
+
+def second_order(thing: Callable, xs: Sequence[np.ndarray], g: np.ndarray, *weights: np.ndarray) -> list[np.ndarray]:
+    """Gradients of the sum of all weights * (gradients of g . thing(xs)), for xs and g."""
+    from minigrad import Tensor, grad
+    leaves = [Tensor(x, requires_grad=True) for x in (*xs, g)]
+    first = grad(thing(*leaves[:-1]), leaves[:-1], leaves[-1], create_graph=True, allow_unused=True)
+    total = sum((gradient * w).sum() for gradient, w in zip(first, weights) if gradient is not None)
+    found = grad(total, leaves, allow_unused=True) if getattr(total, "requires_grad", False) else [None] * len(leaves)
+    return [np.zeros(leaf.shape) if one is None else np.asarray(one) for leaf, one in zip(leaves, found)]
 
 
 def _with_leaves(x: Any, wanted: int, leaves: list[Any], tensor: Callable) -> Any:

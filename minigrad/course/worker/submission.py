@@ -84,6 +84,7 @@ def line_of(error: BaseException) -> int | None:
 def words(error: BaseException) -> str:
     """Type and message, whatever the error's own methods do."""
     try:
-        return f"{type(error).__name__}: {str.__str__(str(error))}"[:2000]
+        message = str.__str__(str(error))
+        return f"{type(error).__name__}: {message}"[:2000] if message else type(error).__name__
     except BaseException:
         return "an error without words"
