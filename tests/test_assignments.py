@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minigrad.course.assignment import load_assignment
+from minigrad.course import check
+from minigrad.course.assignment import AssignmentError, load_assignment
 from minigrad.course.hints import mistakes
 from minigrad.course.proof import _all_points, graded, prove
 from minigrad.course.starter import starter
@@ -30,6 +31,20 @@ def test_solution_and_starter(folder):
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_proof(folder):
     assert prove(folder) == 0
+
+
+def test_check_in_a_notebook(capsys):
+    """The verdict and the hint, in place."""
+    folder = FOLDERS[-1].parent / "operations"
+    namespace = dict(check=check, folder=str(folder))
+    exec((folder / "solution.py").read_text(encoding="utf-8"), namespace)
+    exec("check('tanh', folder)", namespace)
+    assert capsys.readouterr().out.count(": right") == 3
+    exec((folder / "wrong" / "tanh_plus.py").read_text(encoding="utf-8") + "\ncheck('tanh', folder, hints='family')", namespace)
+    out = capsys.readouterr().out
+    assert "forward (2 points): right" in out and "gradient of x (1 points): wrong values" in out and "hint: Sketch tanh" in out
+    with pytest.raises(AssignmentError, match="there is no question 'sinh'; there are sigmoid"):
+        check("sinh", folder)
 
 
 def test_milestone_xor_in_time(monkeypatch, capsys):

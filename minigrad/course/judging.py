@@ -19,9 +19,10 @@ from .assignment import Question
 from .client import WorkerEndedError, clean
 from .example import Ask, Example
 from .worker.channel import Message
-from .worker.grading import second_order
+from .worker.grading import ALL, second_order
 
-FORWARD, SECOND, ACCEPTS = "forward", "gradient of the gradient", "accepts what is right"
+FORWARD, GRADIENTS, SECOND = "forward", "gradients", "gradient of the gradient"
+ACCEPTS = "accepts what is right"
 BUDGET = 20_000
 CLOSE = 1e-9  # relative to the largest number: rounding errors are far below, a wrong equation is far above
 ENDED = {"time": "it took too long", "died": "its process ended", "forged": "it sent what is no answer"}
@@ -45,13 +46,14 @@ class Finding:
 
 def parts_of(question: Question, names: Sequence[str]) -> dict[str, float]:
     """The parts of a question with their points: the parts of a function have equal shares; else the forward has one half, and
-    the gradients share the other; of a test that students write, half is for accepting what is right. names: of the
-    inputs and parameters."""
+    the gradients the other, of an operation each for itself; of a student's own test, half is for accepting what is right.
+    names: of the inputs and parameters."""
     if question.kind == "function":
         return {part: question.points / len(question.parts) for part in question.parts}
     first = ACCEPTS if question.kind == "tests" else FORWARD
-    others = [f"finds {name}" for name in question.planted] if question.kind == "tests" else [
-        *(f"gradient of {name}" for name in names), *([SECOND] if question.order == 2 else [])]
+    others = ([f"finds {name}" for name in question.planted] if question.kind == "tests" else
+              [f"gradient of {name}" for name in names] if question.kind == "op" else [GRADIENTS] if names else [])
+    others += [SECOND] if question.order == 2 else []
     half = question.points / (2 if others else 1)
     return {first: half, **{part: half / len(others) for part in others}}
 
@@ -198,8 +200,16 @@ class Remote:
             answer, found = self.ask(*self.example.asked("outputs", everything, cotangents))
             if "error" in answer:
                 self.failed = {name: failed(answer) for name in self.names}
-            return [self._checked(name, x, Finding(False, "") if "error" in answer else _part(answer, found, f"d{name}"))
+            return [self._checked(name, x, None if "error" in answer else _part(answer, found, f"d{name}"))
                     for name, x in zip(self.names, xs)]
+        if self.example.question.kind != "op":
+            answer, found = self.ask(*self.example.asked("gradient", everything, cotangents, ALL))
+            if "error" in answer:
+                self.failed = {name: failed(answer) for name in self.names}
+            elif len(found) != len(xs):
+                self.failed = {name: Finding(False, "it sent an answer of another form", "wrong shape") for name in self.names}
+            return [self._checked(name, x, None if self.failed else found[i:i + 1])
+                    for i, (name, x) in enumerate(zip(self.names, xs))]
         return [self._one(i, name, x, everything, cotangents) for i, name, x in zip(self.leaves, self.names, xs)]
 
     def _one(self, leaf: int, name: str, x: np.ndarray, xs: Arrays, cotangents: Arrays) -> np.ndarray:
@@ -233,6 +243,22 @@ class Remote:
 
 def _gradients(remote: Remote) -> dict[str, Finding]:
     """One check for all that there are, as the diagnosis of one looks at the others."""
+    if remote.example.question.kind in ("tensors", "module"):
+        return _together(remote, _each(remote))
+    return _each(remote)
+
+
+def _together(remote: Remote, found: dict[str, Finding]) -> dict[str, Finding]:
+    """All gradients as one part: they come from one forward. numbers: of all of them, nothing if one is missing."""
+    wrong = {part: finding for part, finding in found.items() if not finding.ok}
+    numbers = [finding.numbers for finding in found.values()]
+    text = "; ".join(f"{part}: {finding.text}" for part, finding in list(wrong.items())[:3])
+    errors = list(dict.fromkeys(finding.error for finding in wrong.values()))
+    return {GRADIENTS: Finding(not wrong, text, errors[0] if errors else "", numbers=[a for arrays in numbers for a in arrays]
+                               if all(numbers) else [], v=next((f.v for f in found.values() if f.v is not None), None))}
+
+
+def _each(remote: Remote) -> dict[str, Finding]:
     before = "d" if remote.example.question.kind == "function" else "gradient of "
     remote.gradients(remote.xs, generator(1).normal(size=sum(int(np.prod(shape)) for shape in remote.shapes)))
     found = {f"{before}{name}": finding for name, finding in remote.failed.items()}

@@ -17,22 +17,43 @@ from .assignment import AssignmentError
 ROOT = Path(__file__).resolve().parents[1]  # the package minigrad
 LAYERS = next(folder for folder in (ROOT, ROOT.parent) if (folder / "layers").is_dir())
 WORKER = "minigrad_worker"
+NOTHING = '''"""Not allowed in this question: a file that imports it can be run, and what it makes is nothing."""
+
+class Nothing:
+    """Can be called, used as a base class or a decorator, and asked for attributes; it is no number."""
+    def __init__(self, *args, **kwargs): pass
+    def __call__(self, *args, **kwargs): return self
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+def __getattr__(name):
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return Nothing()
+'''
 
 
 def library(folder: Path, withhold: Sequence[str], with_minigrad: bool) -> list[str]:
-    """Paths for a worker, made in `folder`, which must not exist: the worker's own package, and minigrad if it is wanted."""
+    """Paths for a worker, made in `folder`, which must not exist: the worker's own package, and minigrad, or nothing in
+    its place."""
     ignore = shutil.ignore_patterns("__pycache__", "course")
     shutil.copytree(ROOT / "course" / "worker", folder / WORKER, ignore=shutil.ignore_patterns("__pycache__", "checking.py"))
     if with_minigrad:
         shutil.copytree(ROOT, folder / "minigrad", ignore=ignore)
         for name in ("layers", "optim"):
             shutil.copytree(LAYERS / name, folder / "minigrad" / name, ignore=ignore, dirs_exist_ok=True)
-        (folder / "minigrad" / "course").mkdir()
-        shutil.copy(ROOT / "course" / "todo.py", folder / "minigrad" / "course" / "todo.py")
-        (folder / "minigrad" / "course" / "__init__.py").write_text("from .todo import NotWrittenError, todo\n")
         missing = [name for name in withhold if not any([_cut(file, name) for file in (folder / "minigrad").rglob("*.py")])]
         if missing:
             raise AssignmentError(f"minigrad defines no {', '.join(missing)} that could be withheld")
+    else:
+        for name in (".", "layers", "optim"):
+            (folder / "minigrad" / name).mkdir()
+            (folder / "minigrad" / name / "__init__.py").write_text(NOTHING)
+    (folder / "minigrad" / "course").mkdir()
+    shutil.copy(ROOT / "course" / "todo.py", folder / "minigrad" / "course" / "todo.py")
+    (folder / "minigrad" / "course" / "__init__.py").write_text("from .todo import NotWrittenError, todo\n")
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
     return [str(folder), str(Path(np.__file__).parents[1])]

@@ -13,9 +13,9 @@ from ..check.function import Arrays, cut
 from .assignment import Assignment, AssignmentError, Question, chosen, load_assignment
 from .client import WorkerEndedError
 from .example import Ask, Example
-from .judging import ENDED, FORWARD, NOT_RUN, SECOND, Finding, Remote, _part, failed, parts_of
+from .judging import ENDED, FORWARD, GRADIENTS, NOT_RUN, SECOND, Finding, Remote, _part, failed, parts_of
 from .worker.channel import packed, unpacked
-from .worker.grading import second_order
+from .worker.grading import ALL, second_order
 
 FIELDS = ("name", "points", "kind", "thing", "names", "outputs", "takes", "parts", "allow", "withhold", "order", "variant")
 CLOSE = 1e-8  # relative to the largest number: another order of adding up is far below, a wrong equation far above
@@ -113,6 +113,8 @@ def _judged(example: Stored, ask: Ask, part: str) -> Finding:
     elif part == SECOND:
         given, right = example.second
         message, arrays = example.asked("second", example.xs, given)
+    elif part == GRADIENTS:
+        right, (message, arrays) = example.right_gradients, example.asked("gradient", example.xs, cotangents, ALL)
     elif part == FORWARD:
         right, (message, arrays) = example.right, example.asked("outputs", example.xs)
     else:

@@ -150,7 +150,7 @@ def helper(questions: Sequence[Question], solution: Any, pair: Callable[[], Any]
                 return {}, outputs
             ends = np.cumsum([y.size for y in outputs])
             cotangents = [arrays[0][end - y.size:end].reshape(y.shape) for end, y in zip(ends, outputs)]
-            return {}, [example.gradients(inputs, cotangents)[message["leaf"]]]
+            return {}, example.gradients(inputs, cotangents)
         except Exception as error:  # whatever it asked: it may not bring the grader down
             return {"refused": f"{type(error).__name__}: {error}"[:300]}, []
     return helps
