@@ -2,13 +2,15 @@
 
 import json
 import os
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from hostile import RIGHT, TABLE, WRONG
 
 from minigrad.__main__ import main
-from minigrad.course.assignment import load_assignment
+from minigrad.course.assignment import AssignmentError, load_assignment
 from minigrad.course.classroom import file_name, grade_one
 from minigrad.course.client import PROTECTION
 from minigrad.course.example import Example
@@ -98,6 +100,28 @@ def test_what_is_no_submission(demo, tmp_path):
         result = grade_one(demo, tmp_path / name, "anna", Rules(b"s3cret"), tmp_path / "results.json", "gradescope")
         assert result["points"] == 0 and result["messages"]
         assert json.loads((tmp_path / "results.json").read_text())["score"] == 0
+
+
+def test_without_walls_every_output_says_so(demo, tmp_path):
+    result = graded(demo, tmp_path, RIGHT, walls="none")
+    assert result["points"] == 10 and all("unprotected against malice" in way(result) for way in (
+        gradescope, text, lambda result: table([result])))
+
+
+def test_what_is_given_away_is_no_question(tmp_path):
+    (tmp_path / "solution.py").write_text("")
+    (tmp_path / "assignment.py").write_text(ASSIGNMENT.replace('takes=["xs", "h0", "dhs"]', 'takes=["xs", "h0", "dhs", "hs"]'))
+    with pytest.raises(AssignmentError, match="gives away what it asks for: hs"):
+        load_assignment(tmp_path)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="namespaces are Linux's")
+def test_nothing_of_a_submission_is_left_running(demo, tmp_path):
+    before = {int(name) for name in os.listdir("/proc") if name.isdigit()}
+    assert graded(demo, tmp_path, TABLE["forks"][0])["points"] == 0
+    left = [pid for name in os.listdir("/proc") if name.isdigit() and (pid := int(name)) not in before
+            and Path(f"/proc/{pid}").exists() and b"minigrad_worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert not left
 
 
 def test_public_and_hidden_tests_are_told_apart(demo, tmp_path):

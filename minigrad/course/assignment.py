@@ -197,6 +197,9 @@ def _check(found: Assignment) -> None:
                 raise AssignmentError(f"{where}: {question.name!r} needs {needed!r}, which is no question before it")
             if found.question(needed).kind in ("module", "tests"):
                 raise AssignmentError(f"{where}: {question.name!r} needs {needed!r}: only ops and functions can be needed")
+        given_away = set(question.takes) & set(question.parts)
+        if given_away:
+            raise AssignmentError(f"{where}: {question.name!r} gives away what it asks for: {', '.join(given_away)}")
         if question.kind == "function":
             known = {*question.names, *question.outputs, *(f"d{name}" for name in (*question.names, *question.outputs))}
             unknown = {*question.takes, *question.parts} - known

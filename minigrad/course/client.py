@@ -30,6 +30,7 @@ MOST_LATE = 1000  # answers to other questions that are dropped, before it is no
 UNPROTECTED = "unprotected against malice: this system let the submission run as the user who grades"
 PROTECTION = {
     "namespaces": "the submission saw only its own folder and Python, as a user of its own, without a network",
+    "user, no network": "the submission ran as a user of its own, without a network; the system allowed no namespaces",
     "user": "the submission ran as a user of its own; the system allowed no namespaces, so it may have had a network",
     "limits": UNPROTECTED,
 }
@@ -67,7 +68,7 @@ class Worker:
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
-        self.arrived: queue.Queue[Any] = queue.Queue(64)
+        self.arrived: queue.Queue[Any] = queue.Queue(4)
         self.outgoing: queue.Queue[Any] = queue.Queue()
         self.threads = [threading.Thread(target=target, daemon=True) for target in (self._read, self._write, self._listen)]
         for thread in self.threads:
@@ -107,12 +108,13 @@ class Worker:
                 self.where = answer["at"], answer.get("line") if type(answer.get("line")) is int else None
             elif answer.get("id") == self.number and type(answer["id"]) is int:
                 return answer, found
-            late += 1
-            if late > MOST_LATE:
+            elif (late := late + 1) > MOST_LATE:
                 raise WorkerEndedError("forged", "it sent answers that nobody had asked for")
 
     def _next(self, end: float) -> Any:
         try:
+            if time.monotonic() > end:  # also if it sends without end
+                raise queue.Empty
             arrived = self.arrived.get(timeout=max(0.0, end - time.monotonic()))
         except queue.Empty:
             raise WorkerEndedError("time", "it took too long: does a loop never end?", self._line_now()) from None

@@ -69,6 +69,7 @@ def grade(assignment: Assignment, path: Path, student: str, rules: Rules, known:
             round_ = Round(assignment, session, rules, known, result)
             for seeds in _seeds(rules.secret, student):
                 session.drop()
+                session.hidden = seeds[0].startswith("hidden")
                 for question, entry in zip(assignment.questions, result["questions"]):
                     if rules.only and question.name not in rules.only:
                         entry["message"] = "left out"

@@ -21,6 +21,7 @@ from .worker.channel import Message, unpacked
 from .worker.grading import parts_of_answer
 
 LARGEST = 5 << 20  # bytes of a submission
+LARGEST_HELP = 10_000  # numbers of an array that a stand-in is asked with: it is computed in our process
 MOST_CRASHES = 5  # statements that may bring a worker down, before the rest is not run any more
 
 
@@ -61,6 +62,7 @@ class Session:
         self.folder = Path(tempfile.mkdtemp(prefix="library-"))
         self.folder.chmod(0o711)
         self.libraries: dict[Any, list[str]] = {}
+        self.hidden = False  # were hidden inputs shown? Then what the file says when it is run again may tell of them
         self.pair: Any = None  # the function and gradient that a student's test is tried on
         self.tuples: set[str] = set()  # names of functions that return their parts as a tuple, not as a dict
         self.dead: WorkerEndedError | None = None  # why the file cannot be run at all
@@ -123,7 +125,8 @@ class Session:
                 self.skip.append(worker.where[0])
                 self.crashes.append({"line": error.line or worker.where[1], "error": str(error)})
                 continue
-            self.failures = [*self.crashes, *_failures(answer.get("failed"))]
+            if not self.hidden:
+                self.failures = [*self.crashes, *_failures(answer.get("failed"))]
             return worker
 
 
@@ -137,6 +140,8 @@ def helper(questions: Sequence[Question], solution: Any, pair: Callable[[], Any]
     the student's by the pair that it is tried on."""
     def helps(message: Message, arrays: list[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
         try:
+            if any(array.size > LARGEST_HELP for array in arrays):
+                raise ValueError("that is too large to ask for")
             if message["ask"] is None:
                 inputs = [np.asarray(unpacked(x, arrays), dtype=float) for x in message["inputs"]]
                 return {}, [np.asarray(pair()[message["what"] == "gradient"](*inputs), dtype=float)]

@@ -12,7 +12,7 @@ import numpy as np
 
 KINDS = {"f": "<f8", "s": "<f4", "i": "<i8", "b": "|u1"}  # float64, float32, integers, bytes
 LONGEST_TEXT = 1 << 20
-MOST_BYTES = 1 << 26  # of all arrays of a message
+MOST_BYTES = 1 << 25  # of all arrays of a message
 MOST_AXES = 16
 
 Message = dict[str, Any]

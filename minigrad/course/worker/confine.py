@@ -1,7 +1,8 @@
 """Walls around a worker, built by itself before it reads a line of the student's: limits, another user, namespaces of Linux.
 
-Three strengths, and the worker says which it got. "namespaces": it sees an empty folder, Python and its libraries, nothing
-else; no network, no other process. "user": root gives it a user id that nobody else has. "limits": it runs as the one who
+The worker says how strong they are. "namespaces": it sees an empty folder, Python and its libraries, nothing
+else; no network, no other process. "user": root gives it a user id that nobody else has; "user, no
+network" if the kernel refuses it sockets. "limits": it runs as the one who
 grades, and can read and kill what that one can. A keeper stays outside, waits, and ends all that is inside.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,8 @@ def confine(plan: dict[str, Any]) -> str:
     elif strength == "namespaces":
         libc.capset(ctypes.byref((ctypes.c_uint32 * 2)(0x20080522, 0)), ctypes.byref((ctypes.c_uint32 * 6)()))
     libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    if _no_sockets(libc) and strength == "user":
+        strength = "user, no network"
     limit(plan, 0 if strength == "limits" else plan["processes"])
     return strength
 
@@ -135,6 +139,23 @@ def _namespaces(libc: Any, plan: dict[str, Any], root: bool) -> bool:
         raise OSError(ctypes.get_errno(), "umount")
     mount("none", "/", None, REMOUNT | NO_SUID | NO_DEVICES, "size=64m,mode=755")
     return True
+
+
+def _no_sockets(libc: Any) -> bool:
+    """Let the kernel refuse sockets but those within this computer: a program of BPF, one line an instruction."""
+    machine = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}.get(os.uname().machine)
+    if not sys.platform.startswith("linux") or machine is None:
+        return False
+    load, equal, at_least, done = 0x20, 0x15, 0x35, 0x06
+    allow, refuse = 0x7FFF0000, 0x00050001  # with "operation not permitted"
+    lines = [(load, 0, 0, 4), (equal, 0, 7, machine[0]),  # another architecture: refused
+             (load, 0, 0, 0), (at_least, 5, 0, 0x40000000),  # calls by other numbers: refused
+             (equal, 4, 0, 425),  # io_uring, which makes sockets too: refused
+             (equal, 0, 2, machine[1]), (load, 0, 0, 16), (equal, 0, 1, 1),  # socket(): AF_UNIX alone
+             (done, 0, 0, allow), (done, 0, 0, refuse)]
+    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in lines))
+    whole = ctypes.create_string_buffer(struct.pack("HP", len(lines), ctypes.addressof(program)))
+    return libc.prctl(22, 2, ctypes.byref(whole), 0, 0) == 0
 
 
 def _without_inner(paths: list[str]) -> list[Path]:
