@@ -50,8 +50,8 @@ def graded(demo, tmp_path, content, name="demo.py", **rules):
 
 # The others take their time: they run with HYPOTHESIS_PROFILE=thorough.
 EVERY_TIME = [
-    "right", "crash after it", "SystemExit at import", "os._exit at import", "a byte order mark", "empty", "no Python",
-    "not UTF-8", "50 MB", "deep nesting", "another thing by that name", "a hang at call", "100 GB", "None", "wrong shapes",
+    "right", "crash after it", "os._exit at import", "empty", "no Python", "not UTF-8", "50 MB",
+    "deep nesting", "another thing by that name", "a hang at call", "100 GB", "None", "wrong shapes",
     "a part is missing", "equal to everything", "other numbers each time", "writes results.json", "patches the checks",
     "forges answers", "closes descriptors", "kills its parent", "forks", "takes back what was withheld",
     "the wrong name for an exception"]
@@ -87,7 +87,7 @@ def test_a_notebook(demo, tmp_path):
     cells.insert(1, {"cell_type": "code", "source": ["def (:"]})
     result = graded(demo, tmp_path, json.dumps({"cells": cells}), "demo.ipynb")
     assert result["points"] == 9 and "SyntaxError" in result["messages"][0]
-    for content in ("{}", "[" * 100_000, '{"cells": 3}', '{"cells": [{}]}'):
+    for content in ("[" * 100_000, '{"cells": [{}]}'):
         assert graded(demo, tmp_path, content, "demo.ipynb")["points"] == 0
 
 

@@ -17,6 +17,7 @@ from .assignment import AssignmentError
 ROOT = Path(__file__).resolve().parents[1]  # the package minigrad
 LAYERS = next(folder for folder in (ROOT, ROOT.parent) if (folder / "layers").is_dir())
 WORKER = "minigrad_worker"
+COMMANDS = ("__main__.py", "student.py", "testing.py")  # no student's code needs them
 NOTHING = '''"""Not allowed in this question: a file that imports it can be run, and what it makes is nothing."""
 
 class Nothing:
@@ -41,7 +42,7 @@ def library(folder: Path, withhold: Sequence[str], with_minigrad: bool) -> list[
     ignore = shutil.ignore_patterns("__pycache__", "course")
     shutil.copytree(ROOT / "course" / "worker", folder / WORKER, ignore=shutil.ignore_patterns("__pycache__", "checking.py"))
     if with_minigrad:
-        shutil.copytree(ROOT, folder / "minigrad", ignore=ignore)
+        shutil.copytree(ROOT, folder / "minigrad", ignore=shutil.ignore_patterns("__pycache__", "course", *COMMANDS))
         for name in ("layers", "optim"):
             shutil.copytree(LAYERS / name, folder / "minigrad" / name, ignore=ignore, dirs_exist_ok=True)
         missing = [name for name in withhold if not any([_cut(file, name) for file in (folder / "minigrad").rglob("*.py")])]
