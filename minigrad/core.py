@@ -50,7 +50,7 @@ class Node:
         self.accumulator: Any = None  # where Tensor.backward() adds up `.grad`
 
 class Value:
-    """A read-only array, and the node that recorded it: None if it needs no gradient. Tensor is a subclass that adds operators."""
+    """A read-only array, and the node that recorded it: None if it needs no gradient. Tensor, a subclass, adds operators."""
     __slots__ = ("_array", "_node", "_lent")
     array = property(attrgetter("_array"), doc="The values, to look at: do not write into them, and copy what you keep.")
     node = property(attrgetter("_node"), doc="The entry of the record, None if no gradient is needed.")
