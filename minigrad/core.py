@@ -17,7 +17,7 @@ The chain rule: what arrives at a is a sum over all operations  y = f(.., a, ..)
     g_a = sum of  g_y dy/da
 
 Each term is a vector-Jacobian product (vjp), and an operation has one formula for each argument that computes it.
-Errors are put into words in explain.py; operators and methods are in tensor.py.
+Error messages are in explain.py, and the operators and methods of Tensor in tensor.py.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ class Node:
 
     def __init__(self, array: np.ndarray, op: Any = None, parents: Any = (), saved: Any = None, static: Any = NOTHING) -> None:
         self.op, self.parents, self.saved, self.static = op, parents, saved, static
-        self.order = next(Node.creation)  # inputs exist before outputs: a topological order
+        self.order = next(Node.creation)  # inputs exist before outputs, so backward() goes by falling order
         self.shape, self.dtype, self.origin = array.shape, array.dtype, ""  # the calling line, with detect_anomaly()
         self.accumulator: Any = None  # where Tensor.backward() adds up `.grad`
 
 class Value:
-    """A read-only array, and the node that recorded it: None if it needs no gradient. A Tensor is one, with operators."""
+    """A read-only array, and the node that recorded it: None if it needs no gradient. Tensor, a subclass, adds operators."""
     __slots__ = ("_array", "_node", "_lent")
     array: np.ndarray = property(attrgetter("_array"), doc="The values, to look at; copy what you keep.")  # type: ignore
     node: Any = property(attrgetter("_node"), doc="The entry of the record, None if no gradient is needed.")
@@ -66,7 +66,7 @@ class Value:
 class State(threading.local):
     """Two switches that each thread has for itself."""
     recording = True
-    watch: Any = None  # sees what each operation has .computed, and what has .arrived by a formula; detect_anomaly() sets it
+    watch: Any = None  # an observer: its computed() is called after each operation, its arrived() after each formula
 state = State()
 
 @contextmanager
@@ -94,7 +94,7 @@ def op(*formulas: Callable, backward: Callable | None = None, accumulate: Any = 
     After g a formula names what it needs, and only that is saved: `y` is the output, `a` an argument, `a_shape` its shape,
     `axis` a static argument. It is written with what arrays and Tensors share (operators, comparisons, indexing, `.sum`,
     `.reshape`, `.swapaxes`, `.shape`, `.ndim`, `.dtype`) and with minigrad's own operations: then it can itself be
-    differentiated. With np.* it may work at first order and raise TypeError at second.
+    differentiated. With np.* it may work at first order and raise an error at second.
 
     A function of `*xs` has one formula, which returns a list of gradients and may name `xs` and `xs_shape`, the list of shapes.
     `backward(g, *inputs)`, written by hand in NumPy, gives all gradients at once, in the arguments' order or in a dict by name.
@@ -119,7 +119,8 @@ class Op:
         registry[f"{self.__module__}.{self.__name__}"] = self
 
     def _compiled_save(self) -> Callable:
-        """A function (y, arrays, static, parents) -> what each formula asks for. Compiled once, as it runs on every call."""
+        """A function that gives what each formula asks for. Compiled once, as it runs on every call. For mul, without the test
+        for constants: lambda y, arrays, static, parents: ((arrays[1],), (arrays[0],))"""
         code = {"y": "y", **{name: f"static[{name!r}]" for name in self.static}}
         for i, name in enumerate(self.inputs):
             code |= {name: f"arrays[{i}]", f"{name}_shape": f"np.shape(arrays[{i}])"} if not self.variadic else {
@@ -143,7 +144,7 @@ class Op:
                 constants = True
                 arrays.append(x if type(x) is np.ndarray and x.dtype.kind == "f" else explain.constant(self, len(arrays), x))
                 parents.append(None)
-        if constants and value is not None:  # NumPy's scalars would make float64 of float32, numbers do not
+        if constants and value is not None:  # a NumPy scalar would turn float32 into float64, a Python number does not
             arrays = [x.item() if isinstance(x, np.generic) else x for x in arrays]
         if static or self.defaults:
             static = {**self.defaults, **static} if self.defaults else static
@@ -204,7 +205,7 @@ def record_of(root: Node) -> list[Node]:
         node = stack.pop()
         record.append(node)
         if not node.parents and node.op is not None:
-            raise explain.freed(node)
+            raise explain.freed(node)  # backward() has emptied its parents
         for parent in node.parents:
             if parent is not None and parent not in seen:
                 seen.add(parent)
@@ -228,13 +229,12 @@ def backward(root: Node, g: Any, record: list[Node], wanted: Collection[Node], c
     return found
 
 class Gradients:
-    """What has arrived so far, by node. The first contribution is kept by reference, as it may be somebody else's array; the
-    second one allocates the sum; all later ones are added in place. With create_graph the contributions are Values."""
+    """What has arrived so far, by node. The first contribution may be shared, so it is not written into; the second one allocates
+    the sum, which is then owned; all later ones are added in place. With create_graph the contributions are Values."""
 
     def __init__(self, record: list[Node], total: dict[Node, Any], create_graph: bool) -> None:
         self.useful, self.total, self.create_graph, self.watch = set(record), total, create_graph, state.watch
-        self.owned: set[Node] = set()
-        self.postponed: dict[Node, Any] = {}  # see speed.py
+        self.owned, self.postponed = set[Node](), dict[Node, Any]()  # postponed: see speed.py
 
     def apply_formulas(self, node: Node, g: Any) -> None:
         """The chain rule at one node: what arrived there goes on to its parents."""
