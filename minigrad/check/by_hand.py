@@ -12,6 +12,8 @@ from ..tensor import Tensor
 from .function import Arrays, cut, joined
 from .noise import EPS
 from .problem import argument_names
+from .trace import Trace
+from .tracing import trace_of
 
 
 class ByHand:
@@ -161,6 +163,17 @@ class ByHand:
                 self.notes[f"{self.name_of_backward} uses what the last call of {self.name} has kept, or keeps something itself: "
                            "here each call of it follows one with the same inputs"] = None
         return set(found)
+
+    def trace(self, xs: Sequence[np.ndarray]) -> Trace:
+        """Of forward at these values."""
+        values = {**self.every, **dict(zip(self.names, xs))}
+
+        def call(mark: Callable[[str, np.ndarray], Any]) -> list[Any]:
+            marked = iter([mark(name, x) if name in self.names else x.copy() for name, x in values.items()])
+            return list(_outputs(self.f(*(_rebuilt(x, lambda a: next(marked) if _differentiable(a) else
+                                                   a.copy() if isinstance(a, np.ndarray) else a) for x in self.inputs))))
+
+        return trace_of(self.f, call)
 
     def rounding_otherwise(self, eps: float, rng: np.random.Generator) -> AbstractContextManager[Any]:
         return nullcontext()  # it cannot be had

@@ -8,12 +8,14 @@ from functools import cached_property
 
 import numpy as np
 
-from .diagnosis import diagnose
+from .diagnosis import Named, diagnose, places
 from .function import Point, cut
 from .sample import CALLS
 from .situation import Situation
+from .story import stories
 from .verdict import TREMBLES, ULPS, Finding, judged
 
+NOTHING = "no simple pattern explains the wrong entries"
 CALLS_FOR_A_GUESS = 2000  # of f, to see what the gradient would be if an input had another value
 
 
@@ -27,20 +29,62 @@ class Evidence:
     rng: np.random.Generator
     budget: int
     findings: list[Finding]
+    hints: str = "full"
 
     def diagnosis(self, finding: Finding) -> list[str]:
+        """What is most likely wrong with one input's gradient; a mistake that explains several is said of each in the same words."""
+        if self.hints == "none":
+            return []
         if finding.kinks_meet:
             return []
         if np.isfinite(finding.of_entries("low")[finding.wrong]).any():
             return ["no diagnosis: wrong entries lie on a kink of f, where its slope is none of the gradient's"]
         if finding.numeric.jacobian is None:
             return ["for a diagnosis check a smaller case (fewer hidden units, inputs or time steps)"]
-        situations = [_situation(self.here, self.v, finding, self.findings)]
-        if CALLS * sum(x.size for x in self.here.xs) <= self.budget:
+        named = self._named(finding.input.name)
+        return list(dict.fromkeys(n.family if self.hints == "family" else n.text for n in named)) or [NOTHING]
+
+    def _named(self, name: str) -> list[Named]:
+        """What explains all wrong inputs together goes before what explains one."""
+        own, story = self._alone[name], self._stories.get(name)
+        alike = set.intersection(*(set(named) for named in self._alone.values()))
+        if len(self._alone) > 1 and alike:
+            return [named for named in own if named in alike]
+        if story and len(self._alone) > 1:
+            return [story]
+        return [*own[:1 if story else None], *([story] if story else [])] or places(self._situations[name])
+
+    @cached_property
+    def _situations(self) -> dict[str, list[Situation]]:
+        """Of each wrong input, here and elsewhere."""
+        found = {f.input.name: [_situation(self.here, self.v, f, self.findings)] for f in self._wrong}
+        if self._affordable:
             there, v, findings = self._elsewhere
             if all(np.isfinite(f.numeric.value).all() for f in findings):
-                situations.append(_situation(there, v, findings[finding.input.number], findings))
-        return diagnose(situations)
+                for f in self._wrong:
+                    found[f.input.name].append(_situation(there, v, findings[f.input.number], findings))
+        return found
+
+    @cached_property
+    def _alone(self) -> dict[str, list[Named]]:
+        """What explains each wrong input for itself."""
+        return {name: diagnose(situations) for name, situations in self._situations.items()}
+
+    @cached_property
+    def _wrong(self) -> list[Finding]:
+        return [f for f in self.findings if f.wrong.any() and f.numeric.jacobian is not None]
+
+    @property
+    def _affordable(self) -> bool:
+        return CALLS * sum(x.size for x in self.here.xs) <= self.budget
+
+    @cached_property
+    def _stories(self) -> dict[str, Named]:
+        function = self.here.function
+        if not hasattr(function, "trace") or any(f.numeric.jacobian is None for f in self.findings) or not self._affordable:
+            return {}
+        there, v, findings = self._elsewhere
+        return stories(function.trace, [(self.findings, self.v, self.here.xs), (findings, v, there.xs)])
 
     @cached_property
     def _elsewhere(self) -> tuple[Point, np.ndarray, list[Finding]]:

@@ -19,11 +19,12 @@ from .problem import Problem, Recorded, argument_names
 from .report import NOT_GIVEN, OK, WRONG, Report, Row
 from .single import with_float32
 
+HINTS = ("full", "family", "none")
 SINGLE = float(np.finfo(np.float32).eps)
 
 
 def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, order: int = 1, seed: int = 0,
-              budget: int = 20_000) -> Report:
+              budget: int = 20_000, hints: str = "full") -> Report:
     """Compare the gradient of f with central differences, for every entry of every input.
 
     f: function of Tensors to a Tensor or nested tuples of them; or a Module, whose named parameters are then
@@ -42,6 +43,9 @@ def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, order
         report = gradcheck(lambda x, W: tanh(x @ W), x, W)
         print(report); assert report
 
+    hints: how much the report says of what is most likely wrong. "full": what stands where, and in which line of f. "family": of
+    what kind the mistake is, without the formula, for graded work. "none": only the verdicts.
+
     backward: gradients written by hand in NumPy. Then f(*inputs) gives an array, or nested tuples of them, and
     backward(g, *inputs), with g in the same structure, gives a gradient for each argument, None where it is not computed, or a
     dict by name. Inputs may be dicts; integer arrays and Python's numbers are constants. Other forms: with_cache, with_loss.
@@ -58,37 +62,41 @@ def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, order
         raise ValueError(f"gradcheck: order must be 1 or 2, not {order}")
     if budget < 1:
         raise ValueError(f"gradcheck: budget must be 1 or more, not {budget}")
-    options = [*(["order=2"] if order == 2 else []), f"seed={seed}", *([f"budget={budget}"] if budget != 20_000 else [])]
+    if hints not in HINTS:
+        raise ValueError(f"gradcheck: hints must be one of {', '.join(map(repr, HINTS))}, not {hints!r}")
+    options = [*(["order=2"] if order == 2 else []), f"seed={seed}", *([f"budget={budget}"] if budget != 20_000 else []),
+               *([f"hints={hints!r}"] if hints != "full" else [])]
     if backward is not None or isinstance(f, (with_cache, with_loss)):
         if order == 2:
             raise ValueError("gradcheck: order=2 needs gradients that the engine computes; these are written by hand")
-        report = _by_hand(f, backward or f.backward, inputs, generator(seed), budget)
+        report = _by_hand(f, backward or f.backward, inputs, generator(seed), budget, hints)
         options = [*([f"backward={backward.__name__}"] if hasattr(backward, "__name__") else []), *options]
     else:
-        report = _of_engine(f, inputs, generator(seed), budget, order)
+        report = _of_engine(f, inputs, generator(seed), budget, hints, order)
     return replace(report, again=_again(f, [*argument_names(f, len(inputs)), *options]))
 
 
-def _of_engine(f: Callable, inputs: tuple, rng: np.random.Generator, budget: int, order: int) -> Report:
+def _of_engine(f: Callable, inputs: tuple, rng: np.random.Generator, budget: int, hints: str,
+               order: int) -> Report:
     problem = Problem(f, inputs)
     in_float32 = any(t.dtype == np.float32 for t in _given(inputs, problem))
     with problem, np.errstate(all="ignore"):  # a step out of f's domain shows as a value not finite
         function = problem.function()
-        check = Check(function, rng, budget)
+        check = Check(function, rng, budget, hints)
         report = check.report(both_paths=order == 2)
         first, tremors = report, check.tremor(SINGLE) if in_float32 else []
         if order == 2 and report and any(y.requires_grad for y in problem.outputs()):
-            report = Check(_second_order(function, check.v), rng, budget).report()
+            report = Check(_second_order(function, check.v), rng, budget, hints).report()
     if first and in_float32:
         with Problem(f, inputs, dtype=None) as single, np.errstate(all="ignore"):
             report = replace(report, rows=_in_float32(report, check, tremors, single.function()))
     return replace(report, notes=[*report.notes, *((OK, text) for text in _left_out(f))])
 
 
-def _by_hand(f: Callable, backward: Callable, inputs: tuple, rng: np.random.Generator, budget: int) -> Report:
+def _by_hand(f: Callable, backward: Callable, inputs: tuple, rng: np.random.Generator, budget: int, hints: str) -> Report:
     with np.errstate(all="ignore"):
         function = ByHand(f, backward, inputs)
-        check = Check(function, rng, budget)
+        check = Check(function, rng, budget, hints)
         report = check.report()
         rows = report.rows
         if report and any(x.dtype == np.float32 for x in ByHand(f, backward, inputs, dtype=None).xs):

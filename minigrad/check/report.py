@@ -79,7 +79,11 @@ class Report:
             table = [(*line[:3], count, *line[3:]) for line, count in zip(table, counts)]
         widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in table]
-        notes = [f"{row.name}: {note}" for row in self.rows for note in row.notes] + [text for _, text in self.notes]
+        said: dict[str, list[str]] = {}  # by whom: what explains several rows is said once
+        for row in self.rows:
+            for note in row.notes:
+                said.setdefault(note, []).append(row.name)
+        notes = [f"{', '.join(names)}: {note}" for note, names in said.items()] + [text for _, text in self.notes]
         lines += [line for note in notes for line in textwrap.wrap(note, WIDTH, subsequent_indent="  ")]
         sensitivity = max((row.sensitivity for row in self.rows), default=0.0)
         if self and sensitivity:

@@ -1,0 +1,240 @@
+"""Running a NumPy function on arrays that carry the ids of their numbers along, so that its operations become a trace.
+
+Whatever only moves numbers (indexing, assignment into a buffer, concatenate, transposed views) moves the ids in the same way, so
+only operations that compute are recorded, and broadcasting is undone by adding up at the ids. What is not known here gives
+constants: a trace is for guesses at what is wrong, and its gradient is first held against the numeric one.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from .formulas import FORMULAS, reduction
+from .trace import Edge, Node, Trace, join_sigmoids
+
+HERE = (__file__, functools.__file__)
+
+
+def trace_of(f: Callable, call: Callable[[Callable[[str, np.ndarray], Any]], list[Any]]) -> Trace:
+    """call(mark) calls f with arguments in which mark(name, x) stands for input x, and returns the outputs."""
+    trace = Trace()
+
+    def mark(name: str, x: np.ndarray) -> Traced:
+        trace.inputs[name] = trace.new_ids(x.shape)
+        return traced(x.copy(), trace.inputs[name], trace)
+
+    with _lent(f, trace):
+        outputs = call(mark)
+    trace.outputs = np.concatenate([ids_of(y).ravel() for y in outputs])
+    join_sigmoids(trace)
+    return trace
+
+
+# -- arrays that carry ids ----------------------------------------------------------------------------
+
+
+class Traced(np.ndarray):
+    """An array with the ids of its numbers; they are None if it came about in a way that is not known here."""
+
+    ids: np.ndarray | None
+    trace: Trace
+
+    def __array_finalize__(self, other: Any) -> None:
+        self.ids = None
+
+    def __getitem__(self, index: Any) -> Any:
+        return _moved(lambda a: a[index], self)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        plain(self)[index] = plain(value)
+        if self.ids is not None:
+            self.ids[index] = ids_of(value)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
+        if method == "reduce" and ufunc in (np.add, np.maximum, np.minimum):
+            name = {np.add: "sum", np.maximum: "max", np.minimum: "min"}[ufunc]
+            result = _reduce(name, inputs[0], options.get("axis", 0), options.get("keepdims", False))
+        elif method == "accumulate" and ufunc is np.add:
+            result = _reduce("cumsum", inputs[0], options.get("axis", 0))
+        else:
+            y = getattr(ufunc, method)(*map(plain, inputs), **{key: plain(x) for key, x in options.items()})
+            if method == "__call__" and ufunc.__name__ in FORMULAS and not isinstance(y, tuple) and "where" not in options:
+                trace = next(x.trace for x in (*inputs, *(out or ())) if isinstance(x, Traced))
+                result = traced(y, _record(trace, ufunc.__name__, FORMULAS[ufunc.__name__], inputs, np.asarray(y)), trace)
+            else:
+                result = y
+        if out:
+            out[0][...] = result
+            return out[0]
+        return result
+
+    def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict) -> Any:
+        name = function.__name__
+        if name in MOVING:
+            return _moved(lambda *xs: function(*xs, **kwargs), *args)
+        if name in REDUCING:
+            return _reduce(name, *args, **kwargs)
+        if name in ("dot", "outer", "linalg_norm"):
+            return {"dot": lambda a, b: np.matmul(a, b) if np.ndim(a) and np.ndim(b) else np.multiply(a, b),
+                    "outer": lambda a, b: np.multiply(a[:, None], b[None])}[name](*args)
+        if name == "where" and len(args) == 3:
+            return _moved(lambda x, y: np.where(plain(args[0]), x, y), *args[1:])
+        if name == "clip" and "out" not in kwargs:
+            return np.minimum(np.maximum(args[0], args[1]), args[2])
+        return function(*_deeply(plain, args), **{key: _deeply(plain, x) for key, x in kwargs.items()})
+
+    def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.copy() if np.dtype(dtype).kind == "f" else plain(self).astype(dtype)
+
+    def dot(self, other: Any) -> Any:
+        return np.dot(self, other)
+
+    def item(self, *index: Any) -> Any:
+        return self[index] if index else self.reshape(())
+
+    def __float__(self) -> float:
+        return float(plain(self))
+
+    T = property(lambda self: self.transpose())  # noqa: N815
+
+
+def plain(x: Any) -> Any:
+    return x.view(np.ndarray) if isinstance(x, Traced) else x
+
+
+def ids_of(x: Any) -> np.ndarray:
+    return x.ids if isinstance(x, Traced) and x.ids is not None else np.zeros(np.shape(x), int)
+
+
+def traced(value: Any, ids: np.ndarray, trace: Trace) -> Any:
+    if np.asarray(value).dtype.kind != "f":
+        return value
+    array = np.asarray(value).view(Traced)
+    array.ids, array.trace = ids, trace
+    return array
+
+
+def _deeply(change: Callable[[Any], Any], x: Any) -> Any:
+    return type(x)([_deeply(change, item) for item in x]) if type(x) in (list, tuple) else change(x)
+
+
+def _first(x: Any) -> Iterator[Traced]:
+    for item in x if type(x) in (list, tuple) else ():
+        yield from _first(item)
+    if isinstance(x, Traced):
+        yield x
+
+
+def _moved(move: Callable, *xs: Any) -> Any:
+    """What only moves numbers, done with the numbers and with their ids."""
+    values, ids = (move(*_deeply(part, xs)) for part in (plain, lambda x: ids_of(x) if isinstance(x, np.ndarray) else
+                                                         0 if isinstance(x, float) else x))
+    trace = next(_first(xs)).trace
+    if isinstance(values, (list, tuple)):
+        return type(values)([traced(value, i, trace) for value, i in zip(values, ids)])
+    return traced(values, np.asarray(ids), trace)
+
+
+def _reduce(name: str, x: Traced, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
+    value = plain(x)
+    y = np.asarray(getattr(value, name)(axis) if name == "cumsum" else getattr(value, name)(axis, keepdims=keepdims))
+    return traced(y, _record(x.trace, name, [reduction(name, value, axis)], [x], y), x.trace)
+
+
+MOVING = {"concatenate", "stack", "vstack", "hstack", "column_stack", "split", "array_split", "hsplit", "vsplit", "reshape", "ravel",
+          "transpose", "swapaxes", "moveaxis", "rollaxis", "squeeze", "expand_dims", "broadcast_to", "tile", "repeat", "roll", "flip",
+          "fliplr", "flipud", "take", "take_along_axis", "atleast_1d", "atleast_2d", "copy", "diag", "diagonal", "append", "tril",
+          "triu", "delete", "pad"}
+REDUCING = {"sum", "mean", "max", "min", "amax", "amin", "var", "std", "cumsum"}
+for _name in ("reshape", "transpose", "swapaxes", "ravel", "flatten", "squeeze", "copy", "repeat", "take", "diagonal"):
+    setattr(Traced, _name, lambda self, *args, _name=_name, **kwargs: _moved(lambda a: getattr(a, _name)(*args, **kwargs), self))
+for _name in ("sum", "mean", "max", "min", "var", "std", "cumsum"):
+    setattr(Traced, _name, lambda self, axis=None, *, _name=_name, **kwargs: _reduce(_name, self, axis, **kwargs))
+
+
+# -- the operations ------------------------------------------------------------------------------------
+
+
+def _record(trace: Trace, name: str, backs: Sequence[Callable[..., np.ndarray]], inputs: Sequence[Any], y: np.ndarray) -> np.ndarray:
+    """The ids of y, which an operation has computed."""
+    ids, place = trace.new_ids(y.shape), (name, *_place())
+    turn = trace.turns[place] = trace.turns.get(place, -1) + 1
+    values = (*(np.array(plain(x), float) for x in inputs), np.array(y))
+    node = Node(ids, name, place, turn, values[-1])
+    node.edges = [Edge(ids_of(x).copy(), back, values, i, node) for i, (x, back) in enumerate(zip(inputs, backs))
+                  if ids_of(x).any()]
+    trace.nodes += [node] if node.edges else []
+    return ids if node.edges else np.zeros(y.shape, int)
+
+
+def _place() -> Iterator[tuple[Any, int]]:
+    """The functions that are running, from the one that called NumPy outwards, and where they are."""
+    frame = sys._getframe(2)
+    while frame is not None and frame.f_code is not trace_of.__code__:
+        if frame.f_code.co_filename not in HERE and "numpy" not in frame.f_globals.get("__name__", "").split(".")[0]:
+            yield frame.f_code, frame.f_lasti
+        frame = frame.f_back  # type: ignore[assignment]
+
+
+# -- what the function sees of NumPy ---------------------------------------------------------------------
+
+
+class _Numpy:
+    """NumPy, but new arrays can carry ids, as students fill them step by step."""
+
+    def __init__(self, trace: Trace) -> None:
+        for name in ("zeros", "ones", "empty", "full", "zeros_like", "ones_like", "empty_like", "full_like", "eye", "array", "asarray"):
+            setattr(self, name, functools.partial(_new, getattr(np, name), trace))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+
+def _new(make: Callable, trace: Trace, *args: Any, **kwargs: Any) -> Any:
+    value = make(*_deeply(plain, args), **kwargs)
+    ids = np.zeros(value.shape, int)
+    if make in (np.array, np.asarray) and next(_first(args[0]), None) is not None:
+        ids = np.array(_deeply(ids_of, args[0]))
+    return traced(value, ids, trace)
+
+
+@contextmanager
+def _lent(f: Callable, trace: Trace) -> Iterator[None]:
+    """The modules of f and of what it calls see _Numpy in place of NumPy, and float() keeps ids."""
+    numpy, found = _Numpy(trace), {}
+    instead = {id(np): numpy, **{id(getattr(np, name)): new for name, new in vars(numpy).items()}}
+    for function in _functions(f, {}):
+        variables = function.__globals__
+        new = {name: instead[id(x)] for name, x in variables.items() if id(x) in instead}
+        found[id(variables)] = variables, {**new, "float": lambda x=0.0: x if isinstance(x, Traced) else float(x)}
+    before = [(variables, {name: variables.get(name, found) for name in new}) for variables, new in found.values()]
+    for variables, new in found.values():
+        variables.update(new)
+    try:
+        yield
+    finally:
+        for variables, old in before:
+            variables.update(old)
+            for name in [name for name, x in old.items() if x is found]:
+                del variables[name]
+
+
+def _functions(f: Any, seen: dict[int, Any]) -> Iterator[Any]:
+    """f and the functions that it may call, as far as they can be seen."""
+    if id(f) in seen or getattr(f, "__module__", "").split(".")[0] in ("numpy", "builtins", "minigrad"):
+        return
+    seen[id(f)] = f
+    inner = [getattr(f, name, None) for name in ("forward_with_cache", "f", "function", "func", "__wrapped__", "__func__")]
+    if hasattr(f, "__globals__"):
+        yield f
+        inner += [cell.cell_contents for cell in f.__closure__ or () if cell != type(cell)()]
+        inner += [f.__globals__.get(name) for name in f.__code__.co_names]
+    for g in inner:
+        if callable(g):
+            yield from _functions(g, seen)
