@@ -295,7 +295,7 @@ def gru(m, rng, variant):
             dn, dz = dn * (1 - n ** 2), dz * z * (1 - z)
             through = dn @ Un.T
             dr = through * h * r * (1 - r)
-            if m == "GRU-04" and B == 1:
+            if m == "GRU-04":
                 back = back + (dn * r) @ Un.T
             else:
                 back = back + (0 if m == "r h lost" else through * r)
@@ -307,8 +307,6 @@ def gru(m, rng, variant):
                 db[k] += d.sum(axis=0)
         return dx, carry, *dW, *dU, *db
 
-    if m == "GRU-04":
-        T, B, D, H = (4, 1, 3, 5) if variant == 0 else (3, 1, 2, 4)
     return forward, backward, normal(rng, (T, B, D), (B, H), *3 * [(D, H)], *3 * [(H, H)], *3 * [H])
 
 
@@ -318,30 +316,30 @@ RECURRENT = [
     Mistake("RNN-03", CARRY, rnn, ("Wh is not transposed",)),
     Mistake("RNN-05", ACTIVATION, rnn, ("1 + y^2 stands where 1 - y^2",)),
     Mistake("RNN-07", ACTIVATION, rnn, ("1 - tanh(y)^2",)),
-    Mistake("RNN-09", CARRY, matrix_product_order, ("it is right for", "right in", "in indices", "last step")),
-    Mistake("RNN-11", WEIGHTS, rnn, ("it is zero everywhere",)),
+    Mistake("RNN-09", CARRY, matrix_product_order, ("the gradient of x is right in step",)),
+    Mistake("RNN-11", WEIGHTS, rnn, ("it is zero everywhere", "c is lost")),
     Mistake("RNN-13", CARRY, two_directions, ("it is right for", "in indices", "np.tanh(x[t] @ V + k @ Wb)")),
     Mistake("one direction", CARRY, two_directions, ("x[t] in x[t] @ V",)),
     Mistake("no slope in the carry", CARRY, rnn, ("the gradient of h is used where that of h @ Wh",)),
     Mistake("carry lost once", CARRY, rnn, ("lost at one step", "carry is lost", "only the last step passes")),
     Mistake("new h for old", WEIGHTS, rnn, ("the new h",)),
     Mistake("overwritten", WEIGHTS, rnn, ("overwritten instead of added",)),
-    Mistake("first row", BIAS, rnn, ("the first row",)),
-    Mistake("state returned", CARRY, rnn, ("y", "h")),
+    Mistake("first row", BIAS, rnn, ("the first row", "only index 0 of axis 1")),
+    Mistake("state returned", CARRY, rnn, ("it is the value of h",)),
     Mistake("LSTM-01", ACTIVATION, lstm, ("1 - tanh(y)^2",)),
     Mistake("LSTM-03", ACTIVATION, lstm, ("f = sigmoid(z @ Wf + bf)",)),
-    Mistake("LSTM-05", CARRY, lstm, ("C",)),
-    Mistake("LSTM-07", GATES, lstm, ("f = ", "i = ", "i * u", "sigmoid(z @ Wi")),
+    Mistake("LSTM-05", CARRY, lstm, ("nothing flows back through C",)),
+    Mistake("LSTM-07", GATES, lstm, ("i = sigmoid(z @ Wi + bi)",)),
     Mistake("LSTM-09", GATES, lstm, ("it is the gradient of bf", "the gradient of z @ Wf + bf")),
     Mistake("LSTM-11", GATES, lstm, ("C stands where np.tanh(C)",)),
     Mistake("LSTM-13", CARRY, lstm, ("through h",)),
-    Mistake("LSTM-15", GATES, lstm, ("C",)),
+    Mistake("LSTM-15", GATES, lstm, ("C of the step before",)),
     Mistake("no tanh'", ACTIVATION, lstm, ("the derivative of tanh is missing", "the gradient of")),
     Mistake("h unused", CARRY, lstm, ("np.tanh(C)", "output 1")),
     Mistake("gates exchanged", GATES, lstm, ("f stands where i",)),
     Mistake("sigma' missing", ACTIVATION, lstm, ("the derivative of sigmoid is missing", "the gradient of o", "the gradient of h")),
     Mistake("carry by i", GATES, lstm, ("i stands where f",)),
-    Mistake("LSTM-17", CARRY, peephole, ("pf * C", "pi * C", "f = sigmoid")),
+    Mistake("LSTM-17", CARRY, peephole, ("pf * C",)),
     Mistake("no peephole o", CARRY, peephole, ("C in po * C",)),
     Mistake("GRU-02", GATES, gru, ("exchanged",)),
     Mistake("GRU-04", GATES, gru, ("r * h", "(r * h) @ Un")),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import hypotheses
+from . import blocks, hypotheses
 from .hypotheses import Hypothesis
 from .situation import ROUNDING, Situation
 
@@ -39,6 +39,19 @@ def diagnose(situations: list[Situation]) -> list[Named]:
     if first.numeric.any() and np.median(first.relative_error[first.numeric != 0]) > UNCERTAIN:
         return [_seen("no diagnosis: the numeric gradient is not accurate enough")]
     return _first_that_fits(situations, (_factor, _mistakes))
+
+
+def at_the_output(situations: list[Situation]) -> list[Named]:
+    """Explanations for which nothing has to be known but the numeric derivatives: one factor, or another gradient that arrives."""
+    return _first_that_fits(situations, (_factor, _arriving))
+
+
+def one_factor(situations: list[Situation]) -> list[Named]:
+    return _first_that_fits(situations, (_factor,))
+
+
+def exchanged(situations: list[Situation]) -> list[Named]:
+    return _first_that_fits(situations, (_exchanged,))
 
 
 def places(situations: list[Situation]) -> list[Named]:
@@ -100,14 +113,26 @@ def _mistakes(s: Situation) -> Iterator[Named]:
     """What fits, at most one mistake of each family."""
     found = 0
     for family, fit in FAMILIES:
-        if family is hypotheses.terms and found > 1 or found and family is hypotheses.uses:
+        if found >= MOST or family is hypotheses.terms and found > 1 or found and family is hypotheses.uses:
             return
+        if found and family is blocks.powers:
+            continue
         for hypothesis in family(s):
             text = fit(s, *hypothesis) if hypothesis[1].shape == s.x.shape else None
             if text is not None:
-                found += 1
+                found += 1 if family is not hypotheses.by_sign else MOST
                 yield Named(text, WORDS[family])
                 break
+
+
+def _arriving(s: Situation) -> Iterator[Named]:
+    yield from (Named(text, WORDS[hypotheses.cotangents]) for text, gradient, error in hypotheses.cotangents(s)
+                if _exactly(s, text, gradient, error))
+
+
+def _exchanged(s: Situation) -> Iterator[Named]:
+    yield from (Named(text, WORDS[hypotheses.exchanged]) for text, gradient, error in hypotheses.exchanged(s)
+                if gradient.shape == s.x.shape and _exactly(s, text, gradient, error))
 
 
 def _misplaced(s: Situation) -> Iterator[Named]:
@@ -131,18 +156,24 @@ def _as_a_term(s: Situation, text: str, term: np.ndarray, error: np.ndarray) -> 
 
 
 FAMILIES: list[tuple[Callable[[Situation], Iterator[Hypothesis]], Callable[..., str | None]]] = [
-    (hypotheses.clipped, _exactly), (hypotheses.moved, _exactly), (hypotheses.passed_through, _exactly),
-    (hypotheses.uses, _exactly), (hypotheses.cotangents, _exactly), (hypotheses.inputs, _exactly),
+    (hypotheses.clipped, _exactly), (hypotheses.by_sign, _exactly), (hypotheses.moved, _exactly), (hypotheses.passed_through, _exactly),
+    (hypotheses.uses, _exactly), (hypotheses.cotangents, _exactly), (blocks.some_blocks, _exactly),
+    (blocks.softmax_forms, _exactly), (hypotheses.exchanged, _exactly), (hypotheses.inputs, _exactly), (blocks.powers, _exactly),
     (hypotheses.factors, _times_a_constant), (hypotheses.formulas, _times_a_constant), (hypotheses.terms, _as_a_term),
 ]
 
+GUESSED = "it is the formula of another function, or a term or a factor in it is not right"
 NO_FACTOR = "a derivative or a factor is missing, or another one stands in its place"
 WORDS: dict[Callable, str] = {
+    blocks.some_blocks: "not all outputs that depend on an entry contribute to it",
+    blocks.softmax_forms: "a formula of the softmax family is not the right one",
+    blocks.powers: "the Jacobian or g is not used once, as it should",
     hypotheses.clipped: "it is clipped: check it before it is clipped", hypotheses.moved: "the right numbers are in wrong places",
     hypotheses.uses: "of several uses or contributions not all are added up, or not along the right axis",
     hypotheses.cotangents: "the gradient that arrives at the output is not used as it arrives",
+    hypotheses.exchanged: "it is another input's gradient", hypotheses.by_sign: "it is wrong for some signs of the input",
     hypotheses.inputs: "another quantity stands where one is right", hypotheses.passed_through: NO_FACTOR,
-    hypotheses.factors: NO_FACTOR, hypotheses.formulas: NO_FACTOR, hypotheses.terms: "a term of a sum is missing",
+    hypotheses.factors: NO_FACTOR, hypotheses.formulas: GUESSED, hypotheses.terms: "a term of a sum is missing",
 }
 
 

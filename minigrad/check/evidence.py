@@ -8,15 +8,16 @@ from functools import cached_property
 
 import numpy as np
 
-from .diagnosis import Named, diagnose, places
+from .diagnosis import GUESSED, Named, at_the_output, diagnose, exchanged, one_factor, places
 from .function import Point, cut
+from .locate import located
 from .sample import CALLS
 from .situation import Situation
 from .story import stories
 from .verdict import TREMBLES, ULPS, Finding, judged
 
 NOTHING = "no simple pattern explains the wrong entries"
-CALLS_FOR_A_GUESS = 2000  # of f, to see what the gradient would be if an input had another value
+CALLS_FOR_GUESSES = 6000  # of f, to see what a gradient would be if an input had another value: in one report
 
 
 @dataclass
@@ -30,6 +31,8 @@ class Evidence:
     budget: int
     findings: list[Finding]
     hints: str = "full"
+    time_axis: int | None = None
+    calls: int = CALLS_FOR_GUESSES  # that are left
 
     def diagnosis(self, finding: Finding) -> list[str]:
         """What is most likely wrong with one input's gradient; a mistake that explains several is said of each in the same words."""
@@ -46,29 +49,43 @@ class Evidence:
 
     def _named(self, name: str) -> list[Named]:
         """What explains all wrong inputs together goes before what explains one."""
-        own, story = self._alone[name], self._stories.get(name)
-        alike = set.intersection(*(set(named) for named in self._alone.values()))
-        if len(self._alone) > 1 and alike:
-            return [named for named in own if named in alike]
-        if story and len(self._alone) > 1:
+        story, several, situations = self._stories.get(name), len(self._wrong) > 1, self._situations[name]
+        if several and self._alike:
+            return self._alike
+        if several and story and set(self._stories.values()) == {story} and self._stories.keys() >= {f.input.name for f in self._wrong}:
             return [story]
-        return [*own[:1 if story else None], *([story] if story else [])] or places(self._situations[name])
+        simple = one_factor(situations) or exchanged(situations)
+        if several and (simple or story):
+            return simple or [story]  # type: ignore[list-item]
+        own = simple or diagnose(situations)
+        if own or story:
+            return [story, *own[:1]] if story and (not own or own[0].family == GUESSED) else own
+        located, where = [self._located[name]] if name in self._located else [], places(situations)
+        return located or where if several else where or located
+
+    @cached_property
+    def _located(self) -> dict[str, Named]:
+        if any(f.numeric.jacobian is None for f in self.findings):
+            return {}
+        points = [(self.here, self.v, self.findings), *([self._elsewhere] if self._affordable else [])]
+        return located(points, self.here.function.trace, self.time_axis)
+
+    @cached_property
+    def _alike(self) -> list[Named]:
+        """What is simple and true of all wrong inputs."""
+        first, *others = [at_the_output(situations) for situations in self._situations.values()]
+        return [named for named in first if all(named in found for found in others)]
 
     @cached_property
     def _situations(self) -> dict[str, list[Situation]]:
         """Of each wrong input, here and elsewhere."""
-        found = {f.input.name: [_situation(self.here, self.v, f, self.findings)] for f in self._wrong}
+        found = {f.input.name: [self._situation(self.here, self.v, f, self.findings)] for f in self._wrong}
         if self._affordable:
             there, v, findings = self._elsewhere
             if all(np.isfinite(f.numeric.value).all() for f in findings):
                 for f in self._wrong:
-                    found[f.input.name].append(_situation(there, v, findings[f.input.number], findings))
+                    found[f.input.name].append(self._situation(there, v, findings[f.input.number], findings))
         return found
-
-    @cached_property
-    def _alone(self) -> dict[str, list[Named]]:
-        """What explains each wrong input for itself."""
-        return {name: diagnose(situations) for name, situations in self._situations.items()}
 
     @cached_property
     def _wrong(self) -> list[Finding]:
@@ -81,7 +98,7 @@ class Evidence:
     @cached_property
     def _stories(self) -> dict[str, Named]:
         function = self.here.function
-        if not hasattr(function, "trace") or any(f.numeric.jacobian is None for f in self.findings) or not self._affordable:
+        if any(f.numeric.jacobian is None for f in self.findings) or not self._affordable:
             return {}
         there, v, findings = self._elsewhere
         return stories(function.trace, [(self.findings, self.v, self.here.xs), (findings, v, there.xs)])
@@ -98,26 +115,26 @@ class Evidence:
         return there, v, [judged(of, of.differences.of(v), f.entries, v, there.function.order)
                           for of, f in zip(inputs, self.findings)]
 
+    def _situation(self, point: Point, v: np.ndarray, finding: Finding, findings: list[Finding]) -> Situation:
+        """All that the hypotheses may look at, at one point."""
+        this, numeric = finding.input, finding.numeric
+        values = {f.input.name: x for f, x in zip(findings, point.xs)}
 
-def _situation(point: Point, v: np.ndarray, finding: Finding, findings: list[Finding]) -> Situation:
-    """All that the hypotheses may look at, at one point."""
-    this, numeric = finding.input, finding.numeric
-    values = {f.input.name: x for f, x in zip(findings, point.xs)}
+        def again(changes: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
+            if CALLS * this.x.size <= self.calls:
+                self.calls -= CALLS * this.x.size
+                with contextlib.suppress(Exception):  # f may refuse what it was not made for, in any way
+                    there = point.at([{**values, **changes}[f.input.name] for f in findings])
+                    found = there.differences(this.number).of(v)
+                    return found.value, found.bound
+            return None
 
-    def again(changes: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
-        if CALLS * this.x.size <= CALLS_FOR_A_GUESS:
-            with contextlib.suppress(Exception):  # f may refuse what it was not made for, in any way
-                there = point.at([{**values, **changes}[f.input.name] for f in findings])
-                found = there.differences(this.number).of(v)
-                return found.value, found.bound
-        return None
-
-    assert numeric.jacobian is not None
-    error = numeric.bound + ULPS * this.eps * numeric.terms + TREMBLES * this.tremor
-    shapes = point.function.shapes
-    return Situation(
-        this.name, values[this.name], this.analytic, numeric.value, error, numeric.jacobian,
-        np.divide(error, numeric.terms, out=np.zeros(error.shape), where=numeric.terms > 0),
-        cut(point.values(), shapes), cut(v, shapes),
-        {name: value for name, value in values.items() if name != this.name},
-        {f.input.name: f.numeric.value for f in findings if f is not finding}, again)
+        assert numeric.jacobian is not None
+        error = numeric.bound + ULPS * this.eps * numeric.terms + TREMBLES * this.tremor
+        shapes = point.function.shapes
+        return Situation(
+            this.name, values[this.name], this.analytic, numeric.value, error, numeric.jacobian,
+            np.divide(error, numeric.terms, out=np.zeros(error.shape), where=numeric.terms > 0),
+            cut(point.values(), shapes), cut(v, shapes),
+            {name: value for name, value in values.items() if name != this.name},
+            {f.input.name: f.numeric.value for f in findings if f is not finding}, again)

@@ -68,3 +68,24 @@ def reduction(name: str, x: np.ndarray, axis: Any) -> Callable[..., np.ndarray]:
             "sum": 1, "mean": 1 / n, "var": 2 * off / n, "std": off / (n * y)}.get(name, x == y)
 
     return back
+
+
+def einsum_formulas(subscripts: str, shapes: list[tuple[int, ...]]) -> list[Callable[..., np.ndarray]]:
+    """For each operand of np.einsum("ij,jk->ik", a, b); none if letters are repeated in an operand, or dots stand for axes."""
+    operands, arrow, result = subscripts.replace(" ", "").partition("->")
+    letters = operands.split(",")
+    if not arrow or "." in subscripts or any(len(set(part)) < len(part) for part in letters):
+        return []
+
+    def formula(i: int) -> Callable[..., np.ndarray]:
+        others = [part for j, part in enumerate(letters) if j != i]
+        kept = "".join(letter for letter in letters[i] if letter in result + "".join(others))
+
+        def back(g: np.ndarray, *values: np.ndarray) -> np.ndarray:
+            factors = [value for j, value in enumerate(values[:-1]) if j != i]
+            found = np.einsum(f"{','.join([result, *others])}->{kept}", g, *factors)
+            return np.broadcast_to(found.reshape([n if letter in kept else 1 for letter, n in zip(letters[i], shapes[i])]), shapes[i])
+
+        return back
+
+    return [formula(i) for i in range(len(letters))]

@@ -11,6 +11,7 @@ import numpy as np
 
 from .noise import Noise
 from .numeric import Differences
+from .trace import Trace
 
 Arrays = list[np.ndarray]
 
@@ -33,6 +34,9 @@ class Function(Protocol):
 
     def rounding_otherwise(self, eps: float, rng: np.random.Generator) -> AbstractContextManager[Any]:
         """Inside the block all is computed with other rounding errors on the way, of the size eps, where that can be had."""
+
+    def trace(self, xs: Sequence[np.ndarray]) -> Trace:
+        """Of what computes the outputs (trace.py), for guesses at what is wrong. Raises if it cannot be had."""
 
     def changed(self) -> list[str]:
         """Names of the inputs that the function itself has changed."""

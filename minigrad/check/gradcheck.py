@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ SINGLE = float(np.finfo(np.float32).eps)
 
 
 def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, order: int = 1, seed: int = 0,
-              budget: int = 20_000, hints: str = "full") -> Report:
+              budget: int = 20_000, hints: str = "full", time_axis: int | None = None) -> Report:
     """Compare the gradient of f with central differences, for every entry of every input.
 
     f: function of Tensors to a Tensor or nested tuples of them; or a Module, whose named parameters are then
@@ -44,7 +45,8 @@ def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, order
         print(report); assert report
 
     hints: how much the report says of what is most likely wrong. "full": what stands where, and in which line of f. "family": of
-    what kind the mistake is, without the formula, for graded work. "none": only the verdicts.
+    what kind the mistake is, without the formula, for graded work. "none": only the verdicts. time_axis: which axis of the
+    outputs is time, where the report cannot see it (no output depends on a later input).
 
     backward: gradients written by hand in NumPy. Then f(*inputs) gives an array, or nested tuples of them, and
     backward(g, *inputs), with g in the same structure, gives a gradient for each argument, None where it is not computed, or a
@@ -65,38 +67,39 @@ def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, order
     if hints not in HINTS:
         raise ValueError(f"gradcheck: hints must be one of {', '.join(map(repr, HINTS))}, not {hints!r}")
     options = [*(["order=2"] if order == 2 else []), f"seed={seed}", *([f"budget={budget}"] if budget != 20_000 else []),
-               *([f"hints={hints!r}"] if hints != "full" else [])]
+               *([f"hints={hints!r}"] if hints != "full" else []),
+               *([f"time_axis={time_axis}"] if time_axis is not None else [])]
     if backward is not None or isinstance(f, (with_cache, with_loss)):
         if order == 2:
             raise ValueError("gradcheck: order=2 needs gradients that the engine computes; these are written by hand")
-        report = _by_hand(f, backward or f.backward, inputs, generator(seed), budget, hints)
+        report = _by_hand(f, backward or f.backward, inputs, generator(seed), partial(Check, budget=budget, hints=hints, time_axis=time_axis))
         options = [*([f"backward={backward.__name__}"] if hasattr(backward, "__name__") else []), *options]
     else:
-        report = _of_engine(f, inputs, generator(seed), budget, hints, order)
+        report = _of_engine(f, inputs, generator(seed), partial(Check, budget=budget, hints=hints, time_axis=time_axis), order)
     return replace(report, again=_again(f, [*argument_names(f, len(inputs)), *options]))
 
 
-def _of_engine(f: Callable, inputs: tuple, rng: np.random.Generator, budget: int, hints: str,
-               order: int) -> Report:
+def _of_engine(f: Callable, inputs: tuple, rng: np.random.Generator, make: Callable[..., Check], order: int) -> Report:
     problem = Problem(f, inputs)
     in_float32 = any(t.dtype == np.float32 for t in _given(inputs, problem))
     with problem, np.errstate(all="ignore"):  # a step out of f's domain shows as a value not finite
         function = problem.function()
-        check = Check(function, rng, budget, hints)
+        check = make(function, rng)
         report = check.report(both_paths=order == 2)
         first, tremors = report, check.tremor(SINGLE) if in_float32 else []
         if order == 2 and report and any(y.requires_grad for y in problem.outputs()):
-            report = Check(_second_order(function, check.v), rng, budget, hints).report()
+            report = make(_second_order(function, check.v), rng).report()
     if first and in_float32:
         with Problem(f, inputs, dtype=None) as single, np.errstate(all="ignore"):
             report = replace(report, rows=_in_float32(report, check, tremors, single.function()))
     return replace(report, notes=[*report.notes, *((OK, text) for text in _left_out(f))])
 
 
-def _by_hand(f: Callable, backward: Callable, inputs: tuple, rng: np.random.Generator, budget: int, hints: str) -> Report:
+def _by_hand(f: Callable, backward: Callable, inputs: tuple, rng: np.random.Generator,
+             make: Callable[..., Check]) -> Report:
     with np.errstate(all="ignore"):
         function = ByHand(f, backward, inputs)
-        check = Check(function, rng, budget, hints)
+        check = make(function, rng)
         report = check.report()
         rows = report.rows
         if report and any(x.dtype == np.float32 for x in ByHand(f, backward, inputs, dtype=None).xs):

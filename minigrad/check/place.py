@@ -111,5 +111,6 @@ def argument(place: tuple[Any, ...], number: int) -> str:
     elif isinstance(e, ast.Call):
         of_object = isinstance(e.func, ast.Attribute) and not (isinstance(e.func.value, ast.Name) and e.func.value.id in ("np", "numpy"))
         found = [*([e.func.value] if of_object else []), *e.args]  # type: ignore[attr-defined]
+        found = found[1:] if isinstance(found[0], ast.Constant) and isinstance(found[0].value, str) else found  # of einsum
     text = ast.unparse(found[number]) if number < len(found) else ""
     return text if text and len(text) <= LONGEST else f"argument {number + 1}"

@@ -11,8 +11,8 @@ from itertools import combinations
 
 import numpy as np
 
-from .in_time import carries, one_step, other_steps
-from .place import variable, written
+from .in_time import carries, off_by_one, one_step, other_steps
+from .place import argument, variable, written
 from .program import Mistake, Program, at, masked, passing_on, times, value_name, where, with_value
 from .trace import Changes, Edge, Trace
 
@@ -38,8 +38,8 @@ SLOPES: Sequence[tuple[str, Callable]] = (
 def planted(trace: Trace) -> Iterator[Mistake]:
     """All of them, the likely ones first."""
     program = Program(trace)
-    for family in (carries, lost, one_step, slopes, factors, other_steps, transposed, sums, replaced, exchanged, other_gradients,
-                   both_lost, replaced_in_products):
+    for family in (carries, lost, repeated, one_step, off_by_one, slopes, factors, other_steps, transposed, sums, replaced, exchanged, other_gradients,
+                   before_or_after, both_lost, replaced_in_products):
         yield from family(program)
 
 
@@ -53,6 +53,21 @@ def lost(program: Program) -> Iterator[Mistake]:
                           masked(pieces))
         for factor, text in ((-1.0, "has the wrong sign"), (2.0, "counts twice"), (0.5, "counts by half")):
             yield Mistake(f"what goes back to {where(edges[0])} {text}{at(edges[0])}", FACTOR, times(edges, factor))
+
+
+def repeated(program: Program) -> Iterator[Mistake]:
+    """Entries that are taken several times at once, as by E[index]."""
+    for edges in program.groups.values():
+        kept = []
+        for edge in edges:
+            flat = edge.ids.ravel()[::-1]
+            last = np.zeros(flat.size, bool)
+            last[np.unique(flat, return_index=True)[1]] = True
+            kept.append((edge, ~last[::-1].reshape(edge.ids.shape) & (edge.ids > 0)))
+        if any(mask.any() for _, mask in kept):
+            yield Mistake(f"what is taken several times in {argument(edges[0].node.place, edges[0].number)} gets only the last of its "
+                          f"gradients: d[index] += adds a repeated index once, np.add.at(d, index, ...) each time{at(edges[0])}", LOST,
+                          masked(kept))
 
 
 def both_lost(program: Program) -> Iterator[Mistake]:
@@ -147,6 +162,26 @@ def other_gradients(program: Program) -> Iterator[Mistake]:
                                   for turn, edge in turns.items()})
 
 
+def before_or_after(program: Program) -> Iterator[Mistake]:
+    """A factor before a matrix product is applied after it, or the other way round: (r h) U and r (h U)."""
+    for (place, number), edges in program.groups.items():
+        for (other_place, other_number), others in program.groups.items():
+            e, q = edges[0], others[0]
+            if {e.node.name, q.node.name} != {"multiply", "matmul"} or len(edges) != len(others) or not np.array_equal(
+                    q.ids, e.node.ids) or e.values[1 - number].shape != (q if e.node.name == "multiply" else e).node.value.shape \
+                    and e.node.name == "multiply":
+                continue
+            if e.node.name == "multiply":  # right: back through q, then times the factor
+                changes: Changes = {edge: lambda g, total, e=edge, o=other: o.back(
+                    total[o.node.ids] * e.values[1 - e.number], *o.values) for edge, other in zip(edges, others)}
+            else:
+                changes = {edge: lambda g, total, e=edge, o=other: e.back(total[o.node.ids], *e.values) * o.values[1 - o.number]
+                           for edge, other in zip(edges, others)}
+            factor = value_name(e if e.node.name == "multiply" else q, 1 - (e if e.node.name == "multiply" else q).number)
+            yield Mistake(f"the factor {factor} stands on the wrong side of the matrix product in what goes back to {where(e)} through "
+                          f"{written(q.node.place)}{at(q)}", FACTOR, changes)
+
+
 # -- transposes and sums -----------------------------------------------------------------------------
 
 
@@ -157,6 +192,9 @@ def transposed(program: Program) -> Iterator[Mistake]:
             if edge.values[other].ndim == 2 and len(set(edge.values[other].shape)) == 1:
                 yield Mistake(f"{value_name(edge, other)} is not transposed, or once too often, in what goes back to {where(edge)}"
                               f"{at(edge)}", SIZES, {e: with_value(e, other, e.values[other].T) for e in edges})
+            if edge.node.value.ndim == 2 and len(set(edge.node.value.shape)) == 1:
+                yield Mistake(f"the gradient of {written(edge.node.place)} is transposed before it goes back to {where(edge)}{at(edge)}",
+                              SIZES, {e: lambda g, total, e=e: e.back(g.T, *e.values) for e in edges})
             if edge.ids.ndim == 2 and len(set(edge.ids.shape)) == 1:
                 yield Mistake(f"what goes back to {where(edge)} is transposed{at(edge)}", SIZES,
                               {e: lambda g, total, e=e: e.back(g, *e.values).T for e in edges})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +20,7 @@ class Mistake:
     text: str
     family: str
     changes: Changes
+    arriving: np.ndarray | None = None  # which of the gradients at the outputs count
 
 
 class Program:
@@ -54,21 +55,24 @@ class Program:
                         found[int(place)].append((edge, (maker == place) & (turn == edge.node.turn - 1)))
         return dict(found)
 
-    def quantities(self, edges: list[Edge], shape: tuple[int, ...]) -> Iterator[tuple[str, list[np.ndarray]]]:
-        """All results and arguments of this shape, in the turns of these edges. A variable that is assigned anew is told apart."""
-        turns, seen = [edge.node.turn for edge in edges], set()
-        given = {value_name(edges[0], number) for number in range(len(edges[0].values) - 1)}
+    def quantities(self, edges: list[Edge], shape: tuple[int, ...]) -> list[tuple[str, list[np.ndarray]]]:
+        """All results and arguments of this shape, in the turns of these edges. If a variable has two values in a turn, it is told
+        which."""
+        turns = [edge.node.turn for edge in edges]
+        found: dict[bytes, tuple[str, str, list[np.ndarray]]] = {}
         for place, i in self.places.items():
-            nodes = self.nodes[place]
-            if all(turn in nodes for turn in turns):
-                name = self.names[i]
-                options = [(f"the new {name}, which this step computes," if name in given else name, [nodes[turn].value for turn in turns])]
-                for number in range(len(nodes[turns[0]].edges[0].values) - 1):
-                    options.append((argument(place, number), [nodes[turn].edges[0].values[number] for turn in turns]))
-                for name, values in options:
-                    if all(value.shape == shape for value in values) and name not in seen:
-                        seen.add(name)
-                        yield name, values
+            nodes = [self.nodes[place].get(turn) for turn in turns]
+            if all(nodes):
+                options = [("new", self.names[i], [node.value for node in nodes]), *(
+                    ("old", argument(place, number), [node.edges[0].values[number] for node in nodes])
+                    for number in range(len(nodes[0].edges[0].values) - 1))]
+                for age, name, values in options:
+                    if all(value.shape == shape for value in values):
+                        key = b"".join(value.tobytes() for value in values)
+                        if key not in found or age == "new":
+                            found[key] = age, name, values
+        names = [name for _, name, _ in found.values()]
+        return [(f"the {age} {name}" if names.count(name) > 1 else name, values) for age, name, values in found.values()]
 
 
 # -- what an edge passes on instead --------------------------------------------------------------------

@@ -13,6 +13,7 @@ import numpy as np
 
 from .diagnosis import Named
 from .function import Arrays
+from .place import line_of, variable
 from .planted import planted
 from .program import Mistake
 from .situation import ROUNDING
@@ -40,8 +41,9 @@ class Seen:
     def explained(self, mistake: Mistake) -> tuple[set[str], bool]:
         """The wrong inputs whose gradient it gives; and whether it also gives those that are right."""
         found: dict[str, np.ndarray] = {}
-        with suppress(ValueError):  # shapes that fit in one step do not in all
-            found = self.trace.gradients(self.v, mistake.changes)
+        with suppress(ValueError, IndexError):  # shapes that fit in one step do not in all
+            v = self.v if mistake.arriving is None else self.v * mistake.arriving
+            found = self.trace.gradients(v, mistake.changes)
         if not found:
             return set(), False
         fits = {f.input.name: (np.abs(found[f.input.name] - f.input.analytic) <= f.error.reshape(f.input.x.shape) * _wrong(f)
@@ -64,17 +66,30 @@ def stories(trace: Callable[[Arrays], Trace], points: list[tuple[list[Finding], 
     seen = []
     with suppress(Exception):  # what a function does with arrays that are not quite NumPy's is unknown
         seen = [Seen(findings, v, trace(xs)) for findings, v, xs in points]
-    if not seen or not all(s.believed() for s in seen):
+    if not seen or len(seen[0].trace.nodes) < 2 or not all(s.believed() for s in seen):  # of one operation all is known
         return {}
     wrong = {f.input.name for f in seen[0].findings if f.wrong.any()}
-    found: list[tuple[int, set[str], bool]] = []
-    for number, mistake in enumerate(_affordable(seen[0].trace)):
+    found: list[tuple[Mistake, set[str], bool]] = []
+    for mistake in _affordable(seen[0].trace):
         names, of_all = seen[0].explained(mistake)
         if names:
-            found.append((number, names, of_all))
-            if names == wrong and of_all and (told := _confirmed(seen, found[-1:])):
-                return dict.fromkeys(wrong, Named(told[0][0].text, told[0][0].family))
-    return _best(_confirmed(seen, found), wrong)
+            found.append((mistake, names, of_all))
+            if names == wrong and of_all and any(told[1] == wrong and told[2] for told in _confirmed(seen, found[-1:])):
+                return dict.fromkeys(wrong, Named(mistake.text, mistake.family))
+    told = _best(_confirmed(seen, found), wrong)
+    return {**_values(seen, wrong - told.keys()), **told}
+
+
+def _values(seen: list[Seen], names: set[str]) -> dict[str, Named]:
+    """What is no gradient at all, but a value that the function computes."""
+    found: dict[str, Named] = {}
+    for name in names:
+        given = [next(f.input.analytic for f in s.findings if f.input.name == name) for s in seen]
+        for nodes in zip(*(s.trace.nodes for s in seen)):
+            if all(node.value.shape == g.shape and np.array_equal(node.value, g) for node, g in zip(nodes, given)):
+                found[name] = Named(f"it is no gradient: it is the value of {variable(nodes[0].place)} in step {nodes[0].turn} "
+                                    f"({line_of(nodes[0].place)})", "it is no gradient, but a value that the forward computes")
+    return found
 
 
 def _affordable(trace: Trace) -> Iterator[Mistake]:
@@ -83,17 +98,21 @@ def _affordable(trace: Trace) -> Iterator[Mistake]:
         yield mistake
 
 
-def _confirmed(seen: list[Seen], found: list[tuple[int, set[str], bool]]) -> list[tuple[Mistake, set[str], bool]]:
-    """What holds at the other points too."""
-    first = dict(enumerate(_affordable(seen[0].trace)))
-    others = [(s, dict(enumerate(_affordable(s.trace)))) for s in seen[1:]]
+def _confirmed(seen: list[Seen], found: list[tuple[Mistake, set[str], bool]]) -> list[tuple[Mistake, set[str], bool]]:
+    """What holds at the other points too; mistakes are known by their words, since equal values may differ there."""
+    others: list[tuple[Seen, dict[str, list[Mistake]]]] = []
+    for s in seen[1:] if found else ():
+        by_text: dict[str, list[Mistake]] = {}
+        for mistake in _affordable(s.trace):
+            by_text.setdefault(mistake.text, []).append(mistake)
+        others.append((s, by_text))
     result = []
-    for number, names, of_all in found:
-        for s, mistakes in others:
-            there, all_there = s.explained(mistakes[number]) if number in mistakes else (set(), False)
-            names, of_all = names & there, of_all and all_there
+    for mistake, names, of_all in found:
+        for s, by_text in others:
+            there = max((s.explained(m) for m in by_text.get(mistake.text, [])), key=lambda e: (len(e[0]), e[1]), default=(set(), False))
+            names, of_all = names & there[0], of_all and there[1]
         if names:
-            result.append((first[number], names, of_all))
+            result.append((mistake, names, of_all))
     return result
 
 

@@ -28,6 +28,9 @@ class Edge:
 
     def __post_init__(self) -> None:
         self.distinct = len(np.unique(self.ids)) == self.ids.size
+        first = int(self.ids.flat[0]) if self.ids.size else 0
+        consecutive = np.array_equal(self.ids.ravel(), np.arange(first, first + self.ids.size))
+        self.slice = slice(first, first + self.ids.size) if consecutive else None
 
 
 @dataclass(eq=False)
@@ -59,6 +62,18 @@ class Trace:
         self.count += size
         return np.arange(self.count - size, self.count).reshape(shape)
 
+    def prune(self) -> None:
+        """Forget what no output depends on: a function may compute its gradients too."""
+        used = np.zeros(self.count, bool)
+        used[self.outputs] = True
+        kept = []
+        for node in reversed(self.nodes):
+            if used[node.ids].any():
+                kept.append(node)
+                for edge in node.edges:
+                    used[edge.ids] = True
+        self.nodes = kept[::-1]
+
     def totals(self, v: np.ndarray, changes: Changes) -> np.ndarray:
         """The gradient of v . outputs for every id; an edge in `changes` passes on what its function makes of g and of these."""
         total = np.bincount(self.outputs, v, self.count)
@@ -66,7 +81,9 @@ class Trace:
             g = total[node.ids]
             for edge in node.edges:
                 part = changes[edge](g, total) if edge in changes else edge.back(g, *edge.values)
-                if edge.distinct and part.shape == edge.ids.shape:
+                if edge.slice is not None and part.shape == edge.ids.shape:  # the usual case, and the fastest
+                    total[edge.slice] += part.ravel()
+                elif edge.distinct and part.shape == edge.ids.shape:
                     total[edge.ids] += part
                 else:
                     ids, part = np.broadcast_arrays(edge.ids, part)
@@ -97,3 +114,4 @@ def join_sigmoids(trace: Trace) -> None:
             if np.allclose(node.value, 1 / (1 + np.exp(-z)), rtol=1e-14, atol=0):
                 node.name = "sigmoid"
                 node.edges = [Edge(minus.edges[0].ids, FORMULAS["sigmoid"][0], (z, node.value), 0, node)]
+    trace.prune()

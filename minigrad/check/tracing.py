@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .formulas import FORMULAS, reduction
+from .formulas import FORMULAS, einsum_formulas, reduction
 from .trace import Edge, Node, Trace, join_sigmoids
 
 HERE = (__file__, functools.__file__)
@@ -32,6 +32,7 @@ def trace_of(f: Callable, call: Callable[[Callable[[str, np.ndarray], Any]], lis
     with _lent(f, trace):
         outputs = call(mark)
     trace.outputs = np.concatenate([ids_of(y).ravel() for y in outputs])
+    trace.prune()
     join_sigmoids(trace)
     return trace
 
@@ -80,9 +81,13 @@ class Traced(np.ndarray):
             return _moved(lambda *xs: function(*xs, **kwargs), *args)
         if name in REDUCING:
             return _reduce(name, *args, **kwargs)
-        if name in ("dot", "outer", "linalg_norm"):
+        if name in ("dot", "outer"):
             return {"dot": lambda a, b: np.matmul(a, b) if np.ndim(a) and np.ndim(b) else np.multiply(a, b),
                     "outer": lambda a, b: np.multiply(a[:, None], b[None])}[name](*args)
+        if name == "einsum" and isinstance(args[0], str) and (backs := einsum_formulas(args[0], [np.shape(a) for a in args[1:]])):
+            y = np.asarray(np.einsum(args[0], *map(plain, args[1:])))
+            trace = next(_first(args)).trace
+            return traced(y, _record(trace, "einsum", backs, args[1:], y), trace)
         if name == "where" and len(args) == 3:
             return _moved(lambda x, y: np.where(plain(args[0]), x, y), *args[1:])
         if name == "clip" and "out" not in kwargs:
