@@ -16,6 +16,7 @@ from .situation import Situation
 from .story import stories
 from .verdict import TREMBLES, ULPS, Finding, judged
 
+VAGUE = ("it is wrong in", "it is nearly right")  # said if nothing else can be
 NOTHING = "no simple pattern explains the wrong entries"
 CALLS_FOR_GUESSES = 6000  # of f, to see what a gradient would be if an input had another value: in one report
 
@@ -61,7 +62,8 @@ class Evidence:
         if own or story:
             return [story, *own[:1]] if story and (not own or own[0].family == GUESSED) else own
         located, where = [self._located[name]] if name in self._located else [], places(situations)
-        return located or where if several else where or located
+        vague = (*VAGUE, "the only wrong entries") if several else VAGUE
+        return where if where and not where[0].text.startswith(vague) else located or where
 
     @cached_property
     def _located(self) -> dict[str, Named]:

@@ -45,8 +45,8 @@ def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, order
         print(report); assert report
 
     hints: how much the report says of what is most likely wrong. "full": what stands where, and in which line of f. "family": of
-    what kind the mistake is, without the formula, for graded work. "none": only the verdicts. time_axis: which axis of the
-    outputs is time, where the report cannot see it (no output depends on a later input).
+    what kind the mistake is, without the formula, for graded work. "none": only the verdicts. time_axis: which axis of
+    inputs and outputs is time, where the report cannot see it (no output depends on a later input).
 
     backward: gradients written by hand in NumPy. Then f(*inputs) gives an array, or nested tuples of them, and
     backward(g, *inputs), with g in the same structure, gives a gradient for each argument, None where it is not computed, or a
