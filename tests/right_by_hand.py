@@ -2,6 +2,8 @@
 
 import mistakes_beyond_time as beyond
 import mistakes_by_hand as recurrent
+import mistakes_in_gates as gates
+import mistakes_in_losses as losses
 import numpy as np
 
 
@@ -70,11 +72,11 @@ def of_bank(build, name=""):
 
 
 RIGHT = {
-    "rnn": of_bank(recurrent.rnn), "bidirectional": of_bank(recurrent.two_directions), "lstm": of_bank(recurrent.lstm),
-    "peephole lstm": of_bank(recurrent.peephole), "gru": of_bank(recurrent.gru), "stacked": stacked,
-    "relu layer": of_bank(beyond.hidden), "softmax": of_bank(beyond.softmax), "log-softmax": of_bank(beyond.log_softmax),
-    "cross-entropy": of_bank(beyond.cross_entropy), "cross-entropy with a mask": of_bank(beyond.cross_entropy, "right masked"),
-    "mean square": of_bank(beyond.mean_square), "bias": of_bank(beyond.bias), "tied embedding": of_bank(beyond.embedding),
+    "rnn": of_bank(recurrent.rnn), "bidirectional": of_bank(recurrent.two_directions), "lstm": of_bank(gates.lstm),
+    "peephole lstm": of_bank(gates.peephole), "gru": of_bank(gates.gru), "stacked": stacked,
+    "relu layer": of_bank(beyond.hidden), "softmax": of_bank(losses.softmax), "log-softmax": of_bank(losses.log_softmax),
+    "cross-entropy": of_bank(losses.cross_entropy), "cross-entropy with a mask": of_bank(losses.cross_entropy, "right masked"),
+    "mean square": of_bank(losses.mean_square), "bias": of_bank(losses.bias), "tied embedding": of_bank(losses.embedding),
     "embedding of numbers": embedding_of_numbers, "layer norm": of_bank(beyond.layer_norm),
     "batch norm": of_bank(beyond.layer_norm, "BN right"), "batch norm, step by step": batch_norm_step_by_step,
     "rms norm": of_bank(beyond.rms_norm), "attention": of_bank(beyond.attention),

@@ -9,13 +9,17 @@ from collections import Counter
 import numpy as np
 import pytest
 from mistakes_beyond_time import BEYOND_TIME
-from mistakes_by_hand import RECURRENT
+from mistakes_by_hand import IN_TIME
+from mistakes_in_gates import IN_GATES
+from mistakes_in_losses import IN_LOSSES
 from right_by_hand import RIGHT
 
 from minigrad import gradcheck
 
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
-BANK = [*RECURRENT, *BEYOND_TIME]
+RECURRENT = [*IN_TIME, *IN_GATES]
+OTHERS = [*IN_LOSSES, *BEYOND_TIME]
+BANK = [*RECURRENT, *OTHERS]
 NO_NAME = ("no simple pattern", "no diagnosis")
 NOT_A_NAME = ("too small to show", "where any slope", "did not change", "0 everywhere at these values")
 
@@ -33,7 +37,7 @@ def judged(mistake, variant):
 
 
 @pytest.mark.parametrize("variant", [0, 1] if THOROUGH else [1])
-@pytest.mark.parametrize("mistakes", [RECURRENT, BEYOND_TIME], ids=["in time", "beyond time"])
+@pytest.mark.parametrize("mistakes", [RECURRENT, OTHERS], ids=["in time", "beyond time"])
 def test_each_is_caught_most_are_named_and_none_is_misleading(mistakes, variant):
     of_all = 0
     for mistake in mistakes:
@@ -58,7 +62,7 @@ def test_one_story_for_all_rows(name):
 def test_hints():
     (mistake,) = [mistake for mistake in RECURRENT if mistake.name == "RNN-05"]
     forward, backward, inputs = mistake.build(mistake.name, np.random.default_rng(0), 1)
-    full, family, none = (str(gradcheck(forward, *inputs, backward=backward, hints=hints)) for hints in ("full", "family", "none"))
+    full, family, none = (str(gradcheck(forward, *inputs, backward=backward, hints=h)) for h in ("full", "family", "none"))
     assert "1 + y^2 stands where 1 - y^2" in full
     assert "the derivative of an activation is not right" in family and "1 + y^2" not in family and "hints='family'" in family
     assert "derivative" not in none and "WRONG" in none
@@ -120,13 +124,14 @@ def table():
     for mistake in BANK:
         for variant in (0, 1):
             caught, wrong, named, misleading, _ = judged(mistake, variant)
-            kind = "misleading" if misleading else "every row" if caught and named == wrong else "some rows" if named else "no pattern"
+            kind = ("misleading" if misleading else "every row" if caught and named == wrong else
+                    "some rows" if named else "no pattern")
             of_family = counts.setdefault(mistake.family, Counter())
             of_family.update({"mistakes": 1, "caught": int(caught), kind: 1})
     columns = ("mistakes", "caught", "every row", "some rows", "no pattern", "misleading")
     lines = [f"{'family':28}" + "".join(f"{column:>12}" for column in columns)]
     counts["all"] = sum(counts.values(), Counter())
-    lines += [f"{family:28}" + "".join(f"{of_family[column]:12}" for column in columns) for family, of_family in counts.items()]
+    lines += [f"{family:28}" + "".join(f"{n[column]:12}" for column in columns) for family, n in counts.items()]
     return "\n".join(lines)
 
 

@@ -142,8 +142,9 @@ def exchanged(program: Program) -> Iterator[Mistake]:
                         other = theirs[turn][0].values
                         values = [other[1 - i if across else i] if i in which else value for i, value in enumerate(edges[0].values)]
                         changes |= {edge: lambda g, total, e=edge, v=tuple(values): e.back(g, *v) for edge in edges}
-                what = [" and ".join(value_name(e, i) for i in which) for e in (here, there)]
-                yield Mistake(f"{what[0]} and {what[1]} are exchanged in what goes back through {written(here.node.place)} and "
+                a, b = ([value_name(e, i) for i in which] for e in (here, there))
+                with_factors = f", with their factors {a[1]} and {b[1]}," if len(which) == 2 else ""
+                yield Mistake(f"{a[0]} and {b[0]} are exchanged{with_factors} in what goes back through {written(here.node.place)} and "
                               f"{written(there.node.place)}{at(here)}", FACTOR, changes)
 
 

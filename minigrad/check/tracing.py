@@ -106,7 +106,7 @@ class Traced(np.ndarray):
     def __float__(self) -> float:
         return float(plain(self))
 
-    T = property(lambda self: self.transpose())  # noqa: N815
+    T = property(lambda self: self.transpose())
 
 
 def plain(x: Any) -> Any:
