@@ -149,7 +149,8 @@ def two_directions(m, rng, variant):
 
 CARRY, ACTIVATION, GATES, WEIGHTS, BIAS = "carry", "activation derivative", "gates", "weights over time", "bias"
 BROADCAST, SOFTMAX, LOSS, USES, NORM, LAYOUT, OTHER = (
-    "broadcast and sums", "softmax", "loss scale", "used several times", "normalisation", "attention and layout", "activations, engine")
+    "broadcast and sums", "softmax", "loss scale", "used several times", "normalisation", "attention and layout",
+    "activations, engine")
 SCALE = ("is it divided by", "times what it should be")
 IN_TIME = [
     Mistake("RNN-01", CARRY, rnn, ("the carry is lost",)),

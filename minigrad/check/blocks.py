@@ -35,7 +35,12 @@ def steps(s: Situation) -> Iterator[tuple[int, int, int, bool]]:
         for axis, n in enumerate(y.shape):
             for axis_in, m in enumerate(s.x.shape):
                 if 1 < n == m <= MOST_BLOCKS:
-                    yield j, axis, axis_in, is_time(blocks(s.jacobian[start:start + y.size], y.shape, axis, s.x.shape, axis_in))
+                    yield (
+                        j,
+                        axis,
+                        axis_in,
+                        is_time(blocks(s.jacobian[start : start + y.size], y.shape, axis, s.x.shape, axis_in)),
+                    )
         start += y.size
 
 
@@ -43,22 +48,39 @@ def some_blocks(s: Situation) -> Iterator[Hypothesis]:
     """Of the outputs, only some indices contribute to an index of the input."""
     if [y.shape for y in s.ys] == [s.x.shape] and np.count_nonzero(s.jacobian) > s.x.size:
         diagonal = np.diag(s.jacobian).reshape(s.x.shape) * s.gs[0]
-        yield ("only the Jacobian's diagonal counts: how the other outputs depend on an entry is missing", diagonal,
-               np.abs(diagonal) * s.relative_error)
+        yield (
+            "only the Jacobian's diagonal counts: how the other outputs depend on an entry is missing",
+            diagonal,
+            np.abs(diagonal) * s.relative_error,
+        )
     for j, axis, axis_in, time in steps(s):
         n, of_output = s.x.shape[axis_in], f" of output {j}" if len(s.ys) > 1 else " of the output"
         lag = np.arange(n)[:, None] - np.arange(n)
         if time:
-            yield ("the carry is lost: step t gets only what arrives at step t itself, nothing flows back from step t+1",
-                   *_masked(s, j, axis, axis_in, lag == 0))
+            yield (
+                "the carry is lost: step t gets only what arrives at step t itself, nothing flows back from step t+1",
+                *_masked(s, j, axis, axis_in, lag == 0),
+            )
             for k in range(1, n - 1):
-                yield (f"the carry is cut: step t gets only what arrives at steps t..t+{k}", *_masked(s, j, axis, axis_in, lag <= k))
-            yield "what arrives at step t itself does not count for step t, only later steps do", *_masked(s, j, axis, axis_in, lag > 0)
+                yield (
+                    f"the carry is cut: step t gets only what arrives at steps t..t+{k}",
+                    *_masked(s, j, axis, axis_in, lag <= k),
+                )
+            yield (
+                "what arrives at step t itself does not count for step t, only later steps do",
+                *_masked(s, j, axis, axis_in, lag > 0),
+            )
         else:
-            yield (f"only index k of axis {axis}{of_output} counts for index k of axis {axis_in}: how other outputs depend on an entry "
-                   "is missing", *_masked(s, j, axis, axis_in, lag == 0))
-            yield (f"index k of axis {axis}{of_output} does not count for index k of axis {axis_in}, only the others do",
-                   *_masked(s, j, axis, axis_in, lag != 0))
+            yield (
+                f"only index k of axis {axis}{of_output} counts for index k of axis {axis_in}: how other outputs depend on "
+                "an entry is missing",
+                *_masked(s, j, axis, axis_in, lag == 0),
+            )
+            yield (
+                f"index k of axis {axis}{of_output} does not count for index k of axis {axis_in}, only the others do",
+                *_masked(s, j, axis, axis_in, lag != 0),
+            )
+
 
 def softmax_forms(s: Situation) -> Iterator[Hypothesis]:
     """The gradient of another function of the softmax family, and sums over too much."""
@@ -68,12 +90,25 @@ def softmax_forms(s: Situation) -> Iterator[Hypothesis]:
             p = np.exp(s.x - s.x.max(axis=axis, keepdims=True))
             p /= p.sum(axis=axis, keepdims=True)
             for text, gradient, size in (
-                    (f"it is softmax's gradient, p (g - sum(g p)), along axis {axis}", p * (g - (g * p).sum(axis, keepdims=True)), np.abs(g)),
-                    (f"it is log-softmax's gradient, g - p sum(g), along axis {axis}", g - p * g.sum(axis, keepdims=True), np.abs(g)),
-                    (f"the sum in p (g - sum(g p)) goes over all axes, not only over axis {axis}", p * (g - (g * p).sum()), np.abs(g)),
-                    (f"the sum in g - p sum(g) goes over all axes, not only over axis {axis}", g - p * g.sum(), np.abs(g)),
-                    ("it is g - p, where p must be multiplied by the sum of g", g - p, np.abs(g)),
-                    ("it is p - g: wrong sign, and p must be multiplied by the sum of g", p - g, np.abs(g))):
+                (
+                    f"it is softmax's gradient, p (g - sum(g p)), along axis {axis}",
+                    p * (g - (g * p).sum(axis, keepdims=True)),
+                    np.abs(g),
+                ),
+                (
+                    f"it is log-softmax's gradient, g - p sum(g), along axis {axis}",
+                    g - p * g.sum(axis, keepdims=True),
+                    np.abs(g),
+                ),
+                (
+                    f"the sum in p (g - sum(g p)) goes over all axes, not only over axis {axis}",
+                    p * (g - (g * p).sum()),
+                    np.abs(g),
+                ),
+                (f"the sum in g - p sum(g) goes over all axes, not only over axis {axis}", g - p * g.sum(), np.abs(g)),
+                ("it is g - p, where p must be multiplied by the sum of g", g - p, np.abs(g)),
+                ("it is p - g: wrong sign, and p must be multiplied by the sum of g", p - g, np.abs(g)),
+            ):
                 if not (np.abs(gradient - s.numeric) <= s.error).all():
                     yield text, gradient, ROUNDING * size.sum() * np.ones(s.x.shape)
 
@@ -82,11 +117,18 @@ def powers(s: Situation) -> Iterator[Hypothesis]:
     """The Jacobian is applied twice or transposed, or g is used once more."""
     if [y.shape for y in s.ys] == [s.x.shape]:
         again, error = s.for_cotangents([s.numeric])
-        yield "the derivative is applied twice: to g, and to the result once more", again, error + np.abs(s.jacobian).sum(0).max() * s.error
+        yield (
+            "the derivative is applied twice: to g, and to the result once more",
+            again,
+            error + np.abs(s.jacobian).sum(0).max() * s.error,
+        )
         yield "it is multiplied by g once more", s.gs[0] * s.numeric, np.abs(s.gs[0]) * s.error
         forward = (s.jacobian @ s.gs[0].ravel()).reshape(s.x.shape)
-        yield ("the Jacobian is not transposed (a cumulative sum, for one, has to run the other way)", forward,
-               (np.abs(s.jacobian) @ np.abs(s.gs[0]).ravel()).reshape(s.x.shape) * s.relative_error.max())
+        yield (
+            "the Jacobian is not transposed (a cumulative sum, for one, has to run the other way)",
+            forward,
+            (np.abs(s.jacobian) @ np.abs(s.gs[0]).ravel()).reshape(s.x.shape) * s.relative_error.max(),
+        )
 
 
 def _masked(s: Situation, j: int, axis: int, axis_in: int, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,10 +10,10 @@ import numpy as np
 
 from ..tensor import Tensor
 from .function import Arrays, cut, joined
+from .lending import trace_of
 from .noise import EPS
 from .problem import argument_names
 from .trace import Trace
-from .tracing import trace_of
 
 LOOKS = 100  # calls after which it is seen whether arguments are changed in place
 

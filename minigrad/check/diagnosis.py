@@ -42,7 +42,7 @@ def diagnose(situations: list[Situation]) -> list[Named]:
 
 
 def at_the_output(situations: list[Situation]) -> list[Named]:
-    """Explanations for which nothing has to be known but the numeric derivatives: one factor, or another gradient that arrives."""
+    """Explanations that need the numeric derivatives alone: one factor, or another gradient that arrives."""
     return _first_that_fits(situations, (_factor, _arriving))
 
 
@@ -136,7 +136,8 @@ def _exchanged(s: Situation) -> Iterator[Named]:
 
 
 def _misplaced(s: Situation) -> Iterator[Named]:
-    yield from (Named(text, WORDS[hypotheses.moved]) for text in (_exactly(s, *hypothesis) for hypothesis in hypotheses.shuffled(s)) if text is not None)
+    texts = (_exactly(s, *hypothesis) for hypothesis in hypotheses.shuffled(s))
+    yield from (Named(text, WORDS[hypotheses.moved]) for text in texts if text is not None)
 
 
 def _exactly(s: Situation, text: str, gradient: np.ndarray, error: np.ndarray) -> str | None:
@@ -156,7 +157,8 @@ def _as_a_term(s: Situation, text: str, term: np.ndarray, error: np.ndarray) -> 
 
 
 FAMILIES: list[tuple[Callable[[Situation], Iterator[Hypothesis]], Callable[..., str | None]]] = [
-    (hypotheses.clipped, _exactly), (hypotheses.by_sign, _exactly), (hypotheses.moved, _exactly), (hypotheses.passed_through, _exactly),
+    (hypotheses.clipped, _exactly), (hypotheses.by_sign, _exactly), (hypotheses.moved, _exactly),
+    (hypotheses.passed_through, _exactly),
     (hypotheses.uses, _exactly), (hypotheses.cotangents, _exactly), (blocks.some_blocks, _exactly),
     (blocks.softmax_forms, _exactly), (hypotheses.exchanged, _exactly), (hypotheses.inputs, _exactly), (blocks.powers, _exactly),
     (hypotheses.factors, _times_a_constant), (hypotheses.formulas, _times_a_constant), (hypotheses.terms, _as_a_term),

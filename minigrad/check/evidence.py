@@ -36,7 +36,7 @@ class Evidence:
     calls: int = CALLS_FOR_GUESSES  # that are left
 
     def diagnosis(self, finding: Finding) -> list[str]:
-        """What is most likely wrong with one input's gradient; a mistake that explains several is said of each in the same words."""
+        """What is most likely wrong with one input's gradient, in the same words for all that one mistake explains."""
         if self.hints == "none":
             return []
         if finding.kinks_meet:
@@ -53,7 +53,7 @@ class Evidence:
         story, several, situations = self._stories.get(name), len(self._wrong) > 1, self._situations[name]
         if several and self._alike:
             return self._alike
-        if several and story and set(self._stories.values()) == {story} and self._stories.keys() >= {f.input.name for f in self._wrong}:
+        if several and story and all(self._stories.get(f.input.name) == story for f in self._wrong):
             return [story]
         simple = one_factor(situations) or exchanged(situations)
         if several and (simple or story):

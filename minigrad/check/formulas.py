@@ -31,7 +31,7 @@ FORMULAS: dict[str, list[Callable[..., np.ndarray]]] = {
     "add": [lambda g, a, b, y: g, lambda g, a, b, y: g],
     "subtract": [lambda g, a, b, y: g, lambda g, a, b, y: -g],
     "multiply": [lambda g, a, b, y: g * b, lambda g, a, b, y: g * a],
-    "divide": [lambda g, a, b, y: g / b, lambda g, a, b, y: -g * a / b ** 2],
+    "divide": [lambda g, a, b, y: g / b, lambda g, a, b, y: -g * a / b**2],
     "matmul": [_matmul_a, _matmul_b],
     "power": [lambda g, a, b, y: g * b * a ** (b - 1), lambda g, a, b, y: g * y * np.log(a)],
     "maximum": [lambda g, a, b, y: g * (a > b), lambda g, a, b, y: g * (a <= b)],
@@ -60,12 +60,16 @@ def reduction(name: str, x: np.ndarray, axis: Any) -> Callable[..., np.ndarray]:
 
     def back(g: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         if name == "cumsum":
-            return np.flip(np.cumsum(np.flip(g, axis), axis), axis) if axis is not None else (
-                np.cumsum(g[::-1])[::-1].reshape(x.shape))
+            return (
+                np.flip(np.cumsum(np.flip(g, axis), axis), axis)
+                if axis is not None
+                else (np.cumsum(g[::-1])[::-1].reshape(x.shape))
+            )
         g, y = g.reshape(kept), y.reshape(kept)
         off = x - x.mean(axis=axis, keepdims=True)
-        return np.broadcast_to(g, x.shape) * {
-            "sum": 1, "mean": 1 / n, "var": 2 * off / n, "std": off / (n * y)}.get(name, x == y)
+        return np.broadcast_to(g, x.shape) * {"sum": 1, "mean": 1 / n, "var": 2 * off / n, "std": off / (n * y)}.get(
+            name, x == y
+        )
 
     return back
 
@@ -84,7 +88,9 @@ def einsum_formulas(subscripts: str, shapes: list[tuple[int, ...]]) -> list[Call
         def back(g: np.ndarray, *values: np.ndarray) -> np.ndarray:
             factors = [value for j, value in enumerate(values[:-1]) if j != i]
             found = np.einsum(f"{','.join([result, *others])}->{kept}", g, *factors)
-            return np.broadcast_to(found.reshape([n if letter in kept else 1 for letter, n in zip(letters[i], shapes[i])]), shapes[i])
+            return np.broadcast_to(
+                found.reshape([n if letter in kept else 1 for letter, n in zip(letters[i], shapes[i])]), shapes[i]
+            )
 
         return back
 

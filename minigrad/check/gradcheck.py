@@ -69,13 +69,14 @@ def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, order
     options = [*(["order=2"] if order == 2 else []), f"seed={seed}", *([f"budget={budget}"] if budget != 20_000 else []),
                *([f"hints={hints!r}"] if hints != "full" else []),
                *([f"time_axis={time_axis}"] if time_axis is not None else [])]
+    make = partial(Check, budget=budget, hints=hints, time_axis=time_axis)
     if backward is not None or isinstance(f, (with_cache, with_loss)):
         if order == 2:
             raise ValueError("gradcheck: order=2 needs gradients that the engine computes; these are written by hand")
-        report = _by_hand(f, backward or f.backward, inputs, generator(seed), partial(Check, budget=budget, hints=hints, time_axis=time_axis))
+        report = _by_hand(f, backward or f.backward, inputs, generator(seed), make)
         options = [*([f"backward={backward.__name__}"] if hasattr(backward, "__name__") else []), *options]
     else:
-        report = _of_engine(f, inputs, generator(seed), partial(Check, budget=budget, hints=hints, time_axis=time_axis), order)
+        report = _of_engine(f, inputs, generator(seed), make, order)
     return replace(report, again=_again(f, [*argument_names(f, len(inputs)), *options]))
 
 

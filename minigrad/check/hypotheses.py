@@ -84,7 +84,7 @@ def cotangents(s: Situation) -> Iterator[Hypothesis]:
     for i, j in permutations(range(len(s.gs)), 2):
         if s.gs[i].shape == s.gs[j].shape:
             added = [g + s.gs[i] if k == j else 0 * g if k == i else g for k, g in enumerate(s.gs)]
-            yield f"the gradient that arrives at output {i} is added to that of output {j}, and goes its way", *s.for_cotangents(added)
+            yield f"the gradient that arrives at output {i} is added to that of output {j}", *s.for_cotangents(added)
             swapped = [s.gs[j] if k == i else s.gs[i] if k == j else g for k, g in enumerate(s.gs)]
             yield f"the gradients that arrive at outputs {i} and {j} are exchanged", *s.for_cotangents(swapped)
     for j, g in enumerate(s.gs):
@@ -128,7 +128,8 @@ def _changed(g: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
             yield f"g is summed over axis {axis}# before it is used", np.broadcast_to(total, g.shape)
             yield f"g is averaged over axis {axis}# before it is used", np.broadcast_to(total / n, g.shape)
             for k in (0, n - 1):
-                yield f"the gradient at index {k} of axis {axis}# is used for all of them", np.broadcast_to(g.take([k], axis), g.shape)
+                one = np.broadcast_to(g.take([k], axis), g.shape)
+                yield f"the gradient at index {k} of axis {axis}# is used for all of them", one
 
 
 # -- the gradient for other inputs ----------------------------------------------------------------------

@@ -53,7 +53,7 @@ def _expression(place: tuple[Any, ...]) -> Any:
     first, last = line - code.co_firstlineno, end - code.co_firstlineno
     if not 0 <= first <= last < len(lines):
         return None
-    parts = [part.encode() for part in lines[first:last + 1]]  # columns count bytes
+    parts = [part.encode() for part in lines[first : last + 1]]  # columns count bytes
     parts[-1] = parts[-1][:stop]
     parts[0] = parts[0][start:]
     try:
@@ -70,7 +70,7 @@ def line_of(place: tuple[Any, ...]) -> str:
     if not 0 <= number < len(lines):
         return f"line {line} of {code.co_name}"
     text = lines[number].strip()
-    return f"line {line}: {text if len(text) <= LONGEST else text[:LONGEST - 3] + '...'}"
+    return f"line {line}: {text if len(text) <= LONGEST else text[: LONGEST - 3] + '...'}"
 
 
 @lru_cache(maxsize=4096)
@@ -85,8 +85,11 @@ def variable(place: tuple[Any, ...]) -> str:
             if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and inside is not None:
                 pairs = [(t, v) for t, v in zip(target.elts, value.elts) if ast.dump(inside) in ast.dump(v)]
                 target, value = pairs[0] if len(pairs) == 1 else (None, None)
-            if isinstance(target, (ast.Name, ast.Subscript, ast.Attribute)) and value is not None and (
-                    inside is None or ast.dump(inside) == ast.dump(value)):
+            if (
+                isinstance(target, (ast.Name, ast.Subscript, ast.Attribute))
+                and value is not None
+                and (inside is None or ast.dump(inside) == ast.dump(value))
+            ):
                 return ast.unparse(target)
     return written(place)
 
@@ -109,7 +112,9 @@ def argument(place: tuple[Any, ...], number: int) -> str:
     elif isinstance(e, ast.UnaryOp):
         found = [e.operand]
     elif isinstance(e, ast.Call):
-        of_object = isinstance(e.func, ast.Attribute) and not (isinstance(e.func.value, ast.Name) and e.func.value.id in ("np", "numpy"))
+        of_object = isinstance(e.func, ast.Attribute) and not (
+            isinstance(e.func.value, ast.Name) and e.func.value.id in ("np", "numpy")
+        )
         found = [*([e.func.value] if of_object else []), *e.args]  # type: ignore[attr-defined]
         found = found[1:] if isinstance(found[0], ast.Constant) and isinstance(found[0].value, str) else found  # of einsum
     text = ast.unparse(found[number]) if number < len(found) else ""

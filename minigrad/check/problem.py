@@ -15,9 +15,9 @@ from ..core import Op, grad, record_of, switched
 from ..tensor import Tensor, stand_ins
 from ..training import no_grad
 from .function import cut, joined
+from .lending import trace_of
 from .noise import EPS
 from .trace import Trace
-from .tracing import trace_of
 
 
 class Problem:

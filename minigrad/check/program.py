@@ -45,7 +45,7 @@ class Program:
 
     @cached_property
     def carried(self) -> dict[int, list[tuple[Edge, np.ndarray]]]:
-        """Of each place: where the next turn uses its result, and which numbers of the argument that is. Running sums are none."""
+        """Of each place: where the next turn uses its result, and which numbers of the argument that is; no running sums."""
         found = defaultdict(list)
         for edges in self.groups.values():
             for edge in edges:
@@ -56,16 +56,19 @@ class Program:
         return dict(found)
 
     def quantities(self, edges: list[Edge], shape: tuple[int, ...]) -> list[tuple[str, list[np.ndarray]]]:
-        """All results and arguments of this shape, in the turns of these edges. If a variable has two values in a turn, it is told
-        which."""
+        """All results and arguments of this shape, in the turns of these edges; old and new, if a variable has two values."""
         turns = [edge.node.turn for edge in edges]
         found: dict[bytes, tuple[str, str, list[np.ndarray]]] = {}
         for place, i in self.places.items():
             nodes = [self.nodes[place].get(turn) for turn in turns]
             if all(nodes):
-                options = [("new", self.names[i], [node.value for node in nodes]), *(
-                    ("old", argument(place, number), [node.edges[0].values[number] for node in nodes])
-                    for number in range(len(nodes[0].edges[0].values) - 1))]
+                options = [
+                    ("new", self.names[i], [node.value for node in nodes]),
+                    *(
+                        ("old", argument(place, number), [node.edges[0].values[number] for node in nodes])
+                        for number in range(len(nodes[0].edges[0].values) - 1)
+                    ),
+                ]
                 for age, name, values in options:
                     if all(value.shape == shape for value in values):
                         key = b"".join(value.tobytes() for value in values)
@@ -96,7 +99,7 @@ def passing_on(edges: Sequence[Edge]) -> Changes:
 
 
 def with_value(edge: Edge, used: int, value: np.ndarray) -> Callable:
-    values = (*edge.values[:used], value, *edge.values[used + 1:])
+    values = (*edge.values[:used], value, *edge.values[used + 1 :])
     return lambda g, total: edge.back(g, *values)
 
 

@@ -35,8 +35,10 @@ class Seen:
     def believed(self) -> bool:
         """The trace's gradients are the numeric ones."""
         found = self.trace.gradients(self.v, {})
-        return all((np.abs(found[f.input.name] - f.numeric.value) <= f.error.reshape(f.input.x.shape) + _rounding(f, found)).all()
-                   for f in self.findings)
+        return all(
+            (np.abs(found[f.input.name] - f.numeric.value) <= f.error.reshape(f.input.x.shape) + _rounding(f, found)).all()
+            for f in self.findings
+        )
 
     def explained(self, mistake: Mistake) -> tuple[set[str], bool]:
         """The wrong inputs whose gradient it gives; and whether it also gives those that are right."""
@@ -46,10 +48,17 @@ class Seen:
             found = self.trace.gradients(v, mistake.changes)
         if not found:
             return set(), False
-        fits = {f.input.name: (np.abs(found[f.input.name] - f.input.analytic) <= f.error.reshape(f.input.x.shape) * _wrong(f)
-                               + _rounding(f, found)).all() for f in self.findings}
-        return ({f.input.name for f in self.findings if f.wrong.any() and fits[f.input.name]},
-                all(fits[f.input.name] for f in self.findings if not f.wrong.any()))
+        fits = {
+            f.input.name: (
+                np.abs(found[f.input.name] - f.input.analytic)
+                <= f.error.reshape(f.input.x.shape) * _wrong(f) + _rounding(f, found)
+            ).all()
+            for f in self.findings
+        }
+        return (
+            {f.input.name for f in self.findings if f.wrong.any() and fits[f.input.name]},
+            all(fits[f.input.name] for f in self.findings if not f.wrong.any()),
+        )
 
 
 def _wrong(f: Finding) -> float:
@@ -76,8 +85,32 @@ def stories(trace: Callable[[Arrays], Trace], points: list[tuple[list[Finding], 
             found.append((mistake, names, of_all))
             if names == wrong and of_all and any(told[1] == wrong and told[2] for told in _confirmed(seen, found[-1:])):
                 return dict.fromkeys(wrong, Named(mistake.text, mistake.family))
-    told = _best(_confirmed(seen, found), wrong)
+    confirmed = _confirmed(seen, found)
+    told = _best(confirmed, wrong)
+    told |= _besides(seen, confirmed, wrong - told.keys())
     return {**_values(seen, wrong - told.keys()), **told}
+
+
+def _besides(seen: list[Seen], confirmed: list[tuple[Mistake, set[str], bool]], left: set[str]) -> dict[str, Named]:
+    """A second mistake beside the one that explains most, for inputs that are left."""
+    first = max(confirmed, key=lambda m: len(m[1]), default=None) if left else None
+    if first is None or len(first[1]) < 2:
+        return {}
+    both: list[list[Mistake]] = []
+    for s in seen:
+        mistakes = list(_affordable(s.trace))
+        main = next(m for m in mistakes if m.text == first[0].text)
+        both.append([Mistake(m.text, m.family, {**main.changes, **m.changes}, main.arriving) for m in mistakes])
+    told: dict[str, Named] = {}
+    for mistake in both[0]:
+        names = (seen[0].explained(mistake)[0] & left) - told.keys()
+        for s, others in zip(seen[1:], both[1:]) if names else ():
+            there = [s.explained(m)[0] for m in others if m.text == mistake.text]
+            names &= set().union(*there)
+        told |= dict.fromkeys(names, Named(f"besides that, {mistake.text}", mistake.family))
+        if told.keys() >= left:
+            break
+    return told
 
 
 def _values(seen: list[Seen], names: set[str]) -> dict[str, Named]:
@@ -87,8 +120,11 @@ def _values(seen: list[Seen], names: set[str]) -> dict[str, Named]:
         given = [next(f.input.analytic for f in s.findings if f.input.name == name) for s in seen]
         for nodes in zip(*(s.trace.nodes for s in seen)):
             if all(node.value.shape == g.shape and np.array_equal(node.value, g) for node, g in zip(nodes, given)):
-                found[name] = Named(f"it is no gradient: it is the value of {variable(nodes[0].place)} in step {nodes[0].turn} "
-                                    f"({line_of(nodes[0].place)})", "it is no gradient, but a value that the forward computes")
+                found[name] = Named(
+                    f"it is no gradient: it is the value of {variable(nodes[0].place)} in step {nodes[0].turn} "
+                    f"({line_of(nodes[0].place)})",
+                    "it is no gradient, but a value that the forward computes",
+                )
     return found
 
 
@@ -109,7 +145,9 @@ def _confirmed(seen: list[Seen], found: list[tuple[Mistake, set[str], bool]]) ->
     result = []
     for mistake, names, of_all in found:
         for s, by_text in others:
-            there = max((s.explained(m) for m in by_text.get(mistake.text, [])), key=lambda e: (len(e[0]), e[1]), default=(set(), False))
+            there = max(
+                (s.explained(m) for m in by_text.get(mistake.text, [])), key=lambda e: (len(e[0]), e[1]), default=(set(), False)
+            )
             names, of_all = names & there[0], of_all and there[1]
         if names:
             result.append((mistake, names, of_all))

@@ -103,7 +103,9 @@ def join_sigmoids(trace: Trace) -> None:
     def maker(node: Node, name: str) -> Node | None:
         edge = next((edge for edge in node.edges), None)
         found = made_by.get(int(edge.ids.flat[0])) if edge is not None and edge.ids.size else None
-        return found if found is not None and found.name == name and edge is not None and edge.ids.size == found.ids.size else None
+        return (
+            found if found is not None and found.name == name and edge is not None and edge.ids.size == found.ids.size else None
+        )
 
     for node in trace.nodes:
         add = maker(node, "add") if node.name in ("divide", "reciprocal") and len(node.edges) == 1 else None

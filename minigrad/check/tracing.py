@@ -10,34 +10,14 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from .formulas import FORMULAS, einsum_formulas, reduction
-from .trace import Edge, Node, Trace, join_sigmoids
+from .trace import Edge, Node, Trace
 
-HERE = (__file__, functools.__file__)
-
-
-def trace_of(f: Callable, call: Callable[[Callable[[str, np.ndarray], Any]], list[Any]]) -> Trace:
-    """call(mark) calls f with arguments in which mark(name, x) stands for input x, and returns the outputs."""
-    trace = Trace()
-
-    def mark(name: str, x: np.ndarray) -> Traced:
-        trace.inputs[name] = trace.new_ids(x.shape)
-        return traced(x.copy(), trace.inputs[name], trace)
-
-    with _lent(f, trace):
-        outputs = call(mark)
-    trace.outputs = np.concatenate([ids_of(y).ravel() for y in outputs])
-    trace.prune()
-    join_sigmoids(trace)
-    return trace
-
-
-# -- arrays that carry ids ----------------------------------------------------------------------------
+HERE = (__file__, __file__.replace("tracing", "lending"), functools.__file__)
 
 
 class Traced(np.ndarray):
@@ -82,17 +62,23 @@ class Traced(np.ndarray):
         if name in REDUCING:
             return _reduce(name, *args, **kwargs)
         if name in ("dot", "outer"):
-            return {"dot": lambda a, b: np.matmul(a, b) if np.ndim(a) and np.ndim(b) else np.multiply(a, b),
-                    "outer": lambda a, b: np.multiply(a[:, None], b[None])}[name](*args)
-        if name == "einsum" and isinstance(args[0], str) and (backs := einsum_formulas(args[0], [np.shape(a) for a in args[1:]])):
+            return {
+                "dot": lambda a, b: np.matmul(a, b) if np.ndim(a) and np.ndim(b) else np.multiply(a, b),
+                "outer": lambda a, b: np.multiply(a[:, None], b[None]),
+            }[name](*args)
+        if (
+            name == "einsum"
+            and isinstance(args[0], str)
+            and (backs := einsum_formulas(args[0], [np.shape(a) for a in args[1:]]))
+        ):
             y = np.asarray(np.einsum(args[0], *map(plain, args[1:])))
-            trace = next(_first(args)).trace
+            trace = next(first_traced(args)).trace
             return traced(y, _record(trace, "einsum", backs, args[1:], y), trace)
         if name == "where" and len(args) == 3:
             return _moved(lambda x, y: np.where(plain(args[0]), x, y), *args[1:])
         if name == "clip" and "out" not in kwargs:
             return np.minimum(np.maximum(args[0], args[1]), args[2])
-        return function(*_deeply(plain, args), **{key: _deeply(plain, x) for key, x in kwargs.items()})
+        return function(*deeply(plain, args), **{key: deeply(plain, x) for key, x in kwargs.items()})
 
     def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
         return self.copy() if np.dtype(dtype).kind == "f" else plain(self).astype(dtype)
@@ -125,22 +111,24 @@ def traced(value: Any, ids: np.ndarray, trace: Trace) -> Any:
     return array
 
 
-def _deeply(change: Callable[[Any], Any], x: Any) -> Any:
-    return type(x)([_deeply(change, item) for item in x]) if type(x) in (list, tuple) else change(x)
+def deeply(change: Callable[[Any], Any], x: Any) -> Any:
+    return type(x)([deeply(change, item) for item in x]) if type(x) in (list, tuple) else change(x)
 
 
-def _first(x: Any) -> Iterator[Traced]:
+def first_traced(x: Any) -> Iterator[Traced]:
     for item in x if type(x) in (list, tuple) else ():
-        yield from _first(item)
+        yield from first_traced(item)
     if isinstance(x, Traced):
         yield x
 
 
 def _moved(move: Callable, *xs: Any) -> Any:
     """What only moves numbers, done with the numbers and with their ids."""
-    values, ids = (move(*_deeply(part, xs)) for part in (plain, lambda x: ids_of(x) if isinstance(x, np.ndarray) else
-                                                         0 if isinstance(x, float) else x))
-    trace = next(_first(xs)).trace
+    values, ids = (
+        move(*deeply(part, xs))
+        for part in (plain, lambda x: ids_of(x) if isinstance(x, np.ndarray) else 0 if isinstance(x, float) else x)
+    )
+    trace = next(first_traced(xs)).trace
     if isinstance(values, (list, tuple)):
         return type(values)([traced(value, i, trace) for value, i in zip(values, ids)])
     return traced(values, np.asarray(ids), trace)
@@ -152,13 +140,49 @@ def _reduce(name: str, x: Traced, axis: Any = None, keepdims: bool = False, **op
     return traced(y, _record(x.trace, name, [reduction(name, value, axis)], [x], y), x.trace)
 
 
-MOVING = {"concatenate", "stack", "vstack", "hstack", "column_stack", "split", "array_split", "hsplit", "vsplit", "reshape", "ravel",
-          "transpose", "swapaxes", "moveaxis", "rollaxis", "squeeze", "expand_dims", "broadcast_to", "tile", "repeat", "roll", "flip",
-          "fliplr", "flipud", "take", "take_along_axis", "atleast_1d", "atleast_2d", "copy", "diag", "diagonal", "append", "tril",
-          "triu", "delete", "pad"}
+MOVING = {
+    "concatenate",
+    "stack",
+    "vstack",
+    "hstack",
+    "column_stack",
+    "split",
+    "array_split",
+    "hsplit",
+    "vsplit",
+    "reshape",
+    "ravel",
+    "transpose",
+    "swapaxes",
+    "moveaxis",
+    "rollaxis",
+    "squeeze",
+    "expand_dims",
+    "broadcast_to",
+    "tile",
+    "repeat",
+    "roll",
+    "flip",
+    "fliplr",
+    "flipud",
+    "take",
+    "take_along_axis",
+    "atleast_1d",
+    "atleast_2d",
+    "copy",
+    "diag",
+    "diagonal",
+    "append",
+    "tril",
+    "triu",
+    "delete",
+    "pad",
+}
 REDUCING = {"sum", "mean", "max", "min", "amax", "amin", "var", "std", "cumsum"}
 for _name in ("reshape", "transpose", "swapaxes", "ravel", "flatten", "squeeze", "copy", "repeat", "take", "diagonal"):
-    setattr(Traced, _name, lambda self, *args, _name=_name, **kwargs: _moved(lambda a: getattr(a, _name)(*args, **kwargs), self))
+    setattr(
+        Traced, _name, lambda self, *args, _name=_name, **kwargs: _moved(lambda a: getattr(a, _name)(*args, **kwargs), self)
+    )
 for _name in ("sum", "mean", "max", "min", "var", "std", "cumsum"):
     setattr(Traced, _name, lambda self, axis=None, *, _name=_name, **kwargs: _reduce(_name, self, axis, **kwargs))
 
@@ -166,14 +190,17 @@ for _name in ("sum", "mean", "max", "min", "var", "std", "cumsum"):
 # -- the operations ------------------------------------------------------------------------------------
 
 
-def _record(trace: Trace, name: str, backs: Sequence[Callable[..., np.ndarray]], inputs: Sequence[Any], y: np.ndarray) -> np.ndarray:
+def _record(
+    trace: Trace, name: str, backs: Sequence[Callable[..., np.ndarray]], inputs: Sequence[Any], y: np.ndarray
+) -> np.ndarray:
     """The ids of y, which an operation has computed."""
     ids, place = trace.new_ids(y.shape), (name, *_place())
     turn = trace.turns[place] = trace.turns.get(place, -1) + 1
     values = (*(np.array(plain(x), float) for x in inputs), np.array(y))
     node = Node(ids, name, place, turn, values[-1])
-    node.edges = [Edge(ids_of(x).copy(), back, values, i, node) for i, (x, back) in enumerate(zip(inputs, backs))
-                  if ids_of(x).any()]
+    node.edges = [
+        Edge(ids_of(x).copy(), back, values, i, node) for i, (x, back) in enumerate(zip(inputs, backs)) if ids_of(x).any()
+    ]
     trace.nodes += [node] if node.edges else []
     return ids if node.edges else np.zeros(y.shape, int)
 
@@ -181,65 +208,7 @@ def _record(trace: Trace, name: str, backs: Sequence[Callable[..., np.ndarray]],
 def _place() -> Iterator[tuple[Any, int]]:
     """The functions that are running, from the one that called NumPy outwards, and where they are."""
     frame = sys._getframe(2)
-    while frame is not None and frame.f_code is not trace_of.__code__:
+    while frame is not None and frame.f_code.co_name != "trace_of":
         if frame.f_code.co_filename not in HERE and "numpy" not in frame.f_globals.get("__name__", "").split(".")[0]:
             yield frame.f_code, frame.f_lasti
         frame = frame.f_back  # type: ignore[assignment]
-
-
-# -- what the function sees of NumPy ---------------------------------------------------------------------
-
-
-class _Numpy:
-    """NumPy, but new arrays can carry ids, as students fill them step by step."""
-
-    def __init__(self, trace: Trace) -> None:
-        for name in ("zeros", "ones", "empty", "full", "zeros_like", "ones_like", "empty_like", "full_like", "eye", "array", "asarray"):
-            setattr(self, name, functools.partial(_new, getattr(np, name), trace))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(np, name)
-
-
-def _new(make: Callable, trace: Trace, *args: Any, **kwargs: Any) -> Any:
-    value = make(*_deeply(plain, args), **kwargs)
-    ids = np.zeros(value.shape, int)
-    if make in (np.array, np.asarray) and next(_first(args[0]), None) is not None:
-        ids = np.array(_deeply(ids_of, args[0]))
-    return traced(value, ids, trace)
-
-
-@contextmanager
-def _lent(f: Callable, trace: Trace) -> Iterator[None]:
-    """The modules of f and of what it calls see _Numpy in place of NumPy, and float() keeps ids."""
-    numpy, found = _Numpy(trace), {}
-    instead = {id(np): numpy, **{id(getattr(np, name)): new for name, new in vars(numpy).items()}}
-    for function in _functions(f, {}):
-        variables = function.__globals__
-        new = {name: instead[id(x)] for name, x in variables.items() if id(x) in instead}
-        found[id(variables)] = variables, {**new, "float": lambda x=0.0: x if isinstance(x, Traced) else float(x)}
-    before = [(variables, {name: variables.get(name, found) for name in new}) for variables, new in found.values()]
-    for variables, new in found.values():
-        variables.update(new)
-    try:
-        yield
-    finally:
-        for variables, old in before:
-            variables.update(old)
-            for name in [name for name, x in old.items() if x is found]:
-                del variables[name]
-
-
-def _functions(f: Any, seen: dict[int, Any]) -> Iterator[Any]:
-    """f and the functions that it may call, as far as they can be seen."""
-    if id(f) in seen or getattr(f, "__module__", "").split(".")[0] in ("numpy", "builtins", "minigrad"):
-        return
-    seen[id(f)] = f
-    inner = [getattr(f, name, None) for name in ("forward_with_cache", "f", "function", "func", "__wrapped__", "__func__")]
-    if hasattr(f, "__globals__"):
-        yield f
-        inner += [cell.cell_contents for cell in f.__closure__ or () if cell != type(cell)()]
-        inner += [f.__globals__.get(name) for name in f.__code__.co_names]
-    for g in inner:
-        if callable(g):
-            yield from _functions(g, seen)
