@@ -81,6 +81,7 @@ class Problem:
 
     def _trace(self, xs: Sequence[np.ndarray]) -> Trace:
         """Of the NumPy function of an operation."""
+        assert isinstance(self.f, Op)
         f, values = self.f.function, {id(leaf): (name, x) for leaf, name, x in zip(self.leaves, self.names, xs)}
         return trace_of(f, lambda mark: [f(*(mark(*values[id(x)]) if id(x) in values else x for x in self.arguments))])
 

@@ -60,8 +60,8 @@ class Program:
         turns = [edge.node.turn for edge in edges]
         found: dict[bytes, tuple[str, str, list[np.ndarray]]] = {}
         for place, i in self.places.items():
-            nodes = [self.nodes[place].get(turn) for turn in turns]
-            if all(nodes):
+            nodes = [self.nodes[place][turn] for turn in turns if turn in self.nodes[place]]
+            if len(nodes) == len(turns):
                 options = [
                     ("new", self.names[i], [node.value for node in nodes]),
                     *(

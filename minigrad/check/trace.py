@@ -45,7 +45,7 @@ class Node:
     edges: list[Edge] = field(default_factory=list)
 
 
-Changes = dict[Edge, Callable[[np.ndarray, np.ndarray], np.ndarray]]
+Changes = dict[Edge, Callable[..., np.ndarray]]  # of g and of the totals for all ids
 
 
 class Trace:

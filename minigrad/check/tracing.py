@@ -24,7 +24,7 @@ class Traced(np.ndarray):
     """An array with the ids of its numbers; they are None if it came about in a way that is not known here."""
 
     ids: np.ndarray | None
-    trace: Trace
+    of_trace: Trace
 
     def __array_finalize__(self, other: Any) -> None:
         self.ids = None
@@ -46,7 +46,7 @@ class Traced(np.ndarray):
         else:
             y = getattr(ufunc, method)(*map(plain, inputs), **{key: plain(x) for key, x in options.items()})
             if method == "__call__" and ufunc.__name__ in FORMULAS and not isinstance(y, tuple) and "where" not in options:
-                trace = next(x.trace for x in (*inputs, *(out or ())) if isinstance(x, Traced))
+                trace = next(x.of_trace for x in (*inputs, *(out or ())) if isinstance(x, Traced))
                 result = traced(y, _record(trace, ufunc.__name__, FORMULAS[ufunc.__name__], inputs, np.asarray(y)), trace)
             else:
                 result = y
@@ -55,7 +55,7 @@ class Traced(np.ndarray):
             return out[0]
         return result
 
-    def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict) -> Any:
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         name = function.__name__
         if name in MOVING:
             return _moved(lambda *xs: function(*xs, **kwargs), *args)
@@ -72,7 +72,7 @@ class Traced(np.ndarray):
             and (backs := einsum_formulas(args[0], [np.shape(a) for a in args[1:]]))
         ):
             y = np.asarray(np.einsum(args[0], *map(plain, args[1:])))
-            trace = next(first_traced(args)).trace
+            trace = next(first_traced(args)).of_trace
             return traced(y, _record(trace, "einsum", backs, args[1:], y), trace)
         if name == "where" and len(args) == 3:
             return _moved(lambda x, y: np.where(plain(args[0]), x, y), *args[1:])
@@ -83,7 +83,7 @@ class Traced(np.ndarray):
     def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
         return self.copy() if np.dtype(dtype).kind == "f" else plain(self).astype(dtype)
 
-    def dot(self, other: Any) -> Any:
+    def dot(self, other: Any) -> Any:  # type: ignore[override]
         return np.dot(self, other)
 
     def item(self, *index: Any) -> Any:
@@ -107,7 +107,7 @@ def traced(value: Any, ids: np.ndarray, trace: Trace) -> Any:
     if np.asarray(value).dtype.kind != "f":
         return value
     array = np.asarray(value).view(Traced)
-    array.ids, array.trace = ids, trace
+    array.ids, array.of_trace = ids, trace
     return array
 
 
@@ -128,7 +128,7 @@ def _moved(move: Callable, *xs: Any) -> Any:
         move(*deeply(part, xs))
         for part in (plain, lambda x: ids_of(x) if isinstance(x, np.ndarray) else 0 if isinstance(x, float) else x)
     )
-    trace = next(first_traced(xs)).trace
+    trace = next(first_traced(xs)).of_trace
     if isinstance(values, (list, tuple)):
         return type(values)([traced(value, i, trace) for value, i in zip(values, ids)])
     return traced(values, np.asarray(ids), trace)
@@ -137,7 +137,7 @@ def _moved(move: Callable, *xs: Any) -> Any:
 def _reduce(name: str, x: Traced, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
     value = plain(x)
     y = np.asarray(getattr(value, name)(axis) if name == "cumsum" else getattr(value, name)(axis, keepdims=keepdims))
-    return traced(y, _record(x.trace, name, [reduction(name, value, axis)], [x], y), x.trace)
+    return traced(y, _record(x.of_trace, name, [reduction(name, value, axis)], [x], y), x.of_trace)
 
 
 MOVING = {
