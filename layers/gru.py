@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import Tensor, concat, sigmoid, stack, tanh
+from minigrad import Tensor, concat, sigmoid, split, tanh
 
 from .initial import check_generator, constant, recurrent_weight
 from .module import Module
-from .recurrent import Recurrent, cell_input, from_inputs
+from .recurrent import Recurrent, cell_input
 
 
 class GRUCell(Module):
@@ -46,24 +46,24 @@ class GRUCell(Module):
         h_tilde = tanh(concat(r * h, x, axis=-1) @ self.W_h + self.b_h)
         return (1 - z) * h + z * h_tilde
 
-    def steps(self, x: Tensor, h: Tensor) -> tuple[list[Tensor], tuple[Tensor]]:
-        """h_1 .. h_T for x (T, B, D), from the state h (B, H). The same equations with the weights in a stack, z, r, h~, and
-        W [h, x] = W_h h + W_x x, where W_x x is one product for all time steps."""
-        H = self.hidden_size
-        W = stack(self.W_z, self.W_r, self.W_h)
-        b = stack(self.b_z, self.b_r, self.b_h)
-        W_gates, W_h, W_x = W[:2, :H], W[2, :H], W[:, H:]
-        from_x = from_inputs(x, W_x, b)
-        outputs = []
-        for t in range(len(x)):
-            z, r = sigmoid(h @ W_gates + from_x[:2, t])
-            h_tilde = tanh((r * h) @ W_h + from_x[2, t])
-            h = (1 - z) * h + z * h_tilde
-            outputs.append(h)
-        return outputs, (h,)
-
 
 class GRU(Recurrent):
     __doc__ = f"""Layers of GRUCells. {Recurrent.__doc__}"""
 
-    cell = GRUCell
+    cell, equations = GRUCell, GRUCell.forward
+
+    @staticmethod
+    def prepare(cell: GRUCell, x: Tensor) -> tuple[Tensor, ...]:
+        """W_x x + b for all time steps (T, B, 3H), with z, r, h~ side by side; W_h for z and r (H, 2H), and for h~ (H, H)."""
+        H = cell.hidden_size
+        W_x = concat(cell.W_z[H:], cell.W_r[H:], cell.W_h[H:], axis=-1)
+        b = concat(cell.b_z, cell.b_r, cell.b_h)
+        return x @ W_x + b, concat(cell.W_z[:H], cell.W_r[:H], axis=-1), cell.W_h[:H]
+
+    @staticmethod
+    def step(h: Tensor, from_x: Tensor, W_gates: Tensor, W_h: Tensor) -> tuple[Tensor]:
+        """GRUCell's equations, as W [h, x] = W_h h + W_x x."""
+        H = h.shape[-1]
+        z, r = split(sigmoid(h @ W_gates + from_x[:, :2 * H]), 2, axis=-1)
+        h_tilde = tanh((r * h) @ W_h + from_x[:, 2 * H:])
+        return h + z * (h_tilde - h),

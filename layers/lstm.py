@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import Tensor, concat, sigmoid, stack, tanh
+from minigrad import Tensor, concat, sigmoid, split, tanh
 
 from .initial import check_generator, constant, recurrent_weight
 from .module import Module
-from .recurrent import Recurrent, cell_input, from_inputs
+from .recurrent import Recurrent, cell_input
 
 State = tuple[Tensor, Tensor]
 
@@ -56,29 +56,25 @@ class LSTMCell(Module):
         o = sigmoid(h_x @ self.W_o + self.b_o)
         return o * tanh(C), C
 
-    def steps(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[list[Tensor], State]:
-        """h_1 .. h_T and C_T for x (T, B, D), from the state (h, c), each (B, H).
-
-        The same equations with the four weights in a stack, f, i, o, c~, and W [h, x] = W_h h + W_x x, where W_x x is
-        one product for all time steps.
-        """
-        H = self.hidden_size
-        W = stack(self.W_f, self.W_i, self.W_o, self.W_c)
-        b = stack(self.b_f, self.b_i, self.b_o, self.b_c)
-        W_h, W_x = W[:, :H], W[:, H:]
-        from_x = from_inputs(x, W_x, b)
-        outputs = []
-        for t in range(len(x)):
-            a = h @ W_h + from_x[:, t]
-            f, i, o = sigmoid(a[:3])
-            c = f * c + i * tanh(a[3])
-            h = o * tanh(c)
-            outputs.append(h)
-        return outputs, (h, c)
-
 
 class LSTM(Recurrent):
     __doc__ = f"""Layers of LSTMCells; the state is a pair (h, C) of what is said here. {Recurrent.__doc__}"""
 
-    cell = LSTMCell
+    cell, equations = LSTMCell, LSTMCell.forward
     state_names = ("h_0", "c_0")
+
+    @staticmethod
+    def prepare(cell: LSTMCell, x: Tensor) -> tuple[Tensor, Tensor]:
+        """W_x x + b for all time steps (T, B, 4H), and W_h (H, 4H), with the four gates side by side: f, i, o, c~."""
+        W = concat(cell.W_f, cell.W_i, cell.W_o, cell.W_c, axis=-1)
+        b = concat(cell.b_f, cell.b_i, cell.b_o, cell.b_c)
+        return x @ W[cell.hidden_size:] + b, W[:cell.hidden_size]
+
+    @staticmethod
+    def step(h: Tensor, c: Tensor, from_x: Tensor, W_h: Tensor) -> State:
+        """LSTMCell's equations, as W [h, x] = W_h h + W_x x."""
+        H = h.shape[-1]
+        a = h @ W_h + from_x
+        f, i, o = split(sigmoid(a[:, :3 * H]), 3, axis=-1)
+        c = f * c + i * tanh(a[:, 3 * H:])
+        return o * tanh(c), c

@@ -1,16 +1,20 @@
 """Recurrent: layers of cells over whole sequences, the same for RNN, LSTM and GRU.
 
 Shapes: T time steps, B sequences in a batch, D inputs, H hidden units, L layers.
-A cell has `steps(x, *state)`, which gives its outputs for a sequence and its last state.
+A cell has the equations of one step as they stand in the book. The sequence layer has them once more, arranged for speed:
+`prepare` does what can be done for all time steps at once, and `step` does the rest, which scan repeats over time. Whoever
+changes one must change the other: tests/test_layers.py compares them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minigrad import Tensor, concat, stack
+from minigrad.scan import scan
 
 from .module import Module, _parameters, as_input, check_shape
 
@@ -28,6 +32,9 @@ class Recurrent(Module):
     """
 
     cell: type[Any]
+    equations: Any  # the forward of the cell that prepare and step are written for
+    prepare: Callable
+    step: Callable
     state_names: tuple[str, ...] = ("h_0",)
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, *, rng: np.random.Generator,
@@ -46,14 +53,24 @@ class Recurrent(Module):
             both = []
             for direction in range(self.directions):
                 number = layer * self.directions + direction
-                order = slice(None, None, -1 if direction else 1)
-                outputs, last = self.cells[number].steps(x[order], *(s[number] for s in states))
+                outputs, last = self._sequence(self.cells[number], x[::-1] if direction else x, tuple(s[number] for s in states))
                 final.append(last)
-                both.append(stack(*outputs[order]) if outputs else
-                            Tensor(np.zeros((0, x.shape[1], self.hidden_size), x.dtype)))
+                both.append(outputs[::-1] if direction else outputs)
             x = both[0] if self.directions == 1 else concat(*both, axis=-1)
         last_states = tuple(stack(*parts) for parts in zip(*final))
         return x.swapaxes(0, 1) if self.batch_first else x, last_states[0] if len(last_states) == 1 else last_states
+
+    def _sequence(self, cell: Any, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """One cell over x (T, B, D): its outputs and its last state. A cell that has other equations than ours, from a subclass
+        or since its forward was replaced, runs as it is."""
+        forward = getattr(getattr(cell, "forward", None), "__func__", None)
+        if forward is type(self).equations and type(cell).__call__ is Module.__call__:
+            from_x, *weights = self.prepare(cell, x)
+            return scan(self.step, state, from_x, weights)
+        if not len(x):
+            return Tensor(np.zeros((0, *state[0].shape), x.dtype)), state
+        outputs, last = unroll(cell, x, state if len(state) > 1 else state[0])
+        return outputs, last if len(state) > 1 else (last,)
 
     def _checked(self, x: Any, state: Any) -> tuple[Tensor, list[Tensor]]:
         """x as (T, B, D) and the states as (L, B, H), in the parameters' dtype."""
@@ -67,10 +84,22 @@ class Recurrent(Module):
         return x, checked_states(owner, self.state_names, state, (len(self.cells), x.shape[1], self.hidden_size), dtype)
 
 
-def from_inputs(x: Tensor, W_x: Tensor, b: Tensor) -> Tensor:
-    """W_x x + b for all time steps and n gates in one product: x (T, B, D), W_x (n, D, H), b (n, H) -> (n, T, B, H)."""
-    (T, B, D), (n, _, H) = x.shape, W_x.shape
-    return (x.reshape(T * B, D) @ W_x + b.reshape(n, 1, H)).reshape(n, T, B, H)
+def unroll(cell: Callable, x: Any, state: Any = None) -> tuple[Tensor, Any]:
+    """Run any cell over time: state = cell(x[t], state) for t = 0 .. T - 1.
+
+    cell: a Module or a function of x_t (B, D) and its last state, None at first if no state is given. It returns its new state:
+    h (B, H), or a tuple that begins with h. x (T, B, D), a Tensor or an array.
+    Returns (outputs, state): h_1 .. h_T (T, B, H), and the last state. Raises ValueError if T is 0.
+
+    This is an ordinary loop, so the cell may do what it likes. RNN, LSTM and GRU run their own cells faster.
+    """
+    outputs = []
+    for x_t in x:
+        state = cell(x_t, state)
+        outputs.append(state[0] if isinstance(state, (tuple, list)) else state)
+    if not outputs:
+        raise ValueError("unroll: x has no time steps")
+    return stack(*outputs), state
 
 
 def _dtype(module: Module) -> np.dtype:

@@ -35,19 +35,18 @@ class RNNCell(Module):
         x, h = cell_input(self, x, h, "h")
         return tanh(concat(h, x, axis=-1) @ self.W + self.b)
 
-    def steps(self, x: Tensor, h: Tensor) -> tuple[list[Tensor], tuple[Tensor]]:
-        """h_1 .. h_T for x (T, B, D), from the state h (B, H). The same equation with W [h, x] = W_h h + W_x x,
-        where W_x x is one product for all time steps."""
-        W_h, W_x = self.W[:self.hidden_size], self.W[self.hidden_size:]
-        from_x = x @ W_x + self.b
-        outputs = []
-        for t in range(len(x)):
-            h = tanh(h @ W_h + from_x[t])
-            outputs.append(h)
-        return outputs, (h,)
-
 
 class RNN(Recurrent):
     __doc__ = f"""Layers of RNNCells. {Recurrent.__doc__}"""
 
-    cell = RNNCell
+    cell, equations = RNNCell, RNNCell.forward
+
+    @staticmethod
+    def prepare(cell: RNNCell, x: Tensor) -> tuple[Tensor, Tensor]:
+        """W_x x + b for all time steps (T, B, H), and W_h (H, H)."""
+        return x @ cell.W[cell.hidden_size:] + cell.b, cell.W[:cell.hidden_size]
+
+    @staticmethod
+    def step(h: Tensor, from_x: Tensor, W_h: Tensor) -> tuple[Tensor]:
+        """RNNCell's equation, as W [h, x] = W_h h + W_x x."""
+        return tanh(h @ W_h + from_x),

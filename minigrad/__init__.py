@@ -6,10 +6,10 @@
     x.grad                                    # array([2., 4., 6.])
 """
 
+import importlib
 import os
+from typing import TYPE_CHECKING, Any
 
-from .check import gradcheck, taylor_test, with_cache, with_loss
-from .check.same import assert_same
 from .core import grad, op, registry
 from .graph import graph
 from .ops import (
@@ -20,6 +20,12 @@ from .ops import (
 from .tensor import Tensor
 from .training import detach, detect_anomaly, no_grad
 from .version import __version__
+
+if TYPE_CHECKING:
+    from .check.adapters import with_cache, with_loss
+    from .check.gradcheck import gradcheck
+    from .check.same import assert_same
+    from .check.taylor import taylor_test
 
 # Without abs, max, min, pow and sum: `from minigrad import *` must not replace Python's own.
 __all__ = [
@@ -33,3 +39,15 @@ __all__ = [
 # layers.py can be shadowed by ours. An installed minigrad contains them and this does nothing.
 if not os.path.isdir(os.path.join(__path__[0], "layers")):
     __path__.append(os.path.dirname(os.path.abspath(__path__[0])))
+
+
+def __getattr__(name: str) -> Any:
+    """The gradient check is imported when it is used: without it, `import minigrad` takes half of the time."""
+    if name in ("check", "assert_same", "gradcheck", "taylor_test", "with_cache", "with_loss"):
+        check = importlib.import_module(".check", __name__)
+        return check if name == "check" else globals().setdefault(name, getattr(check, name))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -4,6 +4,8 @@
     minigrad check sigmoid LSTM           some of them
     minigrad check student.py             every operation that the file declares with @op, and what its check_inputs names
     minigrad check student.py:name        one function, operation or Module of the file
+    minigrad grade student.py --assignment DIR        points for a submission; see minigrad grade --help
+    minigrad assignment new DIR           an assignment; see minigrad assignment --help
 
 A file may say what its functions and Modules take, where shapes alone cannot say it:
 
@@ -28,6 +30,7 @@ import numpy as np
 from .cases import CASES, COMPOSED, Case
 from .check import Report, gradcheck
 from .check.report import INCONCLUSIVE, OK, UNSEEN, WRONG
+from .course.commands import add_commands
 from .student import Options, check_file
 from .student_file import CannotCheckError
 
@@ -58,7 +61,10 @@ def main(argv: list[str] | None = None) -> int:
                          "entries is checked (default %(default)s)")
     of_file.add_argument("--timeout", type=float, default=60.0, help="seconds for each check (default %(default)s)")
     check.add_argument("--json", action="store_true", help="print the reports as JSON, a line each")
+    add_commands(commands)
     options = parser.parse_args(argv)
+    if options.command != "check":
+        return options.run(options)
     low = 0.1 if options.positive else options.low
     if min(options.examples, options.budget) < 1 or options.seed < 0 or not 0 < options.timeout < 1e6 or not (
             -math.inf < low < options.high < math.inf):
@@ -91,7 +97,7 @@ def _check_file(options: argparse.Namespace, low: float) -> int:
     verdicts = []
     try:
         for name, found in check_file(options.names[0], Options(tuple(options.shape), low, options.high, options.order,
-                                                                options.seed, options.budget, options.timeout, options.json)):
+                                                                options.seed, options.budget, options.timeout)):
             if isinstance(found, CannotCheckError):
                 verdicts.append(INCONCLUSIVE)
                 print(f"cannot check {name}:\n{found}\n", file=sys.stderr, flush=True)

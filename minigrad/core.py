@@ -17,13 +17,12 @@ The chain rule: what arrives at a is a sum over all operations  y = f(.., a, ..)
     g_a = sum of  g_y dy/da
 
 Each term is a vector-Jacobian product (vjp), and an operation has one formula for each argument that computes it.
-Errors are put into words in explain.py; operators and methods are in tensor.py.
+Error messages are in explain.py, and the operators and methods of Tensor in tensor.py.
 """
 
 from __future__ import annotations
 
 import functools
-import inspect
 import itertools
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -44,15 +43,14 @@ class Node:
     __slots__ = ("op", "parents", "saved", "static", "order", "shape", "dtype", "accumulator", "origin")
     creation = itertools.count()
 
-    def __init__(self, array: np.ndarray, op: Op | None = None, parents: tuple = (), saved: Any = None,
-                 static: Mapping[str, Any] = NOTHING, origin: str = "") -> None:
+    def __init__(self, array: np.ndarray, op: Any = None, parents: tuple = (), saved: Any = None, static: Any = NOTHING) -> None:
         self.op, self.parents, self.saved, self.static = op, parents, saved, static
-        self.order = next(Node.creation)  # inputs exist before outputs: a topological order
-        self.shape, self.dtype, self.origin = array.shape, array.dtype, origin  # the calling line, with detect_anomaly()
+        self.order = next(Node.creation)  # inputs exist before outputs, so backward() goes by falling order
+        self.shape, self.dtype, self.origin = array.shape, array.dtype, ""  # the calling line, with detect_anomaly()
         self.accumulator: Any = None  # where Tensor.backward() adds up `.grad`
 
 class Value:
-    """A read-only array, and the node that recorded it: None if it needs no gradient. A Tensor is one, with operators."""
+    """A read-only array, and the node that recorded it: None if it needs no gradient. Tensor, a subclass, adds operators."""
     __slots__ = ("_array", "_node", "_lent")
     array = property(attrgetter("_array"), doc="The values, to look at: do not write into them, and copy what you keep.")
     node = property(attrgetter("_node"), doc="The entry of the record, None if no gradient is needed.")
@@ -71,7 +69,7 @@ class Value:
 class State(threading.local):
     """Two switches that each thread has for itself."""
     recording = True
-    watch: Callable | None = None  # sees every array that is computed; detect_anomaly() sets it
+    watch: Any = None  # an observer: its computed() is called after each operation, its arrived() after each formula
 state = State()
 
 @contextmanager
@@ -86,7 +84,7 @@ def switched(switch: str, value: Any) -> Iterator[None]:
 # -- operations -----------------------------------------------------------------------------------
 registry: dict[str, Op] = {}  # every declared operation, keyed "module.name"
 
-def op(*formulas: Callable, accumulate: Callable | None = None, postpone: Mapping[str, Callable] | None = None) -> Callable:
+def op(*formulas: Callable, backward: Callable | None = None, accumulate: Any = None, postpone: Any = None) -> Callable:
     """Declare an operation: a NumPy function with one gradient formula for each positional argument.
 
         @op(lambda g, b: g * b,
@@ -99,37 +97,39 @@ def op(*formulas: Callable, accumulate: Callable | None = None, postpone: Mappin
     After g a formula names what it needs, and only that is saved: `y` is the output, `a` an argument, `a_shape` its shape,
     `axis` a static argument. It is written with what arrays and Tensors share (operators, comparisons, indexing, `.sum`,
     `.reshape`, `.swapaxes`, `.shape`, `.ndim`, `.dtype`) and with minigrad's own operations: then it can itself be
-    differentiated. With np.* it may work at first order and raise TypeError at second.
+    differentiated. With np.* it may work at first order and raise an error at second.
 
     A function of `*xs` has one formula, which returns a list of gradients and may name `xs` and `xs_shape`, the list of shapes.
+    `backward(g, *inputs)`, written by hand in NumPy, gives all gradients at once, in the arguments' order or in a dict by name.
     `accumulate(total, g, **static)` may add the gradient of a one-argument operation into an existing array, where most of
     that gradient would be zeros. `postpone` is for speed: see speed.py.
     Raises ValueError if formulas and parameters do not match. Declaring a name again in a module replaces the operation.
     """
     explain.check_formulas(formulas)
-    return lambda function: Op(function, formulas, accumulate, postpone or {})
+    return lambda function: Op(function, formulas, backward, accumulate, postpone or {})
 
 class Op:
     """A declared operation. Calling it computes the output and, where a gradient may be asked for, records a node."""
     __name__: str
 
-    def __init__(self, function: Callable, formulas: tuple, accumulate: Callable | None, postpone: Mapping) -> None:
+    def __init__(self, function: Callable, formulas: tuple, backward: Any, accumulate: Any, postpone: Mapping) -> None:
         functools.update_wrapper(self, function)
-        self.function, self.formulas, self.accumulate = function, formulas, accumulate
-        self.inputs, self.static, self.defaults, self.variadic = explain.parameters(function, formulas)
-        self.needs = [tuple(inspect.signature(formula).parameters)[1:] for formula in formulas]
+        self.function, self.formulas, self.by_hand, self.accumulate = function, formulas or (backward,), backward, accumulate
+        self.inputs, self.static, self.defaults, self.variadic, self.needs = explain.parameters(function, formulas, backward)
+        self.joint = self.variadic or backward is not None  # one formula gives the gradients of all arguments
         self.postpone = {i: postpone[name] for i, name in enumerate(self.inputs) if name in postpone}
         self.save = self._compiled_save()
         registry[f"{self.__module__}.{self.__name__}"] = self
 
     def _compiled_save(self) -> Callable:
-        """A function (y, arrays, static, parents) -> what each formula asks for. Compiled once, as it runs on every call."""
+        """A function that gives what each formula asks for. Compiled once, as it runs on every call. For mul, without the test
+        for constants: lambda y, arrays, static, parents: ((arrays[1],), (arrays[0],))"""
         code = {"y": "y", **{name: f"static[{name!r}]" for name in self.static}}
         for i, name in enumerate(self.inputs):
             code |= {name: f"arrays[{i}]", f"{name}_shape": f"np.shape(arrays[{i}])"} if not self.variadic else {
                 name: "arrays", f"{name}_shape": "[np.shape(array) for array in arrays]"}
         saved = [f"({''.join(f'{code[name]}, ' for name in names)})" for names in self.needs]
-        if not self.variadic:  # a constant needs no gradient
+        if not self.joint:  # a constant needs no gradient
             saved = [f"None if parents[{i}] is None else {part}" if part != "()" else part for i, part in enumerate(saved)]
         return eval(f"lambda y, arrays, static, parents: ({', '.join(saved)},)")
 
@@ -137,7 +137,7 @@ class Op:
         """The output: a Tensor, or a plain array if no Tensor was given."""
         if self.variadic or len(inputs) != len(self.inputs):
             inputs = explain.counted(self, inputs)
-        arrays, parents, value, constants = [], [], None, False
+        arrays, parents, value, node, constants = [], [], None, None, False
         for x in inputs:
             if isinstance(x, Value):
                 value = x
@@ -147,7 +147,7 @@ class Op:
                 constants = True
                 arrays.append(x if type(x) is np.ndarray and x.dtype.kind == "f" else explain.constant(self, len(arrays), x))
                 parents.append(None)
-        if constants and value is not None:  # NumPy's scalars would make float64 of float32, numbers do not
+        if constants and value is not None:  # a NumPy scalar would turn float32 into float64, a Python number does not
             arrays = [x.item() if isinstance(x, np.generic) else x for x in arrays]
         if static or self.defaults:
             static = {**self.defaults, **static} if self.defaults else static
@@ -162,12 +162,13 @@ class Op:
         if type(y) is not np.ndarray or y.dtype.kind != "f":
             y = explain.result(self, inputs, y, parents, state)
         y.setflags(False)  # read-only
-        origin = "" if state.watch is None else state.watch((self, inputs), y)
-        if not any(parents) or not state.recording:
-            return value._result(y, None)
-        if constants:  # the user may write into arrays before backward: save copies
-            arrays = [explain.read_only_copy(array) if array is x else array for array, x in zip(arrays, inputs)]
-        return value._result(y, Node(y, self, tuple(parents), self.save(y, arrays, static, parents), static or NOTHING, origin))
+        if state.recording and any(parents):
+            if constants:  # the user may write into arrays before backward: save copies
+                arrays = [explain.read_only_copy(array) if array is x else array for array, x in zip(arrays, inputs)]
+            node = Node(y, self, tuple(parents), self.save(y, arrays, static, parents), static or NOTHING)
+        if state.watch is not None:
+            state.watch.computed(self, inputs, arrays, y, node)
+        return value._result(y, node)
 
     def __reduce__(self) -> str:
         return self.function.__qualname__  # copied and pickled as functions are: by name
@@ -204,7 +205,7 @@ def record_of(root: Node) -> list[Node]:
         node = stack.pop()
         record.append(node)
         if not node.parents and node.op is not None:
-            raise explain.freed(node)
+            raise explain.freed(node)  # backward() has emptied its parents
         for parent in node.parents:
             if parent is not None and parent not in seen:
                 seen.add(parent)
@@ -228,13 +229,12 @@ def backward(root: Node, g: Any, record: list[Node], wanted: Collection[Node], c
     return found
 
 class Gradients:
-    """What has arrived so far, by node. The first contribution is kept by reference, as it may be somebody else's array; the
-    second one allocates the sum; all later ones are added in place. With create_graph the contributions are Values."""
+    """What has arrived so far, by node. The first contribution may be shared, so it is not written into; the second one allocates
+    the sum, which is then owned; all later ones are added in place. With create_graph the contributions are Values."""
 
     def __init__(self, record: list[Node], total: dict[Node, Any], create_graph: bool) -> None:
         self.useful, self.total, self.create_graph, self.watch = set(record), total, create_graph, state.watch
-        self.owned: set[Node] = set()
-        self.postponed: dict[Node, Any] = {}  # see speed.py
+        self.owned, self.postponed = set[Node](), dict[Node, Any]()  # postponed: see speed.py
 
     def apply_formulas(self, node: Node, g: Any) -> None:
         """The chain rule at one node: what arrived there goes on to its parents."""
@@ -244,7 +244,7 @@ class Gradients:
             if op.accumulate is not None:
                 return op.accumulate(self.buffer(node.parents[0]), g, **node.static)
         saved = as_values(node, g) if self.create_graph else node.saved
-        vjps = explain.one_for_each(node, run(node, 0, g, saved[0])) if op.variadic else None
+        vjps = explain.one_for_each(node, run(node, 0, g.copy() if op.by_hand else g, saved[0])) if op.joint else None
         for i, parent in enumerate(node.parents):
             if parent in self.useful:
                 if i in op.postpone and not self.create_graph:
@@ -260,7 +260,7 @@ class Gradients:
             vjp = vjp if vjp.shape == parent.shape else unbroadcast(vjp, parent.shape)
             vjp = vjp if vjp.dtype == parent.dtype else vjp.astype(parent.dtype)
         if self.watch is not None:
-            self.watch((node, i), vjp.array if self.create_graph else vjp, node.origin)
+            self.watch.arrived(node, i, vjp.array if self.create_graph else vjp)
         if parent not in self.total:
             self.total[parent] = vjp
         elif self.create_graph:
@@ -286,7 +286,7 @@ def run(node: Node, i: int, g: Any, saved: tuple) -> Any:
 
 def as_values(node: Node, like: Value) -> list[Any]:
     """What was saved, as the Values that it came from, so that formulas are recorded."""
-    op: Any = node.op
+    op: Any = explain.written_as_formulas(node.op)
     came_from = {**dict(zip(op.inputs, node.parents)), "y": node}
     def value(name: str, x: Any) -> Any:
         if op.variadic and name == op.inputs[0]:

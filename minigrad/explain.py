@@ -34,15 +34,6 @@ def _folders() -> tuple[str, ...]:
     modules = (sys.modules.get(name) for name in ("minigrad", "minigrad.layers", "minigrad.optim"))
     return tuple(os.path.dirname(m.__file__) + os.sep for m in modules if m is not None and m.__file__)
 
-def check_finite(where: tuple[Any, Any], array: np.ndarray, line: str | None = None) -> str:
-    """The watch of detect_anomaly(): FloatingPointError at the first number that is not finite. Returns the line that called
-    the operation. where: an operation and its inputs; or, with that line, a node and the number of its formula."""
-    describe, line = (call, calling_line()) if line is None else (formula, line)
-    if not np.isfinite(array).all():
-        counts = f"{np.isnan(array).sum()} NaN and {np.isinf(array).sum()} infinite of {array.size} numbers"
-        raise FloatingPointError(f"{describe(*where)} gives {counts}" + (f", called at\n  {line}" if line else ""))
-    return line
-
 # -- what is given --------------------------------------------------------------------------------
 
 IMMUTABLE = frozenset({int, float, bool, slice, type(None), type(...)})
@@ -103,9 +94,9 @@ def check_formulas(formulas: tuple) -> None:
             raise ValueError("the first parameter of a gradient formula must be g: "
                              "write @op(lambda g, ...: ...) above the function, with one formula for each argument")
 
-def parameters(function: Any, formulas: tuple) -> tuple[list[str], list[str], dict[str, Any], bool]:
-    """The names of an operation's inputs and of its static arguments, the defaults of these, and whether it takes *args.
-    ValueError if the formulas do not fit."""
+def parameters(function: Any, formulas: tuple, backward: Any) -> tuple[list[str], list[str], dict[str, Any], bool, list[tuple]]:
+    """The names of an operation's inputs and of its static arguments, the defaults of these, whether it takes *args, and the
+    names of what each formula needs. ValueError if the formulas do not fit."""
     def require(condition: bool, message: str) -> None:
         if not condition:
             raise ValueError(f"operation {function.__name__!r}: {message}")
@@ -120,15 +111,24 @@ def parameters(function: Any, formulas: tuple) -> tuple[list[str], list[str], di
     require(not {"g", "y"} & {p.name for p in given}, "g and y mean gradient and output: name the arguments otherwise")
     require(all(p.default is p.empty or p.kind == p.KEYWORD_ONLY for p in given),
             "a default makes an argument static: put it behind a * in the signature")
-    require(len(formulas) == len(inputs), f"{len(formulas)} formulas for {len(inputs)} arguments ({', '.join(inputs)})")
+    if backward is not None:
+        require(not formulas, "has formulas or backward=, not both")
+        require(not variadic, "an operation with *args has one formula, and no backward=")
+        formulas = (backward,)
+    require(len(formulas) == (len(inputs) if backward is None else 1),
+            f"{len(formulas)} formulas for {len(inputs)} arguments ({', '.join(inputs)})")
     shapes = {f"{name}_shape" for name in inputs}
     require(not shapes & {p.name for p in given}, f"{', '.join(shapes)} mean arguments' shapes: name static ones otherwise")
     known = {"y", *inputs, *static, *shapes}
-    for name, formula in zip(inputs, formulas):
-        for unknown in inspect.signature(formula).parameters.keys() - known - {"g"}:
+    needs = [tuple(p.name for p in inspect.signature(formula).parameters.values() if not backward or p.default is p.empty)[1:]
+             for formula in formulas]
+    if backward is not None and not known.issuperset(needs[0]) and len(needs[0]) == len(inputs):
+        needs = [tuple(inputs)]  # under names of its own, in the same order
+    for name, names in zip(inputs if backward is None else ["backward"], needs):
+        for unknown in set(names) - known:
             require(False, f"the formula for {name!r} asks for {unknown!r}; it can have {', '.join(sorted(known))}")
     defaults = {name: default for name, default in static.items() if default is not inspect.Parameter.empty}
-    return inputs, list(static), defaults, variadic
+    return inputs, list(static), defaults, variadic, needs
 
 # -- a call ---------------------------------------------------------------------------------------
 
@@ -163,6 +163,9 @@ def call_failed(op: Any, inputs: tuple, error: Exception) -> Exception:
 
 def result(op: Any, inputs: tuple, y: Any, parents: list[Any], state: Any) -> np.ndarray:
     """What the operation's function returned, as an array."""
+    if isinstance(y, (tuple, list)):
+        raise TypeError(f"{call(op, inputs)}: the function returned a {type(y).__name__} of {len(y)}, but an operation gives one "
+                        "array: join its parts by np.stack or np.concatenate")
     y = np.asarray(y)
     if y.dtype.kind not in "biuf":
         raise TypeError(f"{call(op, inputs)}: the function returned dtype {y.dtype}, not an array of numbers")
@@ -236,19 +239,34 @@ def formula(node: Any, i: int) -> str:
     return f"operation {node.op.__name__!r}: the gradient formula for argument {name!r}"
 
 def formula_failed(node: Any, i: int, g: Any, error: Exception) -> Exception:
-    name = node.op.inputs[0 if node.op.variadic else i]
-    return RuntimeError(f"operation {node.op.__name__!r}: the gradient formula for argument {name!r} failed, with g of shape "
-                        f"{g.shape}: {type(error).__name__}: {error}")
+    of = "backward" if node.op.by_hand else f"the gradient formula for argument {node.op.inputs[0 if node.op.variadic else i]!r}"
+    return RuntimeError(f"operation {node.op.__name__!r}: {of} failed, with g of shape {g.shape}: "
+                        f"{type(error).__name__}: {error}")
 
 def one_for_each(node: Any, vjps: Any) -> Any:
-    """What the formula of an operation with *args returned; TypeError unless it is a list of gradients."""
+    """What one formula for all arguments returned; TypeError unless it is a list of gradients, or by hand a dict or one array."""
+    op = node.op
+    if op.by_hand is not None and isinstance(vjps, dict):
+        vjps = [vjps.get(name, vjps.get(f"d{name}")) for name in op.inputs]
+    elif op.by_hand is not None and len(op.inputs) == 1 and not isinstance(vjps, (list, tuple)):
+        vjps = [vjps]
     if not isinstance(vjps, (list, tuple)) or len(vjps) != len(node.parents):
-        raise TypeError(f"operation {node.op.__name__!r}: the gradient formula must return a list of {len(node.parents)} "
-                        f"gradients, one for each of *{node.op.inputs[0]}")
+        what, each = ("backward", ", ".join(op.inputs)) if op.by_hand else ("the gradient formula", f"*{op.inputs[0]}")
+        raise TypeError(f"operation {op.__name__!r}: {what} must return a list of {len(node.parents)} gradients, one for each of "
+                        f"{each}")
     return vjps
+
+def written_as_formulas(op: Any) -> Any:
+    """The operation; TypeError if its gradients are written by hand, which gives numbers only."""
+    if op.by_hand is not None:
+        raise TypeError(f"operation {op.__name__!r}: its gradients are written by hand in NumPy (backward=), so they cannot be "
+                        "differentiated again with create_graph: write formulas with minigrad's operations")
+    return op
 
 def checked(node: Any, i: int, g: Any, vjp: Any, Value: type, create_graph: bool) -> Any:
     """What formula i returned; TypeError unless it is the gradient for its argument, up to broadcasting and dtype."""
+    if vjp is None:
+        raise TypeError(f"{formula(node, i)} returned None, but that argument requires a gradient")
     parent, is_value = node.parents[i], isinstance(vjp, Value)
     if create_graph and (not is_value or g.node is not None and vjp.node is None):
         raise TypeError(f"{formula(node, i)} returned a {type(vjp).__name__} cut off from the graph, so it cannot be "

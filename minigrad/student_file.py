@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from .core import Op, backward, registry
+from .course.todo import NotWrittenError
 
 MODULE = "student_file"
 
@@ -145,6 +146,8 @@ def explained(path: Path) -> Iterator[None]:
         frames = [frame for link in chain for frame in traceback.extract_tb(link.__traceback__)]
         lines = [(frame.lineno, frame.line) for frame in frames if same_file(frame.filename, path)] or _line_of_formula(error)
         where = f"{path}:{lines[-1][0]}: {lines[-1][1]}\n" if lines else ""
+        if any(isinstance(link, NotWrittenError) for link in chain):
+            raise CannotCheckError(f"{where}not written yet") from None
         kind = FormulaError if _in_a_formula(error, frames, path) else CannotCheckError
         raise kind(f"{where}{type(error).__name__}: {error}") from None
 

@@ -33,10 +33,13 @@ def assert_gradients(f: Callable, *inputs: Any, order: int = 1, seed: int = 0) -
 def check_op(operation: Op, *, low: float = -2.0, high: float = 2.0, order: int = 2, max_examples: int = 50,
              **static: Any) -> None:
     """A full property test of an elementwise operation: shapes that broadcast, 0-d, size 0 and 1, memory layouts, constants
-    among the inputs; gradients up to `order`. Its inputs are between low and high. AssertionError with the report.
+    among the inputs; gradients up to `order`. Its inputs are between low and high: choose a range in which the function changes.
+    Special points, as 0, are not tried: give them to gradcheck. AssertionError with the report.
 
     An operation that needs other shapes takes a Case: see `calls`.
     """
+    if not isinstance(operation, Op):
+        raise TypeError(f"check_op needs an operation declared with @op, not {type(operation).__name__}")
     case = Case(lambda choose: (cases.broadcastable_shapes(choose, len(operation.inputs)), static), cases.between(low, high))
 
     @settings(max_examples=max_examples, deadline=None)

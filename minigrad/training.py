@@ -35,7 +35,7 @@ def backward(y: Value, g: Any = None, retain_graph: bool = False) -> None:
     with adding: add_to_grad(gradients)  # in one line, so that no interruption falls between the work and the unlocking
     if not retain_graph:
         for node in record:
-            node.parents, node.saved = (), None
+            node.parents, node.saved, node.static = (), None, core.NOTHING
 
 
 adding = threading.Lock()  # threads may share parameters
@@ -80,9 +80,30 @@ def no_grad():
     return core.switched("recording", False)
 
 
+class Anomalies:
+    """The watch of detect_anomaly(): FloatingPointError at the first number that is not finite."""
+
+    @staticmethod
+    def computed(op: Any, inputs: tuple, arrays: list, y: np.ndarray, node: Any) -> None:
+        line = explain.calling_line()
+        _check_finite(y, explain.call(op, inputs), line)
+        if node is not None:
+            node.origin = line
+
+    @staticmethod
+    def arrived(node: Any, i: int, vjp: np.ndarray) -> None:
+        _check_finite(vjp, explain.formula(node, i), node.origin)
+
+
+def _check_finite(array: np.ndarray, what: str, line: str) -> None:
+    if not np.isfinite(array).all():
+        counts = f"{np.isnan(array).sum()} NaN and {np.isinf(array).sum()} infinite of {array.size} numbers"
+        raise FloatingPointError(f"{what} gives {counts}" + (f", called at\n  {line}" if line else ""))
+
+
 def detect_anomaly():
     """Find the first NaN or infinity: `with detect_anomaly(): ...` around forward and backward.
 
     Raises FloatingPointError that names the operation, its shapes and the line that called it. Slower: for debugging.
     """
-    return core.switched("watch", explain.check_finite)
+    return core.switched("watch", Anomalies)

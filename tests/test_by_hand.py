@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from minigrad import gradcheck, with_cache, with_loss
+import minigrad
+from minigrad import Tensor, gradcheck, op, with_cache, with_loss
 
 rng = np.random.default_rng(7)
 T, B, D, H, V = 4, 2, 3, 5, 6
@@ -291,3 +292,115 @@ def test_what_cannot_be_checked(call, said):
 def test_no_second_order():
     with pytest.raises(ValueError, match="written by hand"):
         gradcheck(np.tanh, np.ones(3), backward=lambda g, x: g, order=2)
+
+
+# -- operations whose gradients are written by hand ------------------------------------------------------
+
+
+def test_an_operation_with_one_backward_trains_inside_the_engine(clean_registry):
+    @op(backward=rnn_backward)
+    def sequence(x, h0, Wx, Wh, b):
+        return rnn_forward(x, h0, Wx, Wh, b)
+
+    assert gradcheck(sequence, *RNN_INPUTS)
+    x = Tensor(X, requires_grad=True)
+    total = sequence(minigrad.tanh(x), H0, WX, Tensor(WH, requires_grad=True), BIAS)
+    (total * total).sum().backward()
+    assert x.grad.shape == X.shape and gradcheck(lambda x: sequence(minigrad.tanh(x), *RNN_INPUTS[1:]) ** 2, X)
+    again = sequence(x, *RNN_INPUTS[1:])
+    with pytest.raises(TypeError, match="written by hand in NumPy"):
+        minigrad.grad((again * again).sum(), x, create_graph=True)
+
+
+@pytest.mark.parametrize("backward", [
+    lambda g, a, b: {"da": g * b, "b": g * a},
+    lambda dout, u, v: (dout * v, dout * u),  # under names of its own
+    lambda g, b, a: [g * b, g * a],
+])
+def test_forms_of_backward(backward, clean_registry):
+    @op(backward=backward)
+    def product(a, b):
+        return a * b
+
+    assert gradcheck(product, np.ones((2, 3)), np.arange(3.0))
+
+
+def test_what_an_operation_written_by_hand_cannot_be(clean_registry):
+    def two(x):
+        return x, x
+
+    x = Tensor(np.ones(2), requires_grad=True)
+    with pytest.raises(TypeError, match="returned a tuple of 2, but an operation gives one array: join its parts by np.stack"):
+        op(backward=lambda g, x: g)(two)(x)
+    with pytest.raises(ValueError, match="formulas or backward=, not both"):
+        op(lambda g: g, backward=lambda g, x: g)(np.tanh and (lambda x: x))
+    with pytest.raises(ValueError, match="asks for 'z'"):
+        op(backward=lambda g, x, z: g)(lambda x: x)
+    one = op(backward=lambda g, a: {"a": g})(lambda a, b: a * b)
+    with pytest.raises(TypeError, match="returned None, but that argument requires a gradient"):
+        one(np.ones(2), x).sum().backward()
+    failing = op(backward=lambda g, x: g @ np.ones(7))(lambda x: x)
+    with pytest.raises(RuntimeError, match="backward failed, with g of shape"):
+        failing(x).sum().backward()
+    in_place = op(backward=lambda g, x: np.multiply(g, 2, out=g))(lambda x: 2 * x)
+    assert gradcheck(in_place, np.ones(3))
+
+
+# -- forms that people write besides ------------------------------------------------------------------------
+
+
+class Tanh:
+    """A layer as many write it: backward takes g alone, and uses what forward has kept."""
+
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, dout):
+        return dout * (1 - self.y ** 2)
+
+
+def test_a_layer_that_keeps_its_values():
+    layer = Tanh()
+    assert gradcheck(layer.forward, np.ones((2, 3)), backward=layer.backward)
+
+
+def test_losses_of_one_number_in_any_shape():
+    x = rng.normal(size=(4, 3))
+    for shape in ((), (1,), (1, 1)):
+        assert gradcheck(with_loss(lambda x, shape=shape: ((x ** 2).sum().reshape(shape), 2 * x)), x)
+    nested = with_loss(lambda x, W: ((x @ W).sum(), [np.ones((4, 2)) @ W.T, x.T @ np.ones((4, 2))]))
+    assert gradcheck(nested, x, rng.normal(size=(3, 2)))
+    with pytest.raises(TypeError, match="must be a single number, not an array of shape"):
+        gradcheck(with_loss(lambda x: (x, x)), x)
+
+
+def test_settings_in_a_dict_and_defaults():
+    def forward(x, gamma, settings):
+        return x * gamma + settings["mean"], (x, gamma)
+
+    def backward(dout, cache, clip=None):
+        x, gamma = cache
+        return dout * gamma, (dout * x).sum(axis=0)
+
+    report = gradcheck(with_cache(forward, backward), X[0], np.ones(D), {"mean": np.zeros(D)})
+    assert report and verdicts(report) == {"x": "ok", "gamma": "ok", "settings['mean']": "not given"}
+
+
+@pytest.mark.parametrize("prefix", ["", "d", "d_", "grad_"])
+def test_prefixes_of_keys(prefix):
+    assert gradcheck(np.sin, np.ones(3), backward=lambda g, x: {f"{prefix}x": g * np.cos(x)}) or prefix  # np.sin names nothing
+    assert gradcheck(lambda x: np.sin(x), np.ones(3), backward=lambda g, x: {f"{prefix}x": g * np.cos(x)})
+
+
+def test_what_needs_words():
+    def forward(x):
+        y = np.tanh(x)
+        return y, 2 * y, y
+
+    with pytest.raises(TypeError, match="say so by take=1"):
+        gradcheck(with_cache(forward, lambda g, y: g.reshape(-1)), np.ones(3))
+    with pytest.raises(TypeError, match="two inputs have as a key"):
+        gradcheck(lambda a, b: a["W"] * b["W"], {"W": np.ones(2)}, {"W": np.ones(2)}, backward=lambda g, a, b: {"W": g})
+    report = gradcheck(lambda x, scale: x * scale, np.ones(2), 2.0, backward=lambda g, x, scale: (g * scale, (g * x).sum()))
+    assert report and "a gradient for the number 2, which is a constant here" in str(report)

@@ -15,7 +15,7 @@ import minigrad as mg
 from minigrad import Tensor, grad, no_grad
 from minigrad.cases import CASES
 from minigrad.core import Node
-from minigrad.layers import LSTM
+from minigrad.layers import LSTM, unroll
 from minigrad.testing import assert_gradients, calls
 
 
@@ -199,14 +199,16 @@ def test_what_waits_for_a_shared_weight_is_bounded():
     assert peak < 100 * x.nbytes  # all of them would be 1,000
 
 
-def test_work_of_an_lstm_grows_linearly_with_time():
+def test_the_record_of_a_loop_grows_linearly_with_time_and_that_of_a_layer_does_not():
     model = LSTM(2, 3, rng=np.random.default_rng(0))
+    model(np.ones((1, 1, 2)))  # traced
 
-    def step(T):
-        return lambda: model(np.ones((T, 1, 2)))[0].sum().backward()
+    def nodes(run):
+        return [nodes_made(lambda: run(np.ones((T, 1, 2)))[0].sum().backward()) for T in (10, 20, 40)]  # noqa: B023
 
-    nodes = [nodes_made(step(T)) for T in (10, 20, 40)]
-    assert nodes[2] - nodes[1] == 2 * (nodes[1] - nodes[0])
+    of_loop, of_layer = nodes(lambda x: unroll(model.cells[0], x)), nodes(model)
+    assert of_loop[2] - of_loop[1] == 2 * (of_loop[1] - of_loop[0]) > 0
+    assert of_layer[0] == of_layer[1] == of_layer[2]
 
 
 def test_memory_of_an_lstm_grows_linearly_with_time():

@@ -10,7 +10,7 @@ import by_hand
 import pytest
 from test_readme import stable
 
-GUIDE = Path(by_hand.__file__).parent / "guides" / "gradcheck.md"
+GUIDE = Path(by_hand.__file__).parent / "guides" / "by_hand.md"
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def blocks_of_guide():
     for number, (language, block) in enumerate(re.findall(r"^```(\w+)\n(.*?)^```", GUIDE.read_text(encoding="utf-8"),
                                                            re.MULTILINE | re.DOTALL)):
         if language == "python":
-            name = f"<gradcheck.md, block {number}>"
+            name = f"<by_hand.md, block {number}>"
             linecache.cache[name] = len(block), None, block.splitlines(keepends=True), name
             out = StringIO()
             with redirect_stdout(out):

@@ -148,3 +148,10 @@ def test_operations_give_what_they_were_given(clean_registry):
     for name in ("array", "node"):
         with pytest.raises(AttributeError):
             setattr(minigrad.Tensor(array), name, None)
+
+
+def test_importing_minigrad_does_not_import_the_check():
+    """It would take twice the time. What is imported later can be completed and imported all the same."""
+    code = ("import sys, minigrad; assert 'minigrad.check' not in sys.modules and 'gradcheck' in dir(minigrad); "
+            "from minigrad import gradcheck, with_cache; assert minigrad.gradcheck is gradcheck is minigrad.check.gradcheck")
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from minigrad import Tensor, grad, gradcheck, no_grad, tanh
 from minigrad.layers import (
     GRU, LSTM, RNN, Dropout, Embedding, GRUCell, Linear, LSTMCell, Module, RNNCell, Sequential,
-    binary_cross_entropy_with_logits, cross_entropy, load_arrays, mse_loss, save_arrays,
+    binary_cross_entropy_with_logits, cross_entropy, load_arrays, mse_loss, save_arrays, unroll,
 )
 from minigrad.optim import SGD, Adam
 from minigrad.testing import assert_gradients
@@ -232,25 +232,101 @@ def test_batch_first_swaps_inputs_and_outputs_only(sequence):
         np.testing.assert_array_equal(s.data, t.data)
 
 
-@pytest.mark.parametrize("sequence", [RNN, LSTM, GRU])
-def test_layer_equals_cell_gradients_included(sequence):
+def assert_layer_equals_cell(sequence):
+    """The sequence layer and its cell, over time in an ordinary loop, give the same values and gradients."""
     rng = np.random.default_rng(0)
     model = randomise(sequence(3, 4, rng=rng), rng)
     (cell,) = model.cells
-    x = Tensor(rng.normal(size=(6, 2, 3)), requires_grad=True)
-    outputs, _ = model(x)
-    g = rng.normal(size=outputs.shape)
-    state, by_cell = None, []
-    for t in range(6):
-        state = cell(x[t], state)
-        by_cell.append(state[0] if sequence is LSTM else state)
-    for t in range(6):
-        np.testing.assert_allclose(outputs.data[t], by_cell[t].data, rtol=1e-13, atol=1e-15)  # sums of 7 products, 6 deep
-    wanted = [x, *model.parameters()]
-    from_layer = grad(outputs, wanted, g)
-    from_cell = grad(sum((by_cell[t] * g[t]).sum() for t in range(6)), wanted)
-    for one, other in zip(from_layer, from_cell):
-        np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-13)
+    shapes = (6, 2, 3), *[(2, 4)] * len(sequence.state_names)
+    x, *state = (Tensor(rng.normal(size=shape), requires_grad=True) for shape in shapes)
+    first = [s.reshape(1, 2, 4) for s in state]
+    outputs, last = model(x, tuple(first) if len(first) > 1 else first[0])
+    by_cell, end = unroll(cell, x, tuple(state) if len(state) > 1 else state[0])
+    ys = [outputs, *(last if len(state) > 1 else [last])]
+    expected = [by_cell, *(e.reshape(1, 2, 4) for e in (end if len(state) > 1 else [end]))]
+    gs, wanted = [rng.normal(size=y.shape) for y in ys], [x, *state, *model.parameters()]
+    gradients = (grad(sum((y * g).sum() for y, g in zip(found, gs)), wanted) for found in (ys, expected))
+    for a, b in [*zip((y.data for y in ys), (y.data for y in expected)), *zip(*gradients)]:
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13, err_msg=(  # sums of 7 products, 6 deep, forwards and backwards
+            f"{type(cell).__name__}.forward has other equations than {sequence.__name__}.prepare and {sequence.__name__}.step, "
+            "which run whole sequences: change them as well, in the same file"))
+
+
+@pytest.mark.parametrize("sequence", [RNN, LSTM, GRU])
+def test_layer_equals_cell_gradients_included(sequence):
+    assert_layer_equals_cell(sequence)
+
+
+@pytest.mark.parametrize("sequence", [RNN, LSTM, GRU])
+def test_equations_that_were_edited_in_the_cell_only_are_noticed(sequence, monkeypatch):
+    forward = sequence.equations
+
+    def edited(self, x, state=None):
+        new = forward(self, x, state)
+        return (new[0] * 0.5, new[1]) if isinstance(new, tuple) else new * 0.5
+
+    monkeypatch.setattr(sequence.cell, "forward", edited)
+    monkeypatch.setattr(sequence, "equations", edited)  # as if the file had been edited
+    name = sequence.__name__
+    with pytest.raises(AssertionError, match=f"{name}Cell.forward has other equations than {name}.prepare and {name}.step"):
+        assert_layer_equals_cell(sequence)
+
+
+@pytest.mark.parametrize("way", ["subclass", "own class", "class", "instance", "call", "function"])
+@pytest.mark.parametrize("sequence", [RNN, LSTM, GRU])
+def test_a_cell_whose_equations_were_replaced_runs_as_it_is(sequence, way, monkeypatch):
+    """Nothing is silently ignored: the layer gives h / 2 from the first step on."""
+    pair = sequence is LSTM
+    forward = sequence.cell.forward
+
+    def halved(self, x, state=None):
+        new = forward(self, x, state)
+        return (new[0] * 0.5, new[1]) if pair else new * 0.5
+
+    rng = np.random.default_rng(0)
+    model, x = sequence(3, 4, rng=rng), rng.normal(size=(3, 2, 3))
+    cell = model.cells[0]
+    if way == "subclass":
+        model = type("Mine", (sequence,), {"cell": type("Halved", (sequence.cell,), {"forward": halved})})(3, 4, rng=rng)
+    elif way == "own class":
+        class Own(Module):
+            def __init__(self):
+                self.inner = cell
+
+            def forward(self, x, state=None):
+                return halved(self.inner, x, state)
+        model.cells[0] = Own()
+    elif way == "class":
+        monkeypatch.setattr(sequence.cell, "forward", halved)
+    elif way == "instance":
+        cell.forward = lambda x, state=None: halved(cell, x, state)
+    elif way == "call":
+        cell.__class__ = type("Called", (sequence.cell,), {"__call__": halved})
+    else:
+        model.extra, model.cells[0] = cell, lambda x, state=None: halved(cell, x, state)
+    outputs, last = model(x)
+    state, expected = None, []
+    for x_t in x:
+        state = halved(model.cells[0] if way == "subclass" else cell, x_t, state)
+        expected.append((state[0] if pair else state).data)
+    np.testing.assert_array_equal(outputs.data, expected)
+    for one, other in zip(last if pair else [last], state if pair else [state]):
+        np.testing.assert_array_equal(one.data[0], other.data)
+    assert model(x[:0])[0].shape == (0, 2, 4)
+    outputs.sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_unroll():
+    x = Tensor(np.arange(6.0).reshape(3, 1, 2), requires_grad=True)
+    outputs, state = unroll(lambda x_t, total: x_t if total is None else x_t + total, x)
+    np.testing.assert_array_equal(outputs.data, np.cumsum(x.data, axis=0))
+    np.testing.assert_array_equal(state.data, outputs.data[-1])
+    np.testing.assert_array_equal(grad(outputs, x, np.ones((3, 1, 2)))[:, 0, 0], [3, 2, 1])
+    outputs, state = unroll(lambda x_t, s: (x_t * s[0], s[1] + 1), x, (Tensor(np.ones((1, 2))), 0))
+    assert outputs.shape == (3, 1, 2) and state[1] == 3
+    with pytest.raises(ValueError, match="no time steps"):
+        unroll(LSTMCell(2, 3, rng=np.random.default_rng(0)), np.zeros((0, 1, 2)))
 
 
 @pytest.mark.parametrize("sequence", [RNN, LSTM, GRU])

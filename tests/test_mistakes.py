@@ -1,4 +1,4 @@
-"""Every mistake ends in the right gradient or in an error that says what to do. README has the errors as a table."""
+"""Every mistake ends in the right gradient or in an error that says what to do; examples/guides/mistakes.md has their table."""
 
 import copy
 import pickle
@@ -14,8 +14,8 @@ from minigrad import Tensor, detach, detect_anomaly, grad, log, no_grad, op
 from minigrad.layers import GRU, LSTM, RNN, Linear, Module, Sequential, cross_entropy, mse_loss
 from minigrad.optim import SGD, Adam
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-TABLE = re.findall(r"^\| `(.+?)` \| (\w+): (.+) \|$", README, re.MULTILINE)
+PAGE = (Path(__file__).parent.parent / "examples" / "guides" / "mistakes.md").read_text(encoding="utf-8")
+TABLE = re.findall(r"^\| `(.+?)` \| (\w+): (.+) \|$", PAGE, re.MULTILINE)
 
 
 def leaf(*shape):

@@ -1,15 +1,20 @@
-"""Every Python block of the README runs, one after the other, and prints what the README says."""
+"""Every Python block of the README and of the guides runs, and prints what the page says; links lead somewhere."""
 
+import linecache
 import re
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 
+import pytest
 import wrong_gradients
 
 from minigrad import registry
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGES = [README, *sorted((ROOT / "examples" / "guides").glob("*.md"))]
 
 
 def stable(report):
@@ -17,29 +22,55 @@ def stable(report):
     return [" ".join(re.sub(r"\s*\[.*\S(?=\s+\w+$)", "", line).split()) for line in report.strip().splitlines()]
 
 
-def test_python_blocks(tmp_path, monkeypatch):
+@pytest.fixture
+def printed(tmp_path, monkeypatch):
+    """What each Python block of a page prints; each text block is what the Python block before it has printed."""
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-    before, namespace, printed, compared = dict(registry), {"__name__": "readme"}, [], 0
-    for language, block in blocks:
-        if language == "python":
-            out = StringIO()
-            with redirect_stdout(out):
-                exec(compile(block, "README.md", "exec"), namespace)
-            printed.append(out.getvalue())
-        elif language == "text":
-            assert stable(printed[-1]) == stable(block)
-            compared += 1
-    registry.clear()
-    registry.update(before)
-    assert len(printed) >= 5 and compared == 2
-    assert float(printed[0]) < 0.001  # as the comment there says
+
+    def run(page):
+        found, namespace, before = [], {"__name__": page.stem}, dict(registry)
+        try:
+            for number, (language, block) in enumerate(BLOCK.findall(page.read_text(encoding="utf-8"))):
+                if language == "python":
+                    name = f"<{page.name}, block {number}>"  # reports quote its lines
+                    linecache.cache[name] = len(block), None, block.splitlines(keepends=True), name
+                    out = StringIO()
+                    with redirect_stdout(out):
+                        exec(compile(block, name, "exec"), namespace)
+                    found.append(out.getvalue())
+                elif language == "text":
+                    assert stable(found[-1]) == stable(block)
+        finally:
+            registry.clear()
+            registry.update(before)
+        return found
+    return run
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_blocks_of_a_page(page, printed):
+    found = printed(page)
+    if page == README:
+        assert len(found) == 4 and "WRONG" in found[0]
+        assert float(found[1]) < 0.001  # as the comment there says
 
 
 def test_the_three_reports_are_what_the_example_prints(capsys):
     wrong_gradients.main([])
     printed = capsys.readouterr().out
-    (block,) = re.findall(r"^```output\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-    assert "`python examples/wrong_gradients.py`:\n\n```output" in README
+    page = (ROOT / "examples" / "guides" / "gradcheck.md").read_text(encoding="utf-8")
+    (block,) = [block for language, block in BLOCK.findall(page) if language == "output"]
+    assert "`python examples/wrong_gradients.py`:\n\n```output" in page
     assert stable(printed) == stable(block)
     assert max(map(len, printed.splitlines())) <= 100  # columns
+
+
+def test_the_readme_is_short():
+    lines = README.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 150 and all(len(line) <= 160 for line in lines if line[:1] != "|")
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "examples" / "README.md"], ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
+    assert not [link for link in links if "://" not in link and not (page.parent / link).exists()]

@@ -13,6 +13,7 @@ student's numbers (story.py). From experiments, which say where and not what (lo
 from .adapters import with_cache, with_loss
 from .gradcheck import gradcheck
 from .report import Report, Row
+from .same import assert_same
 from .taylor import TaylorReport, taylor_test
 
-__all__ = ["Report", "Row", "TaylorReport", "gradcheck", "taylor_test", "with_cache", "with_loss"]
+__all__ = ["Report", "Row", "TaylorReport", "assert_same", "gradcheck", "taylor_test", "with_cache", "with_loss"]

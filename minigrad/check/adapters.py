@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 
 class with_cache:  # noqa: N801
     """out, cache = forward(*inputs), and dx, dW, ... = backward(dout, cache); the form of Stanford's CS231n.
@@ -32,7 +34,7 @@ class with_cache:  # noqa: N801
 
     def _split(self, inputs: tuple) -> tuple[Any, Any]:
         result = self.forward_with_cache(*inputs)
-        if not isinstance(result, tuple) or len(result) < 2:
+        if not isinstance(result, (tuple, list)) or len(result) < 2:
             raise TypeError(f"with_cache: {_name(self.forward_with_cache)} must return outputs and, last, a cache, not "
                             f"{type(result).__name__}")
         *outputs, cache = result
@@ -41,7 +43,15 @@ class with_cache:  # noqa: N801
 
     def backward(self, g: Any, *inputs: Any) -> Any:
         cache = self._split(inputs)[1]
-        return self.backward_from_cache(*g, cache) if self.apart else self.backward_from_cache(g, cache)
+        if self.apart:
+            return self.backward_from_cache(*g, cache)
+        try:
+            return self.backward_from_cache(g, cache)
+        except Exception as error:
+            if not isinstance(g, tuple):
+                raise
+            raise TypeError(f"with_cache: {self.name_of_backward} failed, with a tuple of {len(g)} gradients, one for each "
+                            f"output ({error}). If it takes the first output's only, say so by take=1") from error
 
 
 class with_loss:  # noqa: N801
@@ -80,20 +90,28 @@ class with_loss:  # noqa: N801
             *inputs, parameters = inputs  # type: ignore[assignment]
             with _lent(self.f.__globals__, parameters):
                 result = self.f(*inputs, **self.static)
-        if not isinstance(result, tuple) or len(result) < 2:
+        if not isinstance(result, (tuple, list)) or len(result) < 2:
             raise TypeError(f"with_loss: {_name(self.f)} must return the loss and its gradients, not {type(result).__name__}")
-        return result
+        if np.size(result[0]) != 1:
+            raise TypeError(f"with_loss: the loss must be a single number, not an array of shape {np.shape(result[0])}")
+        return tuple(result)
 
     def backward(self, g: Any, *inputs: Any) -> Any:
+        g = np.asarray(g).item()
         loss, *results = self._call(inputs)
         if self.names is not None:
             if len(results) < len(self.names):
                 raise TypeError(f"with_loss: {_name(self.f)} returned {len(results)} results after the loss, fewer than the "
                                 f"{len(self.names)} names in gradients")
             results = [dict(zip(self.names, results))]
-        if len(results) == 1 and isinstance(results[0], dict):
-            return {name: None if gradient is None else g * gradient for name, gradient in results[0].items()}
-        return tuple(None if gradient is None else g * gradient for gradient in results)
+        if all(isinstance(result, dict) for result in results):
+            return {name: _times(g, gradient) for result in results for name, gradient in result.items()}
+        return tuple(_times(g, gradient) for result in results for gradient in (
+            result if isinstance(result, (tuple, list)) else [result]))
+
+
+def _times(g: float, gradient: Any) -> Any:
+    return None if gradient is None else g * np.asarray(gradient)
 
 
 @contextmanager
@@ -107,7 +125,8 @@ def _lent(variables: dict[str, Any], values: dict[str, Any]) -> Iterator[None]:
 
 
 def _positional(f: Callable) -> int:
-    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in inspect.signature(f).parameters.values())
+    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty
+               for p in inspect.signature(f).parameters.values())
 
 
 def _name(f: Callable) -> str:

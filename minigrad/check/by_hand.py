@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
@@ -17,6 +18,8 @@ from .trace import Trace
 
 LOOKS = 100  # calls after which it is seen whether arguments are changed in place
 
+PREFIXES = ("", "d", "d_", "grad_")  # that a gradient's name may have before its input's
+
 
 class ByHand:
     """A Function (function.py). forward and backward get fresh copies each time, and backward is called right after forward,
@@ -31,8 +34,9 @@ class ByHand:
     def __init__(self, f: Callable, backward: Callable, inputs: tuple, dtype: Any = np.float64) -> None:
         self.f, self.backward, self.dtype = f, backward, dtype
         self.name, self.name_of_backward = (getattr(g, "__name__", type(g).__name__) for g in (f, backward))
+        self.name_of_backward = getattr(f, "name_of_backward", self.name_of_backward)
         extra = getattr(f, "parameters", None)  # of with_loss: global variables
-        inputs = tuple(_rebuilt(x, lambda a: a.numpy() if isinstance(a, Tensor) else a) for x in inputs)
+        inputs = tuple(_rebuilt(x, _as_array) for x in inputs)
         self.inputs = inputs if extra is None else (*inputs, extra)
         named = [leaf for name, x in zip(argument_names(f, len(inputs)), inputs) for leaf in _leaves(x, name)]
         named += [leaf for name, x in (extra or {}).items() for leaf in _leaves(x, name)]
@@ -98,12 +102,21 @@ class ByHand:
     def _backward(self, xs: Sequence[np.ndarray], v: np.ndarray) -> dict[str, np.ndarray]:
         """The gradients that are given, by name of the input."""
         g, arguments = self._cotangent(self._call(xs), v), self._fresh(xs)
-        result = self.backward(g, *arguments)
+        result = self._call_backward(g, arguments)
         self._note_changes(self.name_of_backward, arguments, xs)
         before = _leaves(self._cotangent(self.output, v), "")
         if any(isinstance(a, np.ndarray) and not np.array_equal(a, b) for (_, a), (_, b) in zip(_leaves(g, ""), before)):
             self.notes[f"{self.name_of_backward} changes g, the gradient that arrives, in place: let it work on a copy"] = None
         return {name: self._checked(name, g) for name, g in self._by_input(result).items()}
+
+    def _call_backward(self, g: Any, arguments: list[Any]) -> Any:
+        """backward(g, *arguments), or backward(g) if it takes nothing else, as the method of a layer that keeps its inputs."""
+        try:
+            parameters = inspect.signature(self.backward).parameters.values()
+        except (TypeError, ValueError):
+            return self.backward(g, *arguments)
+        alone = len(parameters) == 1 and all(p.kind == p.POSITIONAL_OR_KEYWORD for p in parameters)
+        return self.backward(g) if alone else self.backward(g, *arguments)
 
     def _cotangent(self, ys: Any, v: np.ndarray) -> Any:
         """v in the structure of the outputs; None for what has no gradient."""
@@ -118,11 +131,22 @@ class ByHand:
         parts = list(result) if isinstance(result, (tuple, list)) else [result]
         if len(parts) == len(self.inputs):
             inside = [[a for _, a in _leaves(x, "") if _differentiable(a)] for x in self.inputs]
+            for x, part in zip(self.inputs, parts):
+                if isinstance(x, float) and part is not None:
+                    self.notes[f"{self.name_of_backward} returns a gradient for the number {x:g}, which is a constant here: pass "
+                               "an array, as np.array(...), to check it"] = None
             parts = [g for arrays, part in zip(inside, parts) for g in self._of_argument(arrays, part)]
+        elif len(parts) == sum(map(_differentiable, self.inputs)):  # one for each array, none for a dict of settings
+            given = iter(parts)
+            parts = [next(given) if any(x is a for a in self.inputs) else None for x in self._arrays()]
         if len(parts) != len(self.every):
             raise TypeError(f"gradcheck: {self.name_of_backward} returned {len(parts)} gradients for {len(self.every)} inputs "
                             f"({', '.join(self.every)}): return one for each, None where it is not computed, or a dict by name")
         return {name: g for name, g in zip(self.every, parts) if g is not None}
+
+    def _arrays(self) -> list[np.ndarray]:
+        """All arrays of floating-point numbers among the inputs."""
+        return [a for x in self.inputs for _, a in _leaves(x, "") if _differentiable(a)]
 
     @staticmethod
     def _of_argument(arrays: list[np.ndarray], part: Any) -> list[Any]:
@@ -134,13 +158,18 @@ class ByHand:
     def _by_name(self, result: dict[Any, Any]) -> dict[str, Any]:
         """Keys are names of arguments, or keys of a dict among them, with or without a d in front."""
         names = {**{_key(name): name for name in self.every}, **{name: name for name in self.every}}
+        twice = {key for key in names if sum(_key(name) == key for name in self.every) > 1} - set(self.every)
         found = {}
         for key, g in result.items():
-            name = names.get(str(key)) or names.get(str(key).removeprefix("d"))
-            if name is None:
-                self.notes[f"{self.name_of_backward} returns {str(key)!r}, which is no input: it was not checked"] = None
+            known = next((k for k in (str(key).removeprefix(d) for d in PREFIXES) if k in names), None)
+            if known in twice:
+                raise TypeError(f"gradcheck: {self.name_of_backward} returned {key!r}, which two inputs have as a key: return a "
+                                "tuple of dicts, one for each argument")
+            if known is None:
+                self.notes[f"{self.name_of_backward} returns {key!r}, which is no input of floating-point numbers: it was not "
+                           "checked"] = None
             elif g is not None:
-                found[name] = g
+                found[names[known]] = g
         if not found:
             raise TypeError(f"gradcheck: {self.name_of_backward} returned a dict with the keys {', '.join(map(str, result))}; "
                             f"they must be names of inputs, with or without a d in front: {', '.join(map(_key, self.every))}")
@@ -163,7 +192,7 @@ class ByHand:
         found = self._backward(self.xs, v)
         with suppress(Exception):  # forward at other values, backward at these
             self.f(*self._fresh([1.01 * x + 0.01 for x in self.xs]))
-            again = self._by_input(self.backward(self._cotangent(self.output, v), *self._fresh(self.xs)))
+            again = self._by_input(self._call_backward(self._cotangent(self.output, v), self._fresh(self.xs)))
             if any(not np.array_equal(g, again[name], equal_nan=True) for name, g in found.items()
                    if name not in self.shape_problems):
                 self.notes[f"{self.name_of_backward} uses what the last call of {self.name} has kept, or keeps something itself: "
@@ -189,6 +218,10 @@ class ByHand:
 
     def held(self) -> Arrays:
         return []
+
+
+def _as_array(x: Any) -> Any:
+    return x.numpy() if isinstance(x, Tensor) else np.asarray(x) if isinstance(x, np.floating) else x
 
 
 def _differentiable(x: Any) -> bool:

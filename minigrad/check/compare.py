@@ -31,16 +31,17 @@ class Check:
         self.function, self.rng, self.budget, self.hints, self.time_axis = function, rng, budget, hints, time_axis
         xs = function.xs
         sizes = [float(np.sqrt(np.mean(x ** 2))) for x in xs if x.size]
-        self.here = Point(function, xs, min((size for size in sizes if size > 0), default=1.0))
-        values = self.here.values()
-        self.repeatable = np.array_equal(values, self.here.values(), equal_nan=True)
-        differences = [self.here.differences(i) for i in range(len(xs))]
+        there = Point(function, xs, min((size for size in sizes if size > 0), default=1.0))
+        values = there.values()
+        self.repeatable = np.array_equal(values, there.values(), equal_nan=True)
+        differences = [there.differences(i) for i in range(len(xs))]
         shapes, x, near, far = [x.shape for x in xs], *(joined([getattr(d, name) for d in differences])
                                                         for name in ("x", "near", "far"))
-        self.here.noise = noise_of(lambda x: function.values(cut(x, shapes)), x, near, far, values, function.eps)
+        self.noise = noise_of(lambda x: function.values(cut(x, shapes)), x, near, far, values, function.eps)
+        self.here = replace(there, noise=self.noise)
         self._measure_stuck_values(values)
         for d in differences:
-            d.noise = self.here.noise
+            d.noise = self.noise
         self.weights = self._weights()
         self.v = self.weights * rng.normal(size=values.size)
         analytic = self.here.gradients(self.v)
@@ -49,15 +50,15 @@ class Check:
     def _measure_stuck_values(self, values: np.ndarray) -> None:
         """Outputs may be far less exact than differences show, where an inner value that is known no better, as 1 - y^2 where a
         tanh is nearly 1, does not change nearby: they change if all is rounded otherwise."""
-        noise, eps = self.here.noise, self.function.eps
-        with self.function.rounding_otherwise(eps / 2, generator(3)):
-            off = np.max([np.abs(self.here.values() - values) for _ in range(TREMORS if self.repeatable else 1)], axis=0)
+        noise, eps = self.noise, self.function.eps
+        with self.function.rounding_otherwise(eps, generator(3)):
+            off = np.max([np.abs(self.here.values() - values) for _ in range(2 * TREMORS if self.repeatable else 1)], axis=0)
         stuck = np.isfinite(off) & (off > STUCK * np.maximum(noise.error, eps * np.abs(values)))
         noise.error = np.where(stuck, off, noise.error)
 
     def _weights(self) -> np.ndarray:
         """Outputs whose values are known less exactly than others' count less: their rounding errors would hide the others."""
-        noise = self.here.noise
+        noise = self.noise
         error = np.maximum(noise.error, self.function.eps * noise.scale)
         known = error[(0 < error) & np.isfinite(error)]
         if not known.size:
@@ -76,7 +77,7 @@ class Check:
 
         for _ in range(TREMORS if self.repeatable else 0):
             xs, v = [shaken(x) for x in self.function.xs], shaken(self.v)
-            with self.function.rounding_otherwise(eps / 2, roundings):
+            with self.function.rounding_otherwise(eps, roundings):
                 gradients = self.function.gradients(xs, v)
             for low, high, g in zip(lowest, highest, gradients):
                 np.fmin(low, g, out=low)

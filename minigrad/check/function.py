@@ -21,10 +21,12 @@ class Function(Protocol):
     machine epsilon of all that is computed. order: 2 if the outputs are gradients themselves."""
 
     names: list[str]
-    xs: Arrays
     shapes: list[tuple[int, ...]]
     eps: float
     order: int
+
+    @property
+    def xs(self) -> Arrays: ...
 
     def values(self, xs: Sequence[np.ndarray]) -> np.ndarray:
         """All outputs, one after the other in a vector; NaN if the function refuses these inputs."""

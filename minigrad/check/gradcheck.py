@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -21,7 +22,6 @@ from .report import NOT_GIVEN, OK, WRONG, Report, Row
 from .single import with_float32
 
 HINTS = ("full", "family", "none")
-SINGLE = float(np.finfo(np.float32).eps)
 
 
 def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, order: int = 1, seed: int = 0,
@@ -69,51 +69,74 @@ def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, order
     options = [*(["order=2"] if order == 2 else []), f"seed={seed}", *([f"budget={budget}"] if budget != 20_000 else []),
                *([f"hints={hints!r}"] if hints != "full" else []),
                *([f"time_axis={time_axis}"] if time_axis is not None else [])]
-    make = partial(Check, budget=budget, hints=hints, time_axis=time_axis)
-    if backward is not None or isinstance(f, (with_cache, with_loss)):
+    judged = partial(judge, seed=seed, budget=budget, hints=hints, time_axis=time_axis)
+    if backward is None and isinstance(f, (with_cache, with_loss)):
+        backward = f.backward
+    elif backward is not None:
+        options = [f"backward={getattr(backward, '__name__', 'backward')}", *options]
+    if backward is not None:
         if order == 2:
             raise ValueError("gradcheck: order=2 needs gradients that the engine computes; these are written by hand")
-        report = _by_hand(f, backward or f.backward, inputs, generator(seed), make)
-        options = [*([f"backward={backward.__name__}"] if hasattr(backward, "__name__") else []), *options]
+        report = _by_hand(f, backward, inputs, judged)
     else:
-        report = _of_engine(f, inputs, generator(seed), make, order)
+        report = _of_engine(f, inputs, order, judged)
     return replace(report, again=_again(f, [*argument_names(f, len(inputs)), *options]))
 
 
-def _of_engine(f: Callable, inputs: tuple, rng: np.random.Generator, make: Callable[..., Check], order: int) -> Report:
+def _of_engine(f: Callable, inputs: tuple, order: int, judged: Callable[..., Report]) -> Report:
     problem = Problem(f, inputs)
-    in_float32 = any(t.dtype == np.float32 for t in _given(inputs, problem))
-    with problem, np.errstate(all="ignore"):  # a step out of f's domain shows as a value not finite
+    in_float32 = any(t.dtype == np.float32 for t in given(inputs, problem))
+    with ExitStack() as lent, np.errstate(all="ignore"):  # a step out of f's domain shows as a value not finite
+        lent.enter_context(problem)
         function = problem.function()
-        check = make(function, rng)
-        report = check.report(both_paths=order == 2)
-        first, tremors = report, check.tremor(SINGLE) if in_float32 else []
-        if order == 2 and report and any(y.requires_grad for y in problem.outputs()):
-            report = make(_second_order(function, check.v), rng).report()
-    if first and in_float32:
-        with Problem(f, inputs, dtype=None) as single, np.errstate(all="ignore"):
-            report = replace(report, rows=_in_float32(report, check, tremors, single.function()))
-    return replace(report, notes=[*report.notes, *((OK, text) for text in _left_out(f))])
+
+        def second(v: np.ndarray) -> Recorded | None:
+            return second_order(function, v) if any(y.requires_grad for y in problem.outputs()) else None
+
+        def single(v: np.ndarray) -> tuple[list[np.ndarray], list[np.dtype]]:
+            lent.close()  # the parameters have their own values again, in float32
+            return in_single(f, inputs, v)
+
+        report = judged(function, second, single if in_float32 else None, order)
+    return replace(report, notes=[*report.notes, *((OK, text) for text in left_out(f))])
 
 
-def _by_hand(f: Callable, backward: Callable, inputs: tuple, rng: np.random.Generator,
-             make: Callable[..., Check]) -> Report:
+def _by_hand(f: Callable, backward: Callable, inputs: tuple, judged: Callable[..., Report]) -> Report:
+    def single(v: np.ndarray) -> tuple[Arrays, list[np.dtype]]:
+        return alone.gradients(alone.xs, v), [x.dtype for x in alone.xs]
+
     with np.errstate(all="ignore"):
-        function = ByHand(f, backward, inputs)
-        check = make(function, rng)
-        report = check.report()
-        rows = report.rows
-        if report and any(x.dtype == np.float32 for x in ByHand(f, backward, inputs, dtype=None).xs):
-            rows = _in_float32(report, check, check.tremor(SINGLE), ByHand(f, backward, inputs, dtype=None))
+        function, alone = (ByHand(f, backward, inputs, dtype) for dtype in (np.float64, None))
+        in_float32 = any(x.dtype == np.float32 for x in alone.xs)
+        report = judged(function, lambda v: None, single if in_float32 else None, 1)
     rows = [replace(row, verdict=WRONG, failing=row.checked, notes=(function.shape_problems[row.name],))
-            if row.name in function.shape_problems else row for row in rows]
+            if row.name in function.shape_problems else row for row in report.rows]
     rows += [Row(name, x.shape, x.size, 0, 0, None, 0.0, 0.0, 0.0, NOT_GIVEN) for name, x in function.not_given.items()]
     return replace(report, rows=rows, notes=[*report.notes, *((OK, text) for text in function.notes)])
 
 
-def _in_float32(report: Report, check: Check, tremors: Arrays, alone: Function) -> list[Row]:
-    """The rows, with what the same function gives in float32."""
-    return with_float32(report.rows, check, tremors, alone.gradients(alone.xs, check.v), [x.dtype for x in alone.xs])
+def judge(function: Function, second: Callable[[np.ndarray], Function | None],
+          single: Callable[[np.ndarray], tuple[list[np.ndarray], list[np.dtype]]] | None, order: int, seed: int,
+          budget: int, hints: str = "full", time_axis: int | None = None) -> Report:
+    """The report on a function, wherever its values and gradients come from. second: its gradients as a function again, for a
+    cotangent, None if there are none. single: its gradients in float32, and the inputs' dtypes, where some are float32."""
+    check = Check(function, generator(seed), budget, hints, time_axis)
+    report = first = check.report(both_paths=order == 2)
+    tremors = check.tremor(float(np.finfo(np.float32).eps)) if single else []
+    if order == 2 and report:
+        again = second(check.v)
+        report = Check(again, check.rng, budget, hints).report() if again is not None else report
+    if first and single:
+        found, dtypes = single(check.v)
+        report = replace(report, rows=with_float32(report.rows, check, tremors, found, dtypes))
+    return report
+
+
+def in_single(f: Callable, inputs: tuple, v: np.ndarray) -> tuple[list[np.ndarray], list[np.dtype]]:
+    """The gradients in the precision that the inputs and parameters have, and their dtypes."""
+    with Problem(f, inputs, dtype=None) as problem:
+        alone = problem.function()
+        return alone.gradients(alone.xs, v), [x.dtype for x in alone.xs]
 
 
 def _again(f: Callable, arguments: list[str]) -> str:
@@ -127,14 +150,14 @@ def _again(f: Callable, arguments: list[str]) -> str:
     return call.replace("input ", "input_") + what
 
 
-def _left_out(f: Callable) -> Iterator[str]:
+def left_out(f: Callable) -> Iterator[str]:
     """What a Module holds besides its parameters, which is not checked."""
     for name, t in getattr(f, "not_parameters", lambda: ())():
         kind = "the result of an operation" if t.requires_grad else "a constant"
         yield f"{name}, of shape {t.shape}, is not a parameter of the Module but {kind}, and was not checked"
 
 
-def _second_order(function: Recorded, v: np.ndarray) -> Recorded:
+def second_order(function: Recorded, v: np.ndarray) -> Recorded:
     """Its gradients, as a function of the inputs and of the cotangents, which start from v."""
     function.values(function.xs)  # the leaves are at these values again
     cotangents = [Tensor(g, requires_grad=True) for g in cut(v, function.shapes)]
@@ -142,17 +165,18 @@ def _second_order(function: Recorded, v: np.ndarray) -> Recorded:
     def first_gradients() -> list[Tensor]:
         found = [grad(y, function.leaves, g, create_graph=True, allow_unused=True)
                  for y, g in zip(function.outputs(), cotangents) if y.requires_grad]
-        return [gradient for of_y in found for gradient in of_y if gradient is not None]
+        return [Tensor(np.zeros(leaf.shape)) if gradient is None else gradient  # the same outputs, whatever is seen to be unused
+                for of_y in found for gradient, leaf in zip(of_y, function.leaves)]
 
     names = ["cotangent"] if len(cotangents) == 1 else [f"cotangent[{i}]" for i in range(len(cotangents))]
     return Recorded(first_gradients, [*function.names, *names], [*function.leaves, *cotangents], order=2)
 
 
-def _given(inputs: Any, problem: Problem) -> Iterator[Any]:
+def given(inputs: Any, problem: Problem) -> Iterator[Any]:
     """All arrays and Tensors that the user gave, and the parameters."""
     for x in inputs:
         if isinstance(x, (tuple, list)):
-            yield from _given(x, problem)
+            yield from given(x, problem)
         elif hasattr(x, "dtype"):
             yield x
     yield from (parameter for _, parameter in problem.parameters)

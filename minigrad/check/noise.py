@@ -95,13 +95,14 @@ def _plateau(values: np.ndarray) -> np.ndarray:
 
 def _of_sides(levels: list[np.ndarray], sides: list[np.ndarray], scale: np.ndarray) -> np.ndarray:
     """The noisier side of x counts. One that is noisier by far has a kink, and does not count; unless single values are off,
-    between slopes that are all the same."""
+    between slopes that are all the same. (What is off up to the last value may have had a kink.)"""
     quieter, noisier = np.sort(levels, axis=0)
     changes = np.array([np.diff(values, axis=0) for values in sides])
     slopes = np.median(changes, axis=1)
     deviations = np.abs(changes - slopes[:, None])
     largest = deviations.max(axis=1)
-    single = ((deviations > largest[:, None] / 10).sum(axis=1) <= STEPS) & (np.abs(slopes.sum(axis=0)) <= largest / 10)
+    off = deviations > largest[:, None] / 10
+    single = (off.sum(axis=1) <= STEPS) & ~off[:, -1] & (np.abs(slopes.sum(axis=0)) <= largest / 10)
     single &= largest < SINGLE * scale
     return np.where((noisier <= 100 * quieter) | (single & (levels == noisier)).any(axis=0), noisier, quieter)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -114,7 +113,9 @@ class Recorded:
     def values(self, xs: Sequence[np.ndarray]) -> np.ndarray:
         self._move(xs)
         with suppress(ValueError, ArithmeticError):
-            return joined([y.numpy() for y in self.quiet()])
+            values = joined([y.numpy() for y in self.quiet()])
+            if values.size == self.size:
+                return values
         return np.full(self.size, np.nan)
 
     def gradients(self, xs: Sequence[np.ndarray], v: np.ndarray, create_graph: bool = False) -> list[np.ndarray]:
@@ -126,7 +127,10 @@ class Recorded:
 
     def _gradients(self, v: np.ndarray, create_graph: bool) -> list[np.ndarray]:
         total: list[Any] = [None] * len(self.leaves)
-        for y, g in zip(self.outputs(), cut(v, self.shapes)):
+        ys = self.outputs()
+        if [y.shape for y in ys] != self.shapes:
+            raise ValueError("f gives other shapes at other values")
+        for y, g in zip(ys, cut(v, self.shapes)):
             for i, found in enumerate(grad(y, self.leaves, g, create_graph, allow_unused=True) if y.requires_grad else ()):
                 if found is not None:
                     array = found.numpy() if isinstance(found, Tensor) else found
@@ -139,7 +143,7 @@ class Recorded:
         return self.traced(xs)
 
     def rounding_otherwise(self, eps: float, rng: np.random.Generator) -> AbstractContextManager[Any]:
-        return switched("watch", functools.partial(_round_otherwise, eps, rng))
+        return switched("watch", _RoundingOtherwise(eps, rng))
 
     def _move(self, xs: Sequence[np.ndarray]) -> None:
         """Give the leaves these values; most have them already."""
@@ -156,17 +160,23 @@ class Recorded:
         return [leaf.array for leaf in self.leaves]
 
 
-def _round_otherwise(eps: float, rng: np.random.Generator, where: tuple[Any, Any], array: np.ndarray,
-                     line: str | None = None) -> str:
+class _RoundingOtherwise:
     """A watch that changes the last digit of the numbers that an operation has computed; not of those that it only moves."""
-    op, inputs = where
-    if line is None and array.base is None and not any(array is getattr(x, "array", x) for x in inputs):
-        given = np.sort(np.concatenate([np.zeros(1), *(np.abs(getattr(x, "array", x)).ravel() for x in inputs), [np.inf]]))
-        moved = given[np.searchsorted(given[:-1], np.abs(array))] == np.abs(array)
-        array.setflags(write=True)
-        array *= 1 + np.where(moved, 0, eps * (2 * rng.integers(0, 2, array.shape) - 1)).astype(array.dtype)
-        array.setflags(write=False)
-    return ""
+
+    def __init__(self, eps: float, rng: np.random.Generator) -> None:
+        self.eps, self.rng = eps, rng
+
+    def computed(self, op: Any, inputs: tuple, arrays: list, y: np.ndarray, node: Any) -> None:
+        if y.base is not None or any(y is array for array in arrays):
+            return  # a view
+        given = np.sort(np.concatenate([np.zeros(1), *(np.abs(np.ravel(array)) for array in arrays), [np.inf]]))
+        moved = given[np.searchsorted(given[:-1], np.abs(y))] == np.abs(y)
+        y.setflags(write=True)
+        y *= 1 + np.where(moved, 0, self.eps * (2 * self.rng.integers(0, 2, y.shape) - 1)).astype(y.dtype)
+        y.setflags(write=False)
+
+    def arrived(self, node: Any, i: int, vjp: np.ndarray) -> None:
+        pass
 
 
 def _lowest_precision(outputs: list[Tensor]) -> float:

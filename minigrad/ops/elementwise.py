@@ -98,7 +98,7 @@ def sigmoid(x):
         x = x.astype(float)
     with np.errstate(over="ignore"):  # 1 / (1 + infinity) is the right 0
         y = np.exp(np.negative(x))
-    return np.reciprocal(np.add(y, 1, out=y), out=y) if x.ndim else 1 / (1 + y)
+    return np.divide(1, np.add(y, 1, out=y), out=y) if x.ndim else 1 / (1 + y)  # faster than np.reciprocal
 
 @op(lambda g, y: g * (1 - y * y))
 def tanh(x):

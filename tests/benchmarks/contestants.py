@@ -23,28 +23,41 @@ def arrays(T: int, B: int, H: int) -> dict[str, np.ndarray]:
             "V": rng.uniform(-scale, scale, (H, V)).astype(np.float32), "c": np.zeros(V, np.float32)}
 
 
-def minigrad(x, target, W, b, V, c) -> Step:
-    from minigrad.layers import LSTM, Linear, cross_entropy
+def _minigrad_step(x, target, W, b, V, c, kind: str) -> Step:
+    from minigrad import layers
     from minigrad.optim import SGD
 
     H = len(V)
-    lstm = LSTM(x.shape[-1], H, rng=np.random.default_rng(0), dtype=np.float32)
-    output = Linear(H, V.shape[1], rng=np.random.default_rng(0), dtype=np.float32)
-    cell = lstm.cells[0]
-    for gate, block in zip("fioc", np.split(W, 4, axis=1)):
-        getattr(cell, f"W_{gate}").data[:] = block
-    cell.b_f.data[:] = 0
+    layer = getattr(layers, kind)(x.shape[-1], H, rng=np.random.default_rng(0), dtype=np.float32)
+    output = layers.Linear(H, V.shape[1], rng=np.random.default_rng(0), dtype=np.float32)
+    weights = [p for name, p in layer.named_parameters() if ".W" in name]  # LSTM: f, i, c~, o; GRU: z, r, h~
+    for p, block in zip(weights, np.split(W, 4, axis=1) if kind != "LSTM" else (np.split(W, 4, axis=1)[i] for i in (0, 1, 3, 2))):
+        p.data[:] = block
+    if kind == "LSTM":
+        layer.cells[0].b_f.data[:] = 0
     output.W.data[:] = V
-    optimizer = SGD(lstm.parameters() + output.parameters(), lr=LR)
+    optimizer = SGD(layer.parameters() + output.parameters(), lr=LR)
 
     def step() -> float:
         optimizer.zero_grad()
-        h, _ = lstm(x)
-        loss = cross_entropy(output(h), target)
+        h, _ = layer(x)
+        loss = layers.cross_entropy(output(h), target)
         loss.backward()
         optimizer.step()
         return loss.item()
     return step
+
+
+def minigrad(**given) -> Step:
+    return _minigrad_step(**given, kind="LSTM")
+
+
+def minigrad_gru(**given) -> Step:
+    return _minigrad_step(**given, kind="GRU")
+
+
+def minigrad_rnn(**given) -> Step:
+    return _minigrad_step(**given, kind="RNN")
 
 
 def _sigmoid(x):
@@ -124,24 +137,25 @@ def numpy_matmuls(x, target, W, b, V, c) -> Step:
     return step
 
 
-def _torch_step(x, target, W, b, V, c, composed: bool) -> Step:
+def _torch_step(x, target, W, b, V, c, kind: str) -> Step:
     import torch
 
     torch.set_num_threads(1)
-    H = len(V)
+    H, blocks = len(V), np.split(W, 4, axis=1)
     x, target = torch.from_numpy(x), torch.from_numpy(target)
     W, b, V, c = (torch.from_numpy(a.copy()).requires_grad_() for a in (W, b, V, c))
     parameters = [W, b, V, c]
+    composed = kind == "composed"
     if not composed:
-        lstm = torch.nn.LSTM(x.shape[-1], H)
-        f, i, o, g = W.detach().chunk(4, dim=1)
-        blocks = torch.cat([i, f, g, o], dim=1).T
+        order = {"LSTM": (1, 0, 3, 2), "GRU": (1, 0, 2), "RNN": (0,)}[kind]  # LSTM: i, f, g, o; GRU: r, z, n
+        rows = torch.from_numpy(np.concatenate([blocks[i] for i in order], axis=1).T.copy())
+        layer = getattr(torch.nn, kind)(x.shape[-1], H)
         with torch.no_grad():
-            lstm.weight_hh_l0.copy_(blocks[:, :H])
-            lstm.weight_ih_l0.copy_(blocks[:, H:])
-            lstm.bias_hh_l0.zero_()
-            lstm.bias_ih_l0.zero_()
-        parameters = [*lstm.parameters(), V, c]
+            layer.weight_hh_l0.copy_(rows[:, :H])
+            layer.weight_ih_l0.copy_(rows[:, H:])
+            layer.bias_hh_l0.zero_().requires_grad_(False)  # one bias is enough: two would learn twice as fast
+            layer.bias_ih_l0.zero_()
+        parameters = [*(p for p in layer.parameters() if p.requires_grad), V, c]
     optimizer = torch.optim.SGD(parameters, lr=LR)
 
     def composed_lstm():
@@ -156,7 +170,7 @@ def _torch_step(x, target, W, b, V, c, composed: bool) -> Step:
 
     def step() -> float:
         optimizer.zero_grad()
-        h = composed_lstm() if composed else lstm(x)[0]
+        h = composed_lstm() if composed else layer(x)[0]
         logits = h @ V + c
         loss = torch.nn.functional.cross_entropy(logits.reshape(-1, V.shape[1]), target.reshape(-1))
         loss.backward()
@@ -166,11 +180,19 @@ def _torch_step(x, target, W, b, V, c, composed: bool) -> Step:
 
 
 def torch_composed(**given) -> Step:
-    return _torch_step(**given, composed=True)
+    return _torch_step(**given, kind="composed")
 
 
 def torch_fused(**given) -> Step:
-    return _torch_step(**given, composed=False)
+    return _torch_step(**given, kind="LSTM")
+
+
+def torch_gru(**given) -> Step:
+    return _torch_step(**given, kind="GRU")
+
+
+def torch_rnn(**given) -> Step:
+    return _torch_step(**given, kind="RNN")
 
 
 def hips_autograd(x, target, W, b, V, c) -> Step:
@@ -232,5 +254,6 @@ def mygrad(x, target, W, b, V, c) -> Step:
 
 CONTESTANTS: dict[str, Callable[..., Step]] = {
     "minigrad": minigrad, "by hand": numpy_by_hand, "matmuls": numpy_matmuls, "torch composed": torch_composed,
-    "torch nn.LSTM": torch_fused, "HIPS autograd": hips_autograd, "MyGrad": mygrad,
+    "torch nn.LSTM": torch_fused, "HIPS autograd": hips_autograd, "MyGrad": mygrad, "minigrad GRU": minigrad_gru,
+    "torch nn.GRU": torch_gru, "minigrad RNN": minigrad_rnn, "torch nn.RNN": torch_rnn,
 }

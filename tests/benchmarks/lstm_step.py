@@ -1,12 +1,13 @@
-"""How long does a training step of a character LSTM take, here and in other frameworks?
+"""How long does a training step of a character LSTM take, here and in other frameworks? And of a GRU and an RNN?
 
     python3 -m venv .venv-peers
     .venv-peers/bin/pip install -e ".[examples]" "torch==2.13.0" autograd mygrad
     .venv-peers/bin/python tests/benchmarks/lstm_step.py            the table, a few minutes
     .venv-peers/bin/python tests/benchmarks/lstm_step.py --only minigrad "by hand" --rows 1 2
 
-One thread; each contestant in its own process; they take turns, so that a noisy machine disturbs all alike; medians. What is
-not installed is left out. The losses of the first steps are compared: all train the same network. Run by hand, not by pytest.
+One thread; each contestant in its own process; they take turns, so that a noisy machine disturbs all alike; medians of CPU
+time. What is not installed is left out. The losses of the first steps are compared: all train the same network, but for the
+GRU, which is another one in PyTorch. Run by hand, not by pytest.
 """
 
 from __future__ import annotations
@@ -23,8 +24,12 @@ from statistics import median
 from contestants import CONTESTANTS, arrays
 
 ROWS = {1: (25, 1, 100), 2: (64, 32, 128), 3: (64, 64, 512), 4: (1000, 8, 64)}
-TARGETS = {1: ("torch composed", 1.0), 2: ("by hand", 1.15), 3: ("by hand", 1.15), 4: ("torch composed", 1.0)}
-NEEDS = {"torch composed": "torch", "torch nn.LSTM": "torch", "HIPS autograd": "autograd", "MyGrad": "mygrad"}
+TABLES = {"LSTM": [name for name in CONTESTANTS if "GRU" not in name and "RNN" not in name],
+          "GRU": ["minigrad GRU", "torch nn.GRU"], "RNN": ["minigrad RNN", "torch nn.RNN"]}  # ours first
+TARGETS = {"by hand": {1: 1.6, 2: 1.0, 3: 1.05, 4: 1.0}, "torch composed": {1: 0.5, 4: 0.5},
+           "torch nn.LSTM": dict.fromkeys(ROWS, 1.7), "torch nn.GRU": dict.fromkeys(ROWS, 1.0),
+           "torch nn.RNN": dict.fromkeys(ROWS, 1.0)}
+NEEDS = {name: "torch" for name in CONTESTANTS if "torch" in name} | {"HIPS autograd": "autograd", "MyGrad": "mygrad"}
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 LOSSES = 3  # of the first steps, to compare
 
@@ -56,9 +61,9 @@ def work(name: str, T: int, B: int, H: int) -> None:
     for line in sys.stdin:
         times, end = [], time.perf_counter() + float(line)
         while not times or time.perf_counter() < end:
-            start = time.perf_counter()
+            start = time.process_time()
             step()
-            times.append((time.perf_counter() - start) * 1e3)
+            times.append((time.process_time() - start) * 1e3)
         print(json.dumps(times), flush=True)
 
 
@@ -67,7 +72,7 @@ def measure(names: list[str], shape: tuple[int, int, int], rounds: int, seconds:
     runners = {name: Runner(name, *shape) for name in names}
     reference = next(iter(runners.values())).losses
     for name, runner in runners.items():
-        if name != "matmuls" and any(abs(a - b) > 1e-3 for a, b in zip(runner.losses, reference)):
+        if name not in ("matmuls", "torch nn.GRU") and any(abs(a - b) > 1e-3 for a, b in zip(runner.losses, reference)):
             raise SystemExit(f"{name} trains another network: losses {runner.losses}, expected {reference}")
     times: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(rounds):
@@ -90,19 +95,20 @@ def main(argv: list[str] | None = None) -> None:
         work(options.worker[0], *map(int, options.worker[1:]))
         return
     names = options.only or [name for name in CONTESTANTS if name not in NEEDS or find_spec(NEEDS[name])]
-    print(f"ms per step; {sys.version.split()[0]}, one thread, medians over {options.rounds} turns of {options.seconds:g} s\n")
-    print(f"{'T, B, H':<14}" + "".join(f"{name:>16}" for name in names))
-    for row in options.rows:
-        found = measure([n for n in names if not (n == "MyGrad" and row == 3)], ROWS[row], options.rounds, options.seconds)
-        print(f"{', '.join(map(str, ROWS[row])):<14}" + "".join(
-            f"{found[name]:>16.2f}" if name in found else f"{'-':>16}" for name in names), flush=True)
-        if "minigrad" in found:
-            print(f"{'  ratio':<14}" + "".join(
-                f"{found['minigrad'] / found[name]:>16.2f}" if name in found else f"{'-':>16}" for name in names))
-            peer, most = TARGETS[row]
-            if peer in found:
-                ratio = found["minigrad"] / found[peer]
-                print(f"  target: {most:.2f} x {peer}: {'met' if ratio <= most else 'MISSED'}, {ratio:.2f}", flush=True)
+    print(f"ms per step; {sys.version.split()[0]}, one thread, medians over {options.rounds} turns of {options.seconds:g} s")
+    for table in TABLES.values():
+        columns = [name for name in table if name in names]
+        if columns:
+            print(f"\n{'T, B, H':<14}" + "".join(f"{name:>16}" for name in columns))
+        for row in options.rows if columns else ():
+            found = measure([n for n in columns if not (n == "MyGrad" and row == 3)], ROWS[row], options.rounds, options.seconds)
+            ours = found[columns[0]]
+            ratios = {name: ours / milliseconds for name, milliseconds in found.items()}
+            for title, values in ((", ".join(map(str, ROWS[row])), found), ("  ratio", ratios)):
+                print(f"{title:<14}" + "".join(f"{values[n]:>16.2f}" if n in values else f"{'-':>16}" for n in columns))
+            for peer, most in ((n, TARGETS[n][row]) for n in columns if row in TARGETS.get(n, ())):
+                print(f"  target: {most:.2f} x {peer}: {'met' if ratios[peer] <= most else 'MISSED'}, {ratios[peer]:.2f}")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

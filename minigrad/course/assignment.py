@@ -1,0 +1,209 @@
+"""An assignment: the questions that its assignment.py declares. It declares, it does not program:
+
+    assignment("rnn", file="rnn.py")
+    question("tanh", points=5, op=np.tanh, inputs=[(3, 4)])
+    question("cell", points=10, tensors="cell", reference=cell, inputs=[(2, 3), (2, 4)], needs=["tanh"])
+    question("lstm", points=15, module="LSTMCell", reference=LSTMCell, make=(3, 4), inputs=[(2, 3), ((2, 4), (2, 4))])
+    question("backward", points=20, function="rnn_backward", reference=rnn, outputs=["hs"], inputs=[(5, 2, 3), (2, 4), (7, 4)],
+             takes=["dhs", "hs", "xs", "h0", "W"], parts=["dxs", "dh0", "dW"], allow=["numpy"])
+    question("drawn", points=4, variants=[dict(op=sin, thing="sin", inputs=[(3,)]), dict(op=cos, thing="cos", inputs=[(3,)])])
+    question("test", points=6, tests="is_right", right={"sin": (sin, dsin)}, planted={"sign": (sin, minus_dsin)}, inputs=[(3,)])
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..check.problem import argument_names
+
+
+class AssignmentError(Exception):
+    """The assignment cannot be used; the message is for whoever wrote it."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One task. kind and thing: what the student writes, and its name. reference: the right forward, of arrays and of Tensors.
+
+    inputs: shapes, nested as the inputs are, of random numbers between low and high; or a function of a numpy Generator.
+    outputs: names of what the reference returns. takes: what a function is called with: inputs, outputs that the reference has
+    computed, and d + output for the gradient that arrives there. parts: what it returns: outputs, and d + input for gradients.
+    make: arguments of a Module's class. needs: names of questions. allow: what may be imported of "numpy" and "minigrad".
+    withhold: what is absent from that minigrad. seconds: that a part may take; by default the grader's limit. order: 2 if the
+    gradient of the gradient is asked for too. right, planted: for a test that students write, pairs of a function and its
+    gradient by name; it must accept the first, and find the errors in the others. variant: which of several the student has."""
+
+    name: str
+    points: float
+    kind: str
+    thing: str
+    reference: Callable
+    inputs: Any
+    names: tuple[str, ...]
+    outputs: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+    make: tuple = ()
+    needs: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ("numpy", "minigrad")
+    withhold: tuple[str, ...] = ()
+    low: float = -2.0
+    high: float = 2.0
+    seconds: float | None = None
+    order: int = 1
+    right: dict[str, tuple[Callable, Callable]] = field(default_factory=dict)
+    planted: dict[str, tuple[Callable, Callable]] = field(default_factory=dict)
+    variant: int = 0
+
+    def draw(self, rng: np.random.Generator) -> tuple:
+        """Inputs, in their nesting."""
+        def drawn(shape: Any) -> Any:
+            if isinstance(shape, tuple) and all(isinstance(n, int) for n in shape):
+                return rng.uniform(self.low, self.high, shape)
+            return tuple(map(drawn, shape)) if isinstance(shape, tuple) else shape
+        return self.inputs(rng) if callable(self.inputs) else tuple(map(drawn, self.inputs))
+
+
+@dataclass
+class Assignment:
+    """All that an assignment's folder says. crash_loss: the part of all points that is lost if the file does not run to its
+    end. title, file: of what is handed in."""
+
+    folder: Path
+    name: str = ""
+    file: str = ""
+    title: str = ""
+    crash_loss: float = 0.1
+    seconds: float = 60.0  # that grading one submission may take, as `assignment test` proves
+    questions: list[Question] = field(default_factory=list)
+    solution: Any = None
+    variants: int = 1  # the most that a question has
+    stored: dict[str, list] = field(default_factory=dict)  # of public tests that were released: the right numbers by question
+    version: str = ""
+
+    @property
+    def points(self) -> float:
+        """Of all questions."""
+        return sum(question.points for question in self.questions)
+
+    def question(self, name: str) -> Question:
+        """The question of that name."""
+        return next(question for question in self.questions if question.name == name)
+
+
+def load_assignment(folder: str | Path, student: str = "", variant: int | None = None) -> Assignment:
+    """What folder/assignment.py declares, with folder/solution.py at hand as `solution`. student: decides which of a question's
+    variants is asked, if `variant` does not. Raises AssignmentError."""
+    folder = Path(folder)
+    found = Assignment(folder)
+    try:
+        text = (folder / "assignment.py").read_bytes()
+        solution = (folder / "solution.py").read_bytes()
+        found.version = hashlib.sha256(text + solution).hexdigest()[:12]
+        found.solution = module_of(solution, folder / "solution.py")
+
+        def assignment(name: str, **options: Any) -> None:
+            vars(found).update(name=name, **{"file": f"{name}.py", "title": name, **options})
+
+        def declare(name: str, points: float, **options: Any) -> None:
+            variants = options.pop("variants", [{}])
+            number = chosen(student, name, len(variants)) if variant is None else variant % len(variants)
+            found.questions.append(_question(name, points, {**options, **variants[number], "variant": number}))
+            found.variants = max(found.variants, len(variants))
+
+        module_of(text, folder / "assignment.py", assignment=assignment, question=declare, solution=found.solution, np=np)
+    except AssignmentError:
+        raise
+    except OSError as error:
+        raise AssignmentError(f"{error.filename}: {error.strerror}") from None
+    except Exception as error:
+        line = getattr(error, "lineno", None) or next((frame.tb_lineno for frame in _frames(error) if frame.tb_frame.f_code.
+                                                       co_filename.endswith("assignment.py")), "")
+        raise AssignmentError(f"{folder / 'assignment.py'}:{line}: {type(error).__name__}: {error}") from None
+    _check(found)
+    return found
+
+
+def module_of(text: bytes, path: Path, **given: Any) -> ModuleType:
+    """A file of the assignment's own, run here."""
+    module = ModuleType(f"assignment_{path.parent.name}_{path.stem}")
+    module.__file__ = str(path)
+    vars(module).update(given)
+    sys.modules[module.__name__] = module
+    exec(compile(text, str(path), "exec", dont_inherit=True), module.__dict__)
+    return module
+
+
+def chosen(student: str, question: str, count: int) -> int:
+    """The variant of a question that a student has."""
+    return hashlib.sha256(f"{question}/{student}".encode(errors="replace")).digest()[0] % count
+
+
+def _frames(error: Exception) -> list:
+    frames = []
+    link = error.__traceback__
+    while link is not None:
+        frames.append(link)
+        link = link.tb_next
+    return frames[::-1]
+
+
+def _question(name: str, points: float, options: dict[str, Any]) -> Question:
+    kinds = [kind for kind in ("op", "tensors", "module", "function", "tests") if kind in options]
+    if len(kinds) != 1:
+        raise AssignmentError(f"question {name!r} needs one of op=, tensors=, module=, function=, tests=")
+    (kind,) = kinds
+    given = options.pop(kind)
+    if kind == "op":
+        thing, reference = options.pop("thing", name), given
+    else:
+        thing, reference = given, options.pop("reference") if kind != "tests" else list(options["right"].values())[0][0]
+    unknown = options.keys() - Question.__dataclass_fields__.keys()
+    if unknown:
+        raise AssignmentError(f"question {name!r}: there is no option {', '.join(sorted(unknown))}")
+    drawn = options["inputs"](np.random.default_rng(0)) if callable(options["inputs"]) else options["inputs"]
+    called = reference.forward if inspect.isclass(reference) and hasattr(reference, "forward") else reference
+    names = options.pop("names", None) or _names(called, len(drawn), kind == "module" and inspect.isclass(reference))
+    sequences = {key: value if callable(value) or isinstance(value, str) else tuple(value) for key, value in options.items()
+                 if isinstance(value, (list, tuple))}
+    return Question(name, points, kind, thing, reference, names=tuple(names), **{**options, **sequences})
+
+
+def _names(reference: Callable, count: int, method: bool) -> Sequence[str]:
+    names = argument_names(reference, count + method)[method:]
+    usual = ["x"] if count == 1 else ["a", "b", "c", "d", "e"]
+    return [usual[i] if name.startswith("input ") and i < len(usual) else name for i, name in enumerate(names)]
+
+
+def _check(found: Assignment) -> None:
+    names = [question.name for question in found.questions]
+    where = found.folder / "assignment.py"
+    if not found.name or not names:
+        raise AssignmentError(f"{where} must call assignment(name) and question(name, ...) at least once")
+    if len(set(names)) < len(names):
+        raise AssignmentError(f"{where}: two questions have the same name")
+    for number, question in enumerate(found.questions):
+        for needed in question.needs:
+            if needed not in names[:number]:
+                raise AssignmentError(f"{where}: {question.name!r} needs {needed!r}, which is no question before it")
+            if found.question(needed).kind in ("module", "tests"):
+                raise AssignmentError(f"{where}: {question.name!r} needs {needed!r}: only ops and functions can be needed")
+        given_away = set(question.takes) & set(question.parts)
+        if given_away:
+            raise AssignmentError(f"{where}: {question.name!r} gives away what it asks for: {', '.join(given_away)}")
+        if question.kind == "function":
+            known = {*question.names, *question.outputs, *(f"d{name}" for name in (*question.names, *question.outputs))}
+            unknown = {*question.takes, *question.parts} - known
+            if unknown or not question.parts or not question.outputs:
+                raise AssignmentError(
+                    f"{where}: {question.name!r}: takes= and parts= are made of inputs ({', '.join(question.names)}), "
+                    f"of outputs= ({', '.join(question.outputs)}), and d + either; not {', '.join(sorted(unknown))}")

@@ -1,0 +1,96 @@
+"""Grading one submission into a file, or a folder of them side by side, one process each, with what was done so far on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import re
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from .assignment import Assignment, AssignmentError, load_assignment
+from .grading import NOT_YOURS, Result, Rules, empty_result, grade
+from .hints import mistakes
+from .public import load_public
+from .results import gradescope, replace, table, text
+
+WAYS: dict[str, Callable[[Result], str]] = {"gradescope": gradescope, "text": text, "csv": lambda result: table([result])}
+
+
+def assignment_at(folder: Path, student: str = "") -> Assignment:
+    """The assignment in a folder, as a student has it: the whole one, or what was released."""
+    released = (folder / "public.json").is_file() and not (folder / "assignment.py").exists()
+    return (load_public if released else load_assignment)(folder, student)
+
+
+def grade_one(folder: Path, path: Path, student: str, rules: Rules, out: Path | None, form: str) -> Result:
+    """Grade a submission. The file `out` is there from the beginning, and whole at any time."""
+    def save(result: Result) -> None:
+        if out is not None:
+            replace(out, WAYS[form](result))
+
+    try:
+        assignment = assignment_at(folder, student)
+        known = [] if assignment.stored else mistakes(assignment)
+    except AssignmentError as error:
+        result = failed_result(folder, student, rules, NOT_YOURS, str(error))
+        save(result)
+        return result
+    if not path.exists() and path.with_suffix(".ipynb").is_file():
+        path = path.with_suffix(".ipynb")
+    return grade(assignment, path, student, rules, known, save)
+
+
+def failed_result(folder: Path, student: str, rules: Rules, message: str, error: str) -> Result:
+    """A result that says that there is none."""
+    return {**empty_result(folder.name, "", student, rules), "messages": [message], "error": error}
+
+
+def submissions(folder: Path, file: str) -> Iterator[tuple[str, Path]]:
+    """(student, file) for each entry of a folder: a file, or a folder with the file that is to be handed in."""
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            yield entry.name, entry / file
+        elif entry.suffix in (".py", ".ipynb"):
+            yield entry.stem, entry
+
+
+def grade_class(folder: Path, work: list[tuple[str, Path]], rules: Rules, out: Path | None, form: str,
+                jobs: int) -> list[Result]:
+    """Grade all of them. out: a CSV file that grows, or for the other formats a folder with a file for each."""
+    results: list[Result | None] = [None] * len(work)
+    if out is not None and form != "csv":
+        out.mkdir(exist_ok=True, mode=0o700)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        futures: dict[Future, int] = {}
+        for number, (student, path) in enumerate(work):
+            own = out / f"{file_name(student)}.{'json' if form == 'gradescope' else 'txt'}" if out and form != "csv" else None
+            futures[pool.submit(grade_one, folder, path, student, rules, own, form)] = number
+        for done, future in enumerate(as_completed(futures), 1):
+            number = futures[future]
+            try:
+                results[number] = future.result()
+            except Exception as error:  # a process of ours was killed
+                words = f"grading was cut short: {type(error).__name__}"
+                results[number] = failed_result(folder, work[number][0], rules, words, str(error))
+            if out is not None and form == "csv":
+                replace(out, table([result for result in results if result is not None]))
+            _progress(done, len(work))
+    return [result for result in results if result is not None]
+
+
+def file_name(student: str) -> str:
+    """A file name for a student's id, whatever it is made of."""
+    plain = re.sub(r"[^\w-]", "_", student)[:80]
+    return plain if plain == student and plain else f"{plain}-{hashlib.sha256(student.encode()).hexdigest()[:8]}"
+
+
+def _progress(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        bar = "#" * (30 * done // total)
+        print(f"\rgraded [{bar:<30}] {done} of {total}", end="\n" if done == total else "", file=sys.stderr, flush=True)

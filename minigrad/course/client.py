@@ -1,0 +1,223 @@
+"""The trusted end of the channel: starts a worker, asks it, believes nothing of what it says, and ends all that it started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .worker import channel
+from .worker.channel import BrokenMessageError, Message
+
+START = 60.0  # seconds until a worker must be there
+MEMORY, FILES, PROCESSES = 2 << 30, 16 << 20, 16
+MOST_PRINTED = 1 << 16
+Help = Callable[[Message, list[np.ndarray]], tuple[Message, list[np.ndarray]]]
+MOST_LATE = 1000  # answers to other questions that are dropped, before it is no accident any more
+UNPROTECTED = "unprotected against malice: this system let the submission run as the user who grades"
+PROTECTION = {
+    "namespaces": "the submission saw only its own folder and Python, as a user of its own, without a network",
+    "user, no network": "the submission ran as a user of its own, without a network; the system allowed no namespaces",
+    "user": "the submission ran as a user of its own; the system allowed no namespaces, so it may have had a network",
+    "limits": UNPROTECTED,
+}
+
+
+class WorkerEndedError(Exception):
+    """There will be no answer. kind: "time", "died" or "forged"; line: where in the submission, if it is known."""
+
+    def __init__(self, kind: str, text: str, line: int | None = None) -> None:
+        super().__init__(text)
+        self.kind, self.line = kind, line
+
+
+class CannotStartError(Exception):
+    """There is no worker; the message is for whoever grades."""
+
+
+class Worker:
+    """A process that answers. answers: the module in worker/ that does. paths: what it may import from, the first of which has
+    `package` in it. printed: is told what the submission prints. helps: answers what the worker itself may ask."""
+
+    def __init__(self, answers: str, package: str, paths: Sequence[str], walls: str = "namespaces", file: str = "submission.py",
+                 printed: Callable[[str], Any] | None = None, helps: Help | None = None, **plan: Any) -> None:
+        self.file, self.printed, self.helps = file, printed, helps
+        self.folder, self.closed, self.number = tempfile.mkdtemp(prefix="worker-"), False, 0
+        self.words = b""  # the last of what came on its standard error
+        self.where: tuple[int, int | None] | None = None  # number and line of the statement that it is at
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-I", "-B", "-u", "-c",
+                 f"import sys; sys.path[:0] = sys.argv[1:]; from {package}.main import main; main()", *paths],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+                cwd=plan.get("cwd", self.folder), env=plan.pop("environment", {"PATH": os.defpath, **_single_threads()}),
+                start_new_session=True)
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+        self.arrived: queue.Queue[Any] = queue.Queue(4)
+        self.outgoing: queue.Queue[Any] = queue.Queue()
+        self.threads = [threading.Thread(target=target, daemon=True) for target in (self._read, self._write, self._listen)]
+        for thread in self.threads:
+            thread.start()
+        plan = {"memory": MEMORY, "files": FILES, "processes": PROCESSES, "seconds": 3600, **plan}
+        self.outgoing.put(({"answers": answers, "walls": walls, "folder": self.folder, "uid": free_uid(), "see": list(paths),
+                            "printed": printed is not None, **plan}, ()))
+        try:
+            self.walls = self._started()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _started(self) -> str:
+        try:
+            message, _ = self._next(time.monotonic() + START)
+        except WorkerEndedError as error:
+            words = clean(self.words.decode(errors="replace")[-2000:])
+            raise CannotStartError(f"the worker did not start: {error}\n{words}") from None
+        if message.get("walls") not in PROTECTION:
+            raise CannotStartError(f"the worker did not start: {clean(str(message.get('fatal')))}. Can the user that it runs "
+                                   f"as read {sys.executable} and NumPy? A Python in a home folder is often for its "
+                                   "owner alone")
+        return str(message["walls"])
+
+    def ask(self, message: Message, arrays: Sequence[np.ndarray] = (),
+            seconds: float = 10.0) -> tuple[Message, list[np.ndarray]]:
+        """The answer, checked for form: a message, and arrays of numbers. Raises WorkerEndedError if there is none in time."""
+        self.number += 1
+        self.outgoing.put(({**message, "id": self.number}, arrays))
+        end, late = time.monotonic() + seconds, 0
+        while True:
+            answer, found = self._next(end)
+            if "ask" in answer and self.helps is not None:
+                self.outgoing.put(self.helps(answer, found))
+            elif type(answer.get("at")) is int and "id" not in answer:
+                self.where = answer["at"], answer.get("line") if type(answer.get("line")) is int else None
+            elif answer.get("id") == self.number and type(answer["id"]) is int:
+                return answer, found
+            elif (late := late + 1) > MOST_LATE:
+                raise WorkerEndedError("forged", "it sent answers that nobody had asked for")
+
+    def _next(self, end: float) -> Any:
+        try:
+            if time.monotonic() > end:  # also if it sends without end
+                raise queue.Empty
+            arrived = self.arrived.get(timeout=max(0.0, end - time.monotonic()))
+        except queue.Empty:
+            raise WorkerEndedError("time", "it took too long: does a loop never end?", self._line_now()) from None
+        if isinstance(arrived, BrokenMessageError):
+            raise WorkerEndedError("forged", f"it sent {arrived}")
+        if isinstance(arrived, Exception):
+            code = self._exit_code()
+            raise WorkerEndedError("died", f"its process ended{'' if code is None else f', with exit code {code}'}")
+        return arrived
+
+    def _exit_code(self) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.process.wait(1)
+        return None  # it closed the channel and lives on
+
+    def _line_now(self) -> int | None:
+        """Where the worker is: it writes its stack at this signal. Only a number is taken from it."""
+        self.words, self.printed = b"", None
+        _signal_inside(self.process.pid, getattr(signal, "SIGUSR1", None))
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            for file, line in re.findall(rb'File "(.*)", line (\d{1,7}) in', self.words):
+                if os.path.basename(file.decode(errors="replace")) == os.path.basename(self.file):
+                    return int(line)
+            time.sleep(0.02)
+        return None
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        arrived: Any = None
+        while not self.closed and not isinstance(arrived, Exception):
+            try:
+                arrived = channel.read(self.process.stdout)  # type: ignore[arg-type]
+            except (OSError, ValueError, EOFError) as error:
+                arrived = error
+            while not self.closed:
+                with contextlib.suppress(queue.Full):
+                    self.arrived.put(arrived, timeout=0.1)
+                    break
+
+    def _write(self) -> None:
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError, ValueError):
+            while (message := self.outgoing.get()) is not None:
+                channel.write(self.process.stdin, *message)  # type: ignore[arg-type]
+
+    def _listen(self) -> None:
+        """Pass on what it prints, up to a limit, and read on, so that it does not wait."""
+        assert self.process.stderr is not None
+        count = 0
+        with contextlib.suppress(OSError, ValueError):
+            while part := self.process.stderr.read(1 << 14):
+                self.words = (self.words + part)[-(1 << 14):]
+                if self.printed is not None and count < MOST_PRINTED:
+                    self.printed(clean(part.decode(errors="replace"), MOST_PRINTED - count))
+                count += len(part)
+
+    def stop(self) -> None:
+        """End the worker and all that it started."""
+        self.closed = True
+        self.outgoing.put(None)
+        self.process.terminate()  # the keeper ends the others first
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(OSError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        for thread, stream in zip(self.threads, (self.process.stdout, self.process.stdin, self.process.stderr)):
+            thread.join(1)
+            if not thread.is_alive() and stream is not None:
+                stream.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def clean(text: str, longest: int = 4000) -> str:
+    """Text from outside that can be shown: without codes that move a terminal's cursor or colour it."""
+    return re.sub(r"[^\n\t\x20-\x7e\xa0-\u2027\u2030-\u2065\u206a-\ud7ff\uf900-\ufffd]", "?", text[:longest])
+
+
+def free_uid() -> int:
+    """A user id that no process has."""
+    taken = set()
+    with contextlib.suppress(OSError):
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                taken.add(entry.stat().st_uid)
+    uid = 20_000 + os.getpid() * 16 % 40_000
+    while uid in taken:
+        uid += 1
+    return uid
+
+
+def _signal_inside(keeper: int, number: int | None) -> None:
+    """To the process that runs the submission: the keeper's first child, or the process itself."""
+    if number is not None:
+        with contextlib.suppress(OSError, ValueError):
+            children = Path(f"/proc/{keeper}/task/{keeper}/children")
+            inside = children.read_text().split() if children.exists() else []
+            os.kill(int(inside[0]) if inside else keeper, number)
+
+
+def _single_threads() -> dict[str, str]:
+    return {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

@@ -1,0 +1,140 @@
+"""One set of inputs of a question: what the reference says to it, and how a worker is asked the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import Tensor, grad, no_grad
+from ..check.function import Arrays
+from .assignment import AssignmentError, Question
+from .worker.channel import Message, packed
+
+Ask = Callable[[Message, Sequence[np.ndarray]], tuple[Message, Arrays]]
+
+
+class Example:
+    """A question at inputs that `seed` decides. xs: all arrays of numbers with a point, of inputs and of a Module's parameters;
+    names: theirs."""
+
+    def __init__(self, question: Question, seed: str) -> None:
+        self.question, self.seed = question, seed
+        self.rng = rng = np.random.default_rng(list(hashlib.sha256(f"{question.name}/{seed}".encode()).digest()))
+        try:
+            self.inputs = question.draw(rng)
+            self.model = question.reference(*question.make) if question.kind == "module" else None
+            self.parameters = [] if self.model is None else list(self.model.named_parameters())
+            named = [leaf for name, x in zip(question.names, self.inputs) for leaf in _leaves(name, x)]
+            self.of_inputs = len(named)
+            named += [(name, rng.normal(size=p.shape) / np.sqrt((1, 1, *p.shape)[-2])) for name, p in self.parameters]
+            self.names, self.xs = [name for name, _ in named], [x for _, x in named]
+            self.shapes = [y.shape for y in self.outputs(self.xs)]
+        except Exception as error:
+            raise AssignmentError(f"the reference of question {question.name!r} fails: "
+                                  f"{type(error).__name__}: {error}") from None
+        if question.outputs and len(question.outputs) != len(self.shapes):
+            raise AssignmentError(f"question {question.name!r}: the reference returns {len(self.shapes)} arrays, "
+                                  f"and outputs= has {len(question.outputs)} names")
+
+    def outputs(self, xs: Sequence[np.ndarray]) -> Arrays:
+        """What the reference returns, as plain arrays."""
+        with no_grad(), np.errstate(all="ignore"):
+            return [y.numpy() if isinstance(y, Tensor) else np.array(y, dtype=float) for y in self._outputs(xs)]
+
+    def gradients(self, xs: Sequence[np.ndarray], cotangents: Sequence[np.ndarray]) -> Arrays:
+        """The reference's, as the engine computes them; they judge nothing that differences can see."""
+        tensors = [Tensor(x, requires_grad=True) for x in xs]
+        total = [np.zeros(x.shape) for x in xs]
+        with np.errstate(all="ignore"):
+            for y, g in zip(self._outputs(tensors), cotangents):
+                wanted = tensors if self.model is None else [*tensors[:self.of_inputs], *(p for _, p in self.parameters)]
+                if isinstance(y, Tensor) and y.requires_grad:
+                    found = grad(y, wanted, g, allow_unused=True)
+                    total = [a if b is None else a + b for a, b in zip(total, found)]
+        return total
+
+    def _outputs(self, xs: Sequence[Any]) -> list[Any]:
+        for (_, parameter), x in zip(self.parameters, xs[self.of_inputs:]):
+            parameter.data = x.numpy() if isinstance(x, Tensor) else x
+        called = self.question.reference if self.model is None else self.model
+        return list(_flat(called(*self.rebuilt(xs))))
+
+    def rebuilt(self, xs: Sequence[Any]) -> tuple:
+        """The inputs in their nesting, with these leaves."""
+        leaves = iter(xs)
+
+        def built(x: Any) -> Any:
+            if isinstance(x, tuple):
+                return tuple(built(item) for item in x)
+            return next(leaves) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+        return tuple(built(x) for x in self.inputs)
+
+    def asked(self, do: str, xs: Sequence[np.ndarray], cotangents: Sequence[np.ndarray] = (), leaf: int = 0,
+              ) -> tuple[Message, Arrays]:
+        """The message that asks a worker for the outputs or for a gradient."""
+        question, arrays = self.question, []  # type: ignore[var-annotated]
+        message: Message = {"do": do, "thing": question.thing, "kind": question.kind, "leaf": leaf}
+        inputs = self.rebuilt(xs)
+        if question.kind == "function":
+            given = dict(zip(question.names, inputs))
+            if set(question.takes) & set(question.outputs):
+                given.update(zip(question.outputs, self.outputs(xs)))
+            given.update(zip([f"d{name}" for name in question.outputs], cotangents))
+            message.update(takes=list(question.takes), parts=list(question.parts))
+            inputs = tuple(given[name] for name in question.takes)
+        message["inputs"] = [packed(x, arrays) for x in inputs]
+        if question.kind == "module":
+            start = len(arrays)
+            arrays += list(xs[self.of_inputs:])
+            message.update(make=packed(question.make, arrays), parameters=self.names[self.of_inputs:],
+                           values={name: start + i for i, name in enumerate(self.names[self.of_inputs:])})
+        if do in ("gradient", "second"):
+            message["cotangents"] = list(range(len(arrays), len(arrays) + len(cotangents)))
+            arrays += list(cotangents)
+            if question.kind == "op":
+                message["outputs"] = list(range(len(arrays), len(arrays) + len(self.shapes)))
+                arrays += self.outputs(xs)
+        return message, arrays
+
+    def call(self) -> str:
+        """The call that was made, as Python that can be pasted."""
+        question = self.question
+        lines = ["import numpy as np", f"from {{module}} import {question.thing}"]
+        lines += [f"{_identifier(name)} = np.array({x.tolist()!r})" for name, x in zip(self.names, self.xs)]
+        if question.kind == "function":
+            lines.append(f"{question.thing}({', '.join(question.takes)})  # of the reference: {', '.join(question.outputs)}")
+        else:
+            made = f"{question.thing}(*{question.make!r})" if question.kind == "module" else question.thing
+            lines.append(f"{made}({', '.join(map(_identifier, self.names[:self.of_inputs]))})")
+        return "\n".join(lines)
+
+
+def given(question: Question, inputs: Sequence[np.ndarray]) -> Example:
+    """The question at inputs that somebody else chose."""
+    example = Example.__new__(Example)
+    example.question, example.inputs, example.xs, example.of_inputs = question, tuple(inputs), list(inputs), len(inputs)
+    example.model, example.parameters = None, []
+    return example
+
+
+def _identifier(name: str) -> str:
+    return name.replace("[", "_").replace("]", "").replace(".", "_")
+
+
+def _leaves(name: str, x: Any) -> Iterator[tuple[str, np.ndarray]]:
+    if isinstance(x, tuple):
+        for i, item in enumerate(x):
+            yield from _leaves(f"{name}[{i}]", item)
+    elif isinstance(x, np.ndarray) and x.dtype.kind == "f":
+        yield name, x
+
+
+def _flat(outputs: Any) -> Iterator[Any]:
+    if isinstance(outputs, (tuple, list)):
+        for output in outputs:
+            yield from _flat(output)
+    else:
+        yield outputs

@@ -1,0 +1,185 @@
+"""Grading one submission: every question at public and hidden inputs, each part by itself, and a result that is whole at any
+time.
+
+A part's points are earned if it is right at all inputs: at two public sets, the same for everybody, and at two hidden ones,
+made from the secret and the student's id. Of what failed, later questions are given the reference's answers. All public inputs
+come first, and the hidden ones in fresh workers: so nothing that is said of the public tests can tell what a hidden one was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..version import __version__
+from .assignment import Assignment, AssignmentError, Question
+from .client import PROTECTION, CannotStartError, WorkerEndedError, clean
+from .example import Example
+from .hints import Mistake, hint, said
+from .judging import NOT_RUN, Finding, judged, parts_of
+from .public import judged_stored
+from .session import Session, SubmissionError, content_of
+
+AFTER_A_HANG = 0.2  # of its time a question has for other inputs, when it hung once
+SETS = 2  # of public inputs, and of hidden ones
+NOT_YOURS = "This could not be graded, and it is not your mistake: please tell the course staff."
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How it is graded. secret: None for public inputs alone. hints: "none", "family" or "full". seconds: for running
+    the file, and for each part. only:
+    names of questions, all if there are none. explain: keep the call that shows each lost point. walls: the strongest that are
+    tried."""
+
+    secret: bytes | None = None
+    hints: str = "full"
+    seconds: float = 10.0
+    only: tuple[str, ...] = ()
+    explain: bool = False
+    walls: str = "namespaces"
+
+
+def empty_result(name: str, version: str, student: str, rules: Rules, questions: Sequence[Question] = ()) -> Result:
+    """The result before anything was graded."""
+    return {
+        "assignment": clean(name, 200), "version": f"{version} (minigrad {__version__})", "student": clean(student, 200),
+        "submission": "", "secret": hashlib.sha256(rules.secret).hexdigest()[:12] if rules.secret else "",
+        "public": rules.secret is None, "points": 0.0, "max": sum(q.points for q in questions), "messages": [],
+        "protection": "", "seconds": 0.0, "questions": [
+            {"name": q.name, "points": 0.0, "max": q.points, "parts": [], "message": "not graded"} for q in questions]}
+
+
+def grade(assignment: Assignment, path: Path, student: str, rules: Rules, known: Sequence[Mistake] = (),
+          save: Callable[[Result], None] = lambda result: None) -> Result:
+    """The result, which `save` is given after every question. Nothing that a submission does raises an exception."""
+    result = empty_result(assignment.name, assignment.version, student, rules, assignment.questions)
+    start = time.monotonic()
+    save(result)
+    try:
+        content = content_of(path)
+        result["submission"] = hashlib.sha256(content).hexdigest()[:12]
+        with Session(assignment, content, path.suffix == ".ipynb", rules.seconds, rules.walls) as session:
+            round_ = Round(assignment, session, rules, known, result)
+            for seeds in _seeds(rules.secret, student):
+                session.drop()
+                session.hidden = seeds[0].startswith("hidden")
+                for question, entry in zip(assignment.questions, result["questions"]):
+                    if rules.only and question.name not in rules.only:
+                        entry["message"] = "left out"
+                        continue
+                    round_.grade(question, entry, seeds)
+                    result["protection"] = PROTECTION.get(session.walls, "")
+                    result["seconds"] = round(time.monotonic() - start, 2)
+                    _add_up(assignment, result, session)
+                    save(result)
+    except SubmissionError as error:
+        result["messages"].append(str(error))
+    except (AssignmentError, CannotStartError) as error:
+        result["messages"].append(NOT_YOURS)
+        result["error"] = str(error)
+    except Exception as error:  # a mistake of ours, or a full disk: what was earned by now stays
+        result["messages"].append(NOT_YOURS)
+        result["error"] = "".join(traceback.format_exception(error))
+    save(result)
+    return result
+
+
+def _seeds(secret: bytes | None, student: str) -> list[list[str]]:
+    """Of the sets of inputs of each round: public, and hidden."""
+    public = [f"public {i}" for i in range(SETS)]
+    if secret is None:
+        return [public]
+    key = hashlib.sha256(secret + b"\0" + student.encode(errors="replace")).hexdigest()
+    return [public, [f"hidden {i} {key}" for i in range(SETS)]]
+
+
+def _add_up(assignment: Assignment, result: Result, session: Session) -> None:
+    earned = sum(entry["points"] for entry in result["questions"])
+    result["messages"] = [f"The file cannot be run: {session.dead}"] if session.dead else []
+    if session.failures:
+        lines = "; ".join(f"line {one['line']}: {one['error']}" if one["line"] else one["error"]
+                          for one in session.failures[:5])
+        result["messages"].append(
+            f"The file does not run to its end, which costs {assignment.crash_loss:.0%} of the points: {lines}")
+        earned *= 1 - assignment.crash_loss
+    result["points"] = round(earned, 4)
+
+
+@dataclass
+class Round:
+    """The questions of one submission, at public inputs and then at hidden ones."""
+
+    assignment: Assignment
+    session: Session
+    rules: Rules
+    known: Sequence[Mistake]
+    result: Result
+
+    def __post_init__(self) -> None:
+        self.found: dict[str, list[tuple[Example, dict[str, Finding]]]] = {q.name: [] for q in self.assignment.questions}
+
+    def grade(self, question: Question, entry: Result, seeds: list[str]) -> None:
+        """Ask one question at these inputs, and write down what is known of it by now."""
+        stored = self.assignment.stored.get(question.name)
+        if stored == []:
+            entry["message"] = "it has no public tests; it is graded with the hidden ones"
+            return
+        failing = [name for name in needs_of(self.assignment, question) if self._failed(name) and not stored]
+        seconds = question.seconds or self.rules.seconds
+        for example in stored or [Example(question, seed) for seed in seeds]:
+            judge: Any = judged_stored if stored else judged
+            try:
+                findings = judge(example, self.session.asking(question, failing, seconds))
+            except WorkerEndedError:  # while the file was run: nothing can be asked
+                findings = {}
+            if not findings or any(finding.ended for finding in findings.values()):
+                self.session.drop()
+                seconds = AFTER_A_HANG * (question.seconds or self.rules.seconds)
+            self.found[question.name].append((example, findings))
+        entry["message"] = f"for {', '.join(failing)} it was given the right answers" if failing else ""
+        entry["parts"] = [self._part(question, part, points) for part, points in self._points(question).items()]
+        entry["points"] = round(sum(part["points"] for part in entry["parts"]), 4)
+
+    def _points(self, question: Question) -> dict[str, float]:
+        return parts_of(question, self.found[question.name][0][0].names)
+
+    def _failed(self, name: str) -> bool:
+        parts = self._points(self.assignment.question(name)) if self.found[name] else {}
+        return not all(part in findings and findings[part].ok for _, findings in self.found[name] for part in parts)
+
+    def _part(self, question: Question, part: str, points: float) -> Result:
+        findings = [one.get(part, Finding(False, NOT_RUN, NOT_RUN)) for _, one in self.found[question.name]]
+        public, hidden = findings[:SETS], findings[SETS:]
+        wrong = next((finding for finding in public if not finding.ok), None)
+        unseen = next((finding for finding in hidden if not finding.ok), None)
+        counts = bool(hidden) or self.rules.secret is None
+        advice = hint(self.assignment, list(self.known), part, public) if wrong and self.rules.hints != "none" else ""
+        return {
+            "name": part, "points": points if counts and not wrong and not unseen else 0.0, "max": points,
+            "public": wrong is None, "text": said(wrong, self.rules.hints) if wrong else "", "hint": advice,
+            "hidden": unseen is None if hidden else None, "hidden_text": unseen.error if unseen else "",
+            "explain": _explained(wrong or unseen) if self.rules.explain and (wrong or unseen) else ""}
+
+
+def _explained(finding: Finding | None) -> str:
+    """The call that shows it, for whoever reads a disputed grade."""
+    if finding is None or finding.example is None:
+        return finding.text if finding else ""
+    numbers = [array.tolist() for array in finding.numbers]
+    return (f"{finding.example.call()}\n# {finding.text}\n# cotangent, all outputs in a vector: "
+            f"{None if finding.v is None else finding.v.tolist()}\n# the submission's numbers: {numbers}")
+
+
+def needs_of(assignment: Assignment, question: Question) -> list[str]:
+    """What it needs, and what that needs."""
+    found: list[str] = []
+    for name in question.needs:
+        found += [*needs_of(assignment, assignment.question(name)), name]
+    return list(dict.fromkeys(found))

@@ -1,0 +1,140 @@
+"""Hints: which known mistake gives the very numbers that a submission gave? Else what the gradient check says, as far as the
+assistant wants it to be said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..check.function import Arrays
+from .assignment import Assignment, AssignmentError, module_of
+from .judging import Finding, judged
+from .session import helper
+from .worker.channel import Message
+from .worker.grading import Answers
+
+LEVELS = ("none", "family", "full")
+FAMILIES = [  # what a sentence of the diagnosis is about; the first that fits
+    ("sign is flipped", "a sign"), ("zero everywhere", "no gradient arrives here"),
+    ("NaN or infinite", "numbers that are not finite"),
+    ("transposed", "a transpose, or the order of axes"), ("exchanged", "two things are exchanged"),
+    ("other order", "the order of elements"), ("wrong places", "the order of elements"),
+    ("overwritten", "something is not added up"), ("uses of", "something is not added up"),
+    ("summed over", "a sum over an axis"),
+    ("averaged", "a mean in the place of a sum"), ("is ignored", "the gradient that arrives is not used"),
+    ("axis 0", "something is not added up over the first axis (time?)"), ("left out", "a part of what arrives is left out"),
+    ("only ind", "a part of what arrives is left out"), ("is lost", "a gradient that arrives is lost"),
+    ("term", "a term of a sum"), ("derivative", "the derivative of an activation"), ("factor", "a factor"),
+    ("times", "a factor"),
+    ("instead", "one value is taken for another"), ("linear in g", "how the gradient that arrives is used"),
+    ("not zero where no gradient", "something is added that does not depend on what arrives"), ("shape", "a shape"),
+    ("in row", "it is wrong in some places, and right in others"),
+    ("entries", "it is wrong in some places, and right in others"),
+]
+
+
+@dataclass
+class Mistake:
+    """A wrong solution: what it loses by question, and the hint for whoever made the same mistake."""
+
+    path: Path
+    loses: dict[str, float]
+    hint: str
+    text: bytes
+    variant: int = 0  # of the questions that it loses, from 0
+    found: dict[Any, dict[str, Finding]] = field(default_factory=dict)  # by question and inputs
+
+    def local(self, assignment: Assignment) -> Any:
+        """Asks it as a worker is asked; it is ours, so it runs here."""
+        if not hasattr(self, "_ask"):
+            solution = (assignment.folder / "solution.py").read_bytes()
+            line = Local()
+            answers = Answers(line, {})
+            answers.module = module_of(solution + b"\n\n" + self.text, self.path)
+
+            def ask(message: Message, arrays: Sequence[np.ndarray]) -> tuple[Message, Arrays]:
+                line.pair = message.pop("pair", None)
+                return answers.answer(message, [array.copy() for array in arrays])
+            self._ask = ask
+        return self._ask
+
+
+class Local:
+    """The other end of a channel to nowhere: what a worker would ask is answered at once."""
+
+    pair: Any = None
+
+    def ask(self, message: Message, arrays: Sequence[np.ndarray]) -> tuple[Message, Arrays]:
+        """What the other side would say."""
+        return helper([], None, lambda: self.pair)(message, list(arrays))
+
+
+def mistakes(assignment: Assignment) -> list[Mistake]:
+    """What is in the folder wrong/, with its first lines. AssignmentError if these say nothing."""
+    found = []
+    for path in sorted((assignment.folder / "wrong").glob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        loses = re.search(r"^# loses: (.*)$", text, re.MULTILINE)
+        hint = re.search(r"^# hint: (.*(?:\n#  .*)*)$", text, re.MULTILINE)
+        variant = re.search(r"^# variant: (\d+)$", text, re.MULTILINE)
+        pairs = re.findall(r"(\S+) ([\d.]+)(?:, |$)", loses[1]) if loses else []
+        unknown = {name for name, _ in pairs} - {question.name for question in assignment.questions}
+        if not pairs or hint is None or unknown:
+            raise AssignmentError(f"{path} must begin with lines as '# loses: tanh 2.5, lstm 5' and '# hint: ...'"
+                                  + (f"; there is no question {', '.join(unknown)}" if unknown else ""))
+        words = re.sub(r"\n#\s+", " ", hint[1])
+        found.append(Mistake(path, {name: float(points) for name, points in pairs}, words, text.encode(),
+                             int(variant[1]) - 1 if variant else 0))
+    return found
+
+
+def hint(assignment: Assignment, known: list[Mistake], part: str, findings: list[Finding]) -> str:
+    """The hint of the wrong solution that gives the same numbers for this part at all of these inputs; "" if there is none."""
+    shown = [finding for finding in findings if finding.example is not None]
+    if len(shown) < 2 or not all(finding.numbers or finding.text for finding in shown):
+        return ""
+    question = shown[0].example.question  # type: ignore[union-attr]
+    for mistake in sorted((m for m in known if question.name in m.loses), key=lambda m: sum(m.loses.values())):
+        if all(_same(finding, _of_mistake(mistake, assignment, part, finding)) for finding in shown):
+            return mistake.hint
+    return ""
+
+
+def _of_mistake(mistake: Mistake, assignment: Assignment, part: str, finding: Finding) -> Finding:
+    """What the wrong solution answers for a part of the question, at the same inputs."""
+    example = finding.example
+    assert example is not None
+    key = example.question.name, example.seed
+    if key not in mistake.found:
+        mistake.found[key] = judged(example, mistake.local(assignment))
+    return mistake.found[key].get(part, Finding(False))
+
+
+def _same(mine: Finding, other: Finding) -> bool:
+    """Equal numbers; or, where there are none, the same error."""
+    if not mine.numbers and not other.numbers:
+        return bool(mine.text) and re.sub(r" in line \d+", "", mine.text) == re.sub(r" in line \d+", "", other.text)
+
+    def close(a: np.ndarray, b: np.ndarray) -> bool:
+        size = np.abs(b[np.isfinite(b)]).max(initial=0)
+        return a.shape == b.shape and np.allclose(a, b, rtol=1e-8, atol=1e-10 * size, equal_nan=True)
+    return len(mine.numbers) == len(other.numbers) and all(map(close, mine.numbers, other.numbers))
+
+
+def said(finding: Finding, level: str) -> str:
+    """What the finding says at a level: nothing but that it is wrong, the family of the mistake, or the whole sentence."""
+    if level == "full":
+        return finding.text
+    if finding.error and finding.error != "wrong values":
+        return finding.error
+    if level == "none":
+        return "wrong values"
+    for words, family in FAMILIES:
+        if words in finding.text:
+            return f"wrong values; the check thinks of: {family}"
+    return "wrong values"

@@ -1,0 +1,76 @@
+"""What a worker can import: a copy of minigrad without what the students write themselves, or nothing but NumPy.
+
+What is withheld is not in the copy's files, so that no trick in Python brings it back.
+"""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .assignment import AssignmentError
+
+ROOT = Path(__file__).resolve().parents[1]  # the package minigrad
+LAYERS = next(folder for folder in (ROOT, ROOT.parent) if (folder / "layers").is_dir())
+WORKER = "minigrad_worker"
+COMMANDS = ("__main__.py", "student.py", "testing.py")  # no student's code needs them
+NOTHING = '''"""Not allowed in this question: a file that imports it can be run, and what it makes is nothing."""
+
+class Nothing:
+    """Can be called, used as a base class or a decorator, and asked for attributes; it is no number."""
+    def __init__(self, *args, **kwargs): pass
+    def __call__(self, *args, **kwargs): return self
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+def __getattr__(name):
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return Nothing()
+'''
+
+
+def library(folder: Path, withhold: Sequence[str], with_minigrad: bool) -> list[str]:
+    """Paths for a worker, made in `folder`, which must not exist: the worker's own package, and minigrad, or nothing in
+    its place."""
+    ignore = shutil.ignore_patterns("__pycache__", "course")
+    shutil.copytree(ROOT / "course" / "worker", folder / WORKER, ignore=shutil.ignore_patterns("__pycache__", "checking.py"))
+    if with_minigrad:
+        shutil.copytree(ROOT, folder / "minigrad", ignore=shutil.ignore_patterns("__pycache__", "course", *COMMANDS))
+        for name in ("layers", "optim"):
+            shutil.copytree(LAYERS / name, folder / "minigrad" / name, ignore=ignore, dirs_exist_ok=True)
+        missing = [name for name in withhold if not any([_cut(file, name) for file in (folder / "minigrad").rglob("*.py")])]
+        if missing:
+            raise AssignmentError(f"minigrad defines no {', '.join(missing)} that could be withheld")
+    else:
+        for name in (".", "layers", "optim"):
+            (folder / "minigrad" / name).mkdir()
+            (folder / "minigrad" / name / "__init__.py").write_text(NOTHING)
+    (folder / "minigrad" / "course").mkdir()
+    shutil.copy(ROOT / "course" / "todo.py", folder / "minigrad" / "course" / "todo.py")
+    (folder / "minigrad" / "course" / "__init__.py").write_text("from .todo import NotWrittenError, todo\n")
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return [str(folder), str(Path(np.__file__).parents[1])]
+
+
+def _cut(file: Path, name: str) -> bool:
+    """Put a function or class that only says that it is missing in the place of the one with this name."""
+    text = file.read_text(encoding="utf-8")
+    for node in ast.parse(text).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == name:
+            lines = text.split("\n")
+            start = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            assert node.end_lineno is not None
+            lines[start - 1:node.end_lineno] = [
+                f"def {name}(*args, **kwargs):",
+                f'    """Withheld."""\n    raise NameError("{name} is what you write yourself: minigrad\'s own is withheld")']
+            file.write_text("\n".join(lines), encoding="utf-8")
+            return True
+    return False

@@ -1,0 +1,134 @@
+"""The public tests that students get: inputs and the right numbers, without a reference, in one file of JSON."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..check.function import Arrays, cut
+from .assignment import Assignment, AssignmentError, Question, chosen, load_assignment
+from .client import WorkerEndedError
+from .example import Ask, Example
+from .judging import ENDED, FORWARD, GRADIENTS, NOT_RUN, SECOND, Finding, Remote, _part, failed, parts_of
+from .worker.channel import packed, unpacked
+from .worker.grading import ALL, second_order
+
+FIELDS = ("name", "points", "kind", "thing", "names", "outputs", "takes", "parts", "allow", "withhold", "order", "variant")
+CLOSE = 1e-8  # relative to the largest number: another order of adding up is far below, a wrong equation far above
+
+
+class Stored(Example):
+    """An example whose right numbers were computed before."""
+
+    def __init__(self, question: Question, data: dict[str, Any]) -> None:
+        self.question, self.seed, self.parameters, self.model = question, data["seed"], [], None
+        arrays = [np.array(numbers, kind).reshape(shape) for kind, shape, numbers in data["arrays"]]
+        self.inputs = unpacked(data["inputs"], arrays)
+        self.names, self.of_inputs = data["names"], data["of_inputs"]
+        self.xs, self.right, self.v, self.right_gradients, self.second = (unpacked(data[key], arrays) for key in (
+            "xs", "right", "v", "gradients", "second"))
+        self.shapes = [y.shape for y in self.right]
+
+    def outputs(self, xs: Any) -> Arrays:
+        """The right ones, at the inputs that they belong to."""
+        return list(self.right)
+
+
+def public_tests(assignment: Assignment, sets: int) -> str:
+    """The file for students."""
+    questions = []
+    for number in range(assignment.variants):
+        for question in load_assignment(assignment.folder, variant=number).questions:
+            entry: dict[str, Any] = {name: getattr(question, name) for name in FIELDS}
+            entry["make"] = packed(question.make, [])
+            if question.variant == number or number == 0:
+                tested = question.kind != "tests"  # a student's own test is tried on what nobody may see
+                entry["sets"] = [_data(Example(question, f"public {i}")) for i in range(sets if tested else 0)]
+                questions.append(entry)
+    about = {key: getattr(assignment, key) for key in ("name", "file", "title", "crash_loss", "version")}
+    return json.dumps({**about, "questions": questions})
+
+
+def _data(example: Example) -> dict[str, Any]:
+    right = example.outputs(example.xs)
+    v = np.random.default_rng(0).normal(size=sum(y.size for y in right))
+    remote = Remote(example, lambda message, arrays: ({}, []))
+    gradients = example.gradients(example.xs, cut(v, example.shapes)) if remote.leaves else []
+    arrays: Arrays = []
+    second: list[Arrays] = []
+    if example.question.order == 2:
+        given = [np.random.default_rng(1).normal(size=shape) for shape in (example.shapes[0], *(x.shape for x in example.xs))]
+        second = [given, second_order(example.question.reference, example.xs, *given)]
+    values = {"inputs": example.inputs, "xs": list(example.xs), "right": right, "v": v, "gradients": gradients,
+              "second": second}
+    forms = {key: packed(value, arrays) for key, value in values.items()}
+    return {**forms, "seed": example.seed, "names": example.names, "of_inputs": example.of_inputs,
+            "arrays": [[array.dtype.str, list(array.shape), array.ravel().tolist()] for array in arrays]}
+
+
+def load_public(folder: Path, student: str = "") -> Assignment:
+    """What students were given as public.json, with the variants that this one has."""
+    try:
+        data = json.loads((folder / "public.json").read_text(encoding="utf-8"))
+        found = Assignment(folder, **{key: data[key] for key in ("name", "file", "title", "crash_loss", "version")})
+        variants = Counter(entry["name"] for entry in data["questions"])
+        for entry in data["questions"]:
+            if entry["variant"] != chosen(student, entry["name"], variants[entry["name"]]):
+                continue
+            plain: Any = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
+                          if key in FIELDS}
+            question = Question(**plain, reference=tuple, inputs=(), make=unpacked(entry["make"], []))
+            found.questions.append(question)
+            found.stored[question.name] = [Stored(question, one) for one in entry["sets"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AssignmentError(f"{folder / 'public.json'} cannot be read: {type(error).__name__}: {error}") from None
+    return found
+
+
+def judged_stored(example: Stored, ask: Ask) -> dict[str, Finding]:
+    """A finding for each part, by the stored numbers."""
+    findings: dict[str, Finding] = {}
+    parts = list(parts_of(example.question, example.names))
+    try:
+        for part in parts:
+            findings[part] = _judged(example, ask, part)
+            findings[part].example = example
+    except WorkerEndedError as error:
+        for number, part in enumerate(part for part in parts if part not in findings):
+            text = NOT_RUN if number else ENDED[error.kind] + (f" (line {error.line})" if error.line else "")
+            findings[part] = Finding(False, text, text, ended=True, example=example)
+    return findings
+
+
+def _judged(example: Stored, ask: Ask, part: str) -> Finding:
+    cotangents = cut(example.v, example.shapes)
+    if example.question.kind == "function":
+        leaf = example.question.outputs.index(part) if part in example.question.outputs else example.names.index(part[1:])
+        right = [(example.right if part in example.question.outputs else example.right_gradients)[leaf]]
+        message, arrays = example.asked("outputs", example.xs, cotangents)
+    elif part == SECOND:
+        given, right = example.second
+        message, arrays = example.asked("second", example.xs, given)
+    elif part == GRADIENTS:
+        right, (message, arrays) = example.right_gradients, example.asked("gradient", example.xs, cotangents, ALL)
+    elif part == FORWARD:
+        right, (message, arrays) = example.right, example.asked("outputs", example.xs)
+    else:
+        leaf = example.names.index(part.removeprefix("gradient of "))
+        right, (message, arrays) = [example.right_gradients[leaf]], example.asked("gradient", example.xs, cotangents, leaf)
+    answer, found = ask(message, arrays)
+    if "error" in answer:
+        return failed(answer)
+    mine = _part(answer, found, part) if example.question.kind == "function" else found
+    if isinstance(mine, str):
+        return Finding(False, mine, "TypeError")
+    if [a.shape for a in mine] != [b.shape for b in right]:
+        shapes = " and ".join(str([a.shape for a in arrays]).strip("[]") for arrays in (mine, right))
+        return Finding(False, f"the shapes are not right (yours, and the right ones): {shapes}", "wrong shape")
+    wrong = [int((~(np.abs(a - b) <= CLOSE * np.abs(b).max(initial=0) + 1e-300)).sum()) for a, b in zip(mine, right)]
+    text = f"{sum(wrong)} of {sum(b.size for b in right)} numbers are wrong"
+    return Finding(not any(wrong), text if any(wrong) else "", "wrong values" if any(wrong) else "", numbers=mine, v=example.v)

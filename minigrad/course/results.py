@@ -1,0 +1,109 @@
+"""Results for Gradescope, for a spreadsheet and for a person. What a submission had a say in is shown as plain text."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+Result = dict[str, Any]
+FORMATS = ("gradescope", "csv", "text")
+
+
+def gradescope(result: Result) -> str:
+    """results.json as Gradescope wants it. Public tests are visible and carry no points; the hidden ones, which do, are shown
+    when the assistant publishes the grades."""
+    tests: list[Result] = []
+    for question in result["questions"]:
+        for part in question["parts"]:
+            name = f"{question['name']}: {part['name']}"
+            tests.append({"name": f"{name} (public test)", "status": "passed" if part["public"] else "failed",
+                          "visibility": "visible", "output_format": "text",
+                          "output": _lines(part) or "right at the public inputs"})
+            pending = part["hidden"] is None
+            if not pending:
+                tests.append({"name": f"{name} (hidden test)", "score": part["points"], "max_score": part["max"],
+                              "visibility": "after_published", "output_format": "text",
+                              "output": "right" if part["hidden"] else part["hidden_text"]})
+            else:
+                tests.append({"name": f"{name} (hidden test)", "visibility": "visible", "output_format": "text",
+                              "output": f"pending: {part['max']:g} points, graded with inputs that nobody has seen"})
+        if not question["parts"]:
+            tests.append({"name": question["name"], "score": 0, "max_score": question["max"], "visibility": "visible",
+                          "status": "failed", "output_format": "text", "output": question["message"]})
+    return json.dumps({"score": 0.0 if result["public"] else round(result["points"], 2), "output_format": "text",
+                       "output": "\n".join(_head(result)), "stdout_visibility": "hidden", "tests": tests,
+                       "extra_data": {key: result[key] for key in (
+                           "assignment", "version", "student", "submission", "secret")}},
+                      indent=1)
+
+
+def _head(result: Result) -> list[str]:
+    """What is to be said about the whole submission, and what it was graded with."""
+    lines = [*result["messages"], f"protection: {result['protection'] or 'the submission was not run'}",
+             f"assignment {result['assignment']}, version {result['version']}, submission {result['submission'] or 'missing'}"
+             + (f", secret {result['secret']}" if result["secret"] else "")]
+    if result["public"]:
+        lines.append("Only the public tests were run. The grade is made with hidden inputs as well.")
+    return lines
+
+
+def _lines(part: Result) -> str:
+    return part["text"] + (f"\nhint: {part['hint']}" if part["hint"] else "")
+
+
+def text(result: Result) -> str:
+    """For a person. The hidden tests stand apart from the public ones."""
+    lines = [f"{result['student']}: {result['points']:g} of {result['max']:g} points"
+             + (", if the hidden tests agree" if result["public"] else "")]
+    for question in result["questions"]:
+        message = f"  ({question['message']})" if question["message"] else ""
+        lines.append(f"\n{question['name']:<24} {question['points']:g} of {question['max']:g}{message}")
+        for part in question["parts"]:
+            hidden = "pending" if part["hidden"] is None else "right" if part["hidden"] else part["hidden_text"]
+            lines.append(f"  {part['name']:<28} {part['points']:g} of {part['max']:g}   public: "
+                         f"{'right' if part['public'] else 'wrong'}   hidden: {hidden}")
+            lines += [f"      {line}" for line in _lines(part).split("\n") if line]
+            lines += [f"      | {line}" for line in part.get("explain", "").split("\n") if line]
+    return "\n".join([*lines, "", *_head(result)])
+
+
+def table(results: Sequence[Result]) -> str:
+    """CSV: a line for each submission, a column for each question."""
+    file = io.StringIO()
+    names = [question["name"] for question in results[0]["questions"]] if results else []
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["student", "points", "max", *names, "messages", "submission", "version", "secret", "protection"])
+    for result in results:
+        writer.writerow([_cell(x) for x in (
+            result["student"], f"{result['points']:g}", f"{result['max']:g}",
+            *(f"{question['points']:g}" for question in result["questions"]), " ".join(result["messages"]),
+            result["submission"], result["version"], result["secret"], result["protection"])])
+    return file.getvalue()
+
+
+def _cell(x: str) -> str:
+    """Text that no spreadsheet takes for a formula."""
+    x = x.replace("\n", " ").replace("\r", " ").replace("\t", " ")
+    return f"'{x}" if x[:1] in ("=", "+", "-", "@") else x
+
+
+def replace(path: Path, content: str) -> None:
+    """Write a file in one step: whoever reads it finds the old or the new one."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise

@@ -1,0 +1,161 @@
+"""A submission and the workers that run it: one after the other, a fresh one only after a failure or for other rules."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .assignment import Assignment, Question
+from .client import Worker, WorkerEndedError, clean
+from .example import given
+from .library import WORKER, library
+from .worker.channel import Message, unpacked
+from .worker.grading import parts_of_answer
+
+LARGEST = 5 << 20  # bytes of a submission
+LARGEST_HELP = 10_000  # numbers of an array that a stand-in is asked with: it is computed in our process
+MOST_CRASHES = 5  # statements that may bring a worker down, before the rest is not run any more
+
+
+class SubmissionError(Exception):
+    """There is nothing to grade; the message is for the student."""
+
+
+def content_of(path: Path) -> bytes:
+    """The bytes of a submission: a regular file, not a link to one."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError as error:
+        raise SubmissionError(f"{clean(path.name)} was not handed in as a file: {error.strerror}") from None
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode):
+        os.close(descriptor)
+        raise SubmissionError(f"{clean(path.name)} is no ordinary file")
+    with open(descriptor, "rb") as file:
+        if about.st_size > LARGEST:
+            raise SubmissionError(f"{clean(path.name)} is larger than {LARGEST >> 20} MB: hand in your code alone")
+        return file.read(LARGEST)
+
+
+class Session:
+    """A submission that can be asked. seconds: for running the file. failures: of statements of the file, as the last worker
+    met them. walls: how strong the walls around the workers are."""
+
+    def __init__(self, assignment: Assignment, content: bytes, notebook: bool, seconds: float,
+                 walls: str = "namespaces") -> None:
+        self.assignment, self.content, self.notebook = assignment, np.frombuffer(content, np.uint8), notebook
+        self.seconds, self.wanted = seconds, walls
+        self.skip: list[int] = []
+        self.failures: list[dict[str, Any]] = []
+        self.crashes: list[dict[str, Any]] = []
+        self.walls = ""
+        self.worker: Worker | None = None
+        self.key: Any = None
+        self.folder = Path(tempfile.mkdtemp(prefix="library-"))
+        self.folder.chmod(0o711)
+        self.libraries: dict[Any, list[str]] = {}
+        self.hidden = False  # were hidden inputs shown? Then what the file says when it is run again may tell of them
+        self.pair: Any = None  # the function and gradient that a student's test is tried on
+        self.tuples: set[str] = set()  # names of functions that return their parts as a tuple, not as a dict
+        self.dead: WorkerEndedError | None = None  # why the file cannot be run at all
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.drop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def drop(self) -> None:
+        """End the worker; the next question gets a fresh one."""
+        if self.worker is not None:
+            self.worker.stop()
+        self.worker = None
+
+    def asking(self, question: Question, stand_ins: Sequence[str], seconds: float) -> Any:
+        """What asks a worker that has what the question allows, and has stand-ins for what failed. It may take so many seconds,
+        all answers together."""
+        key = "minigrad" in question.allow, question.withhold, tuple(stand_ins)
+        if self.dead is not None:
+            raise self.dead
+        if self.worker is None or key != self.key:
+            self.drop()
+            self.worker, self.key = self._loaded(*key), key
+        worker, left = self.worker, [seconds]
+
+        def ask(message: Message, arrays: Sequence[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
+            start = time.monotonic()
+            try:
+                self.pair = message.pop("pair", None)  # not for the worker to know
+                answer, found = worker.ask(message, arrays, max(0.0, left[0]))
+            finally:
+                left[0] -= time.monotonic() - start
+            if answer.get("form") == "tuple":
+                self.tuples.add(question.thing)  # a stand-in returns what the student's own returned
+            return answer, found
+        return ask
+
+    def _loaded(self, with_minigrad: bool, withhold: tuple[str, ...], stand_ins: tuple[str, ...]) -> Worker:
+        if (with_minigrad, withhold) not in self.libraries:
+            folder = self.folder / str(len(self.libraries))
+            self.libraries[with_minigrad, withhold] = library(folder, withhold, with_minigrad)
+        questions = [self.assignment.question(name) for name in stand_ins]
+        about = {q.thing: {"kind": q.kind, "arguments": list(q.takes or q.names),
+                           "parts": [] if q.thing in self.tuples else list(q.parts)} for q in questions}
+        while True:
+            worker = Worker("grading", WORKER, self.libraries[with_minigrad, withhold], self.wanted,
+                            helps=helper(questions, self.assignment.solution, lambda: self.pair))
+            self.walls = worker.walls
+            try:
+                message = {"do": "load", "notebook": self.notebook, "skip": self.skip, "stand_ins": about}
+                answer, _ = worker.ask(message, [self.content], self.seconds)
+            except WorkerEndedError as error:
+                worker.stop()
+                if worker.where is None or worker.where[0] in self.skip or len(self.skip) == MOST_CRASHES:
+                    self.dead = error
+                    raise
+                self.skip.append(worker.where[0])
+                self.crashes.append({"line": error.line or worker.where[1], "error": str(error)})
+                continue
+            if not self.hidden:
+                self.failures = [*self.crashes, *_failures(answer.get("failed"))]
+            return worker
+
+
+def _failures(found: Any) -> list[dict[str, Any]]:
+    return [{"line": one["line"] if type(one.get("line")) is int else None, "error": clean(str(one.get("error")), 300)}
+            for one in (found if isinstance(found, list) else []) if isinstance(one, dict)][:50]
+
+
+def helper(questions: Sequence[Question], solution: Any, pair: Callable[[], Any]) -> Any:
+    """Answers a worker's stand-ins by the references of these questions, and for functions by the solution's own; and a test of
+    the student's by the pair that it is tried on."""
+    def helps(message: Message, arrays: list[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
+        try:
+            if any(array.size > LARGEST_HELP for array in arrays):
+                raise ValueError("that is too large to ask for")
+            if message["ask"] is None:
+                inputs = [np.asarray(unpacked(x, arrays), dtype=float) for x in message["inputs"]]
+                return {}, [np.asarray(pair()[message["what"] == "gradient"](*inputs), dtype=float)]
+            question = next(q for q in questions if q.thing == message["ask"])
+            inputs = [np.asarray(unpacked(x, arrays), dtype=float) for x in message["inputs"]]
+            if question.kind == "function":
+                return {}, parts_of_answer(getattr(solution, question.thing)(*inputs), list(question.parts))[1]
+            example = given(question, inputs)
+            outputs = example.outputs(inputs)
+            if message.get("what") != "gradient":
+                return {}, outputs
+            ends = np.cumsum([y.size for y in outputs])
+            cotangents = [arrays[0][end - y.size:end].reshape(y.shape) for end, y in zip(ends, outputs)]
+            return {}, example.gradients(inputs, cotangents)
+        except Exception as error:  # whatever it asked: it may not bring the grader down
+            return {"refused": f"{type(error).__name__}: {error}"[:300]}, []
+    return helps

@@ -1,0 +1,127 @@
+"""What the worker answers to `minigrad check FILE`: which things the file defines, their outputs and their gradients."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigrad.check.gradcheck import given as all_arrays
+from minigrad.check.gradcheck import in_single, left_out, second_order
+from minigrad.check.problem import Problem, Recorded
+from minigrad.check.same import by_name
+from minigrad.student_file import (
+    CannotCheckError, FormulaError, check_inputs, check_readable, explained, load_file, number_of_inputs, refuse_forks,
+    things_to_check,
+)
+from minigrad.tensor import Tensor
+
+from .channel import Message
+
+Answer = tuple[Message, list[np.ndarray]]
+DEFAULT_SHAPE = (3, 4)
+
+
+class Answers:
+    """Answers about one file. It has one thing open at a time, and lends its parameters other values until the next."""
+
+    def __init__(self, line: Any, plan: Mapping[str, Any]) -> None:
+        self.path, self.lent, self.rounding = Path(plan["path"]), ExitStack(), ExitStack()
+        self.functions: list[Recorded] = []  # of first and second order
+        sys.addaudithook(refuse_forks)
+
+    def answer(self, message: Message, arrays: list[np.ndarray]) -> Answer:
+        """A message and its arrays. An error is in the words of student_file.py."""
+        try:
+            with explained(self.path), np.errstate(all="ignore"):
+                return getattr(self, f"_{message['do']}")(message, arrays)
+        except CannotCheckError as error:
+            return {"error": str(error), "wrong": isinstance(error, FormulaError)}, []
+
+    def _load(self, message: Message, _: list) -> Answer:
+        check_readable(self.path)
+        module = load_file(self.path)
+        self.given = check_inputs(module)
+        self.things = things_to_check(module, message["name"], self.given)
+        return {"names": list(self.things)}, []
+
+    def _open(self, message: Message, _: list) -> Answer:
+        self.lent.close()
+        name, shapes = message["name"], message["shapes"]
+        thing, given = self.things[name], None if shapes else self.given.get(name)
+        if isinstance(thing, type):
+            raise CannotCheckError(f"{name} is a class: make one in the file, say what it takes, and name that. For example\n"
+                                   f"  {name.lower()} = {name}(...)\n"
+                                   f'  check_inputs = {{"{name.lower()}": (x, (h, c))}}\nand then {self.path}:{name.lower()}')
+        if not callable(thing):
+            raise CannotCheckError(f"{name} is {thing!r:.60}, not a function, operation or Module that can be called")
+        rng = np.random.default_rng(message["seed"])
+        tried = [] if given is not None else shapes or [DEFAULT_SHAPE] * number_of_inputs(thing)
+        self.thing, self.inputs = thing, tuple(rng.uniform(message["low"], message["high"], shape) for shape in tried)
+        try:
+            with explained(self.path):
+                return self._opened(name, rng, given, tried)
+        except FormulaError:
+            raise
+        except CannotCheckError as error:
+            hint = "" if shapes or given is not None or "not written yet" in str(error) else (
+                f"\n({len(tried)} input(s) of shape {DEFAULT_SHAPE} from {message['low']:g} to {message['high']:g} were tried; "
+                "give other shapes, one for each input: --shape 3,4 --shape 4,5; other numbers: --positive, or --low and "
+                "--high; or the inputs themselves, as check_inputs in the file: see --help)")
+            raise CannotCheckError(f"{error}{hint}") from None
+
+    def _opened(self, name: str, rng: np.random.Generator, given: Any, tried: list) -> Answer:
+        if given is not None:
+            self.inputs = given(rng) if callable(given) else given
+            if not isinstance(self.inputs, tuple):
+                raise CannotCheckError(f"check_inputs[{name!r}] must be a tuple of the inputs, as in (x, (h, c)) or (x,), or "
+                                       f"a function of a numpy Generator that returns one, not {type(self.inputs).__name__}")
+        self.problem = Problem(self.thing, self.inputs)
+        float32 = any(t.dtype == np.float32 for t in all_arrays(self.inputs, self.problem))
+        self.lent.enter_context(self.problem)
+        self.functions = [self.problem.function()]
+        message, arrays = _described(self.functions[0])
+        return {**message, "float32": float32, "given": given is not None, "shapes_tried": [list(shape) for shape in tried],
+                "left_out": list(left_out(self.thing))}, arrays
+
+    def _values(self, message: Message, xs: list[np.ndarray]) -> Answer:
+        return {}, [self.functions[message["order"] - 1].values(xs)]
+
+    def _gradients(self, message: Message, arrays: list[np.ndarray]) -> Answer:
+        return {}, self.functions[message["order"] - 1].gradients(arrays[:-1], arrays[-1], message["create_graph"])
+
+    def _round(self, message: Message, _: list) -> Answer:
+        self.rounding.close()
+        if message["eps"]:
+            function, rng = self.functions[message["order"] - 1], np.random.default_rng(message["seed"])
+            self.rounding.enter_context(function.rounding_otherwise(message["eps"], rng))
+        return {}, []
+
+    def _changed(self, message: Message, _: list) -> Answer:
+        return {"names": self.functions[message["order"] - 1].changed()}, []
+
+    def _second(self, _: Message, arrays: list[np.ndarray]) -> Answer:
+        if not any(y.requires_grad for y in self.problem.outputs()):
+            return {"names": None}, []
+        self.functions = [self.functions[0], second_order(self.functions[0], arrays[0])]
+        return _described(self.functions[1])
+
+    def _single(self, _: Message, arrays: list[np.ndarray]) -> Answer:
+        self.lent.close()
+        found, dtypes = in_single(self.thing, self.inputs, arrays[0])
+        return {"single": [dtype == np.float32 for dtype in dtypes]}, found
+
+    def _finite(self, _: Message, __: list) -> Answer:
+        inputs = [Tensor(x, True) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in self.inputs]
+        outputs = self.thing(*inputs)
+        return {"finite": all(bool(np.isfinite(y).all()) for y in by_name(outputs, "output").values())}, []
+
+
+def _described(function: Recorded) -> Answer:
+    """Names, inputs, shapes and precision."""
+    shapes = [list(shape) for shape in function.shapes]
+    return {"names": function.names, "shapes": shapes, "eps": function.eps}, list(function.xs)

@@ -1,0 +1,233 @@
+"""What the worker answers when a submission is graded: the outputs of a thing that it defines, and gradients, one at a time."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .channel import Message, packed, unpacked
+from .submission import line_of, run, words
+
+
+ALL, NONE = -1, -2  # instead of the number of a leaf
+
+
+class CannotAnswerError(Exception):
+    """The submission has nothing to answer with; the message is for the student."""
+
+
+class Answers:
+    """Answers questions about one submission. line: to the other side, for stand-ins and to tell how far it is."""
+
+    def __init__(self, line: Any, plan: Mapping[str, Any]) -> None:
+        self.line = line
+        self.module: Any = None
+
+    def answer(self, message: Message, arrays: list[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
+        """A message and its arrays; errors are answers too."""
+        try:
+            with np.errstate(all="ignore"):
+                return getattr(self, f"_{message['do']}")(message, arrays)
+        except CannotAnswerError as error:
+            return {"error": {"text": str(error), "line": None, "type": ""}}, []
+        except BaseException as error:
+            return {"error": {"text": words(error), "line": line_of(error), "type": type(error).__name__[:60]}}, []
+
+    def _load(self, message: Message, arrays: list[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
+        stand_ins = {name: stand_in(self.line, name, **about) for name, about in message["stand_ins"].items()}
+        self.module, failed = run(arrays[0].tobytes(), message["notebook"], message["skip"], stand_ins,
+                                  lambda number, line: self.line.send({"at": number, "line": line}))
+        return {"failed": failed[:50]}, []
+
+    def _outputs(self, message: Message, arrays: list[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
+        """Of op, tensors and module: all outputs in turn; of function: the parts that are asked for, by name."""
+        thing, inputs = self._prepared(message, arrays)
+        if message["kind"] == "function":
+            return parts_of_answer(thing(**dict(zip(message["takes"], inputs))), message["parts"])
+        if message["kind"] != "op":
+            from minigrad import Tensor
+            inputs = [_with_leaves(x, NONE, [], Tensor) for x in inputs]
+        return {}, [_array(y) for y in _flat(thing(*inputs))]
+
+    def _gradient(self, message: Message, arrays: list[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
+        """Of the outputs weighted with cotangents, for leaf number `leaf` of inputs and parameters, or for ALL."""
+        from minigrad import Tensor, grad
+        thing, inputs = self._prepared(message, arrays)
+        leaf, cotangents = message["leaf"], [arrays[i] for i in message["cotangents"]]
+        if message["kind"] == "op":
+            thing = _at_the_right_output(thing, arrays[message["outputs"][0]])
+        leaves: list[Any] = []
+        inputs = [_with_leaves(x, leaf, leaves, Tensor) for x in inputs]
+        if message["kind"] == "module":
+            own = dict(thing.named_parameters())
+            leaves += [own[name] for name in message["parameters"]]
+        wanted = leaves if leaf == ALL else [leaves[leaf]]
+        total = [np.zeros(one.shape) for one in wanted]
+        for y, g in zip(_flat(thing(*inputs)), cotangents):
+            if getattr(y, "requires_grad", False):
+                found = grad(y, wanted, g, allow_unused=True)
+                total = [a if b is None else a + np.asarray(b) for a, b in zip(total, found)]
+        return {}, total
+
+    def _second(self, message: Message, arrays: list[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
+        """Gradients of the gradient: of an operation's gradients, weighted, for its inputs and the cotangent."""
+        thing, inputs = self._prepared(message, arrays)
+        thing = _at_the_right_output(thing, arrays[message["outputs"][0]])
+        return {}, second_order(thing, inputs, *(arrays[i] for i in message["cotangents"]))
+
+    def _verdict(self, message: Message, arrays: list[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
+        """Of a test that the student wrote, on a function and a gradient that the other side computes."""
+        thing, inputs = self._prepared(message, arrays)
+
+        def asked(what: str, *values: Any) -> np.ndarray:
+            sent: list[np.ndarray] = []
+            packed_values = [packed(np.asarray(value, dtype=float), sent) for value in values]
+            return _replied(self.line.ask({"ask": None, "what": what, "inputs": packed_values}, sent))[1][0]
+        verdict = thing(functools.partial(asked, "outputs"), functools.partial(asked, "gradient"), *inputs)
+        return {}, [np.array(float(bool(verdict)))]
+
+    def _prepared(self, message: Message, arrays: list[np.ndarray]) -> tuple[Any, list[Any]]:
+        """The thing that a question is about, and its inputs."""
+        name, kind = message["thing"], message["kind"]
+        thing = getattr(self.module, name, None)
+        if thing is None:
+            raise CannotAnswerError(f"{name} is not defined")
+        if kind == "op" and not (hasattr(thing, "formulas") and hasattr(thing, "function")):
+            raise CannotAnswerError(f"{name} must be an operation: a function with @op(...) above it")
+        if not callable(thing):
+            raise CannotAnswerError(f"{name} must be a function or class, not {type(thing).__name__}")
+        if kind == "module":
+            from minigrad import Tensor
+            thing = thing(*unpacked(message["make"], arrays))
+            own = dict(thing.named_parameters())
+            values = {name: arrays[i] for name, i in message["values"].items()}
+            if {n: p.shape for n, p in own.items()} != {n: v.shape for n, v in values.items()}:
+                raise CannotAnswerError("the parameters must be " + ", ".join(f"{n}: {v.shape}" for n, v in values.items())
+                                   + "; they are " + (", ".join(f"{n}: {p.shape}" for n, p in own.items()) or "none"))
+            for parameter, value in ((own[n], values[n]) for n in own):
+                parameter.data = Tensor(value).numpy().astype(parameter.dtype)
+        return thing, [unpacked(x, arrays) for x in message["inputs"]]
+
+
+def _at_the_right_output(thing: Any, y: np.ndarray) -> Any:
+    """The operation's formulas, where the reference's output is y: a wrong forward costs once."""
+    from minigrad import op
+
+    @functools.wraps(thing.function)
+    def known(*arguments: Any, **static: Any) -> np.ndarray:
+        return y.copy()
+    return op(*thing.formulas)(known)
+
+
+def second_order(thing: Callable, xs: Sequence[np.ndarray], g: np.ndarray, *weights: np.ndarray) -> list[np.ndarray]:
+    """Gradients of the sum of all weights * (gradients of g . thing(xs)), for xs and g."""
+    from minigrad import Tensor, grad
+    leaves = [Tensor(x, requires_grad=True) for x in (*xs, g)]
+    first = grad(thing(*leaves[:-1]), leaves[:-1], leaves[-1], create_graph=True, allow_unused=True)
+    total = sum((gradient * w).sum() for gradient, w in zip(first, weights) if gradient is not None)
+    found = grad(total, leaves, allow_unused=True) if getattr(total, "requires_grad", False) else [None] * len(leaves)
+    return [np.zeros(leaf.shape) if one is None else np.asarray(one) for leaf, one in zip(leaves, found)]
+
+
+def _with_leaves(x: Any, wanted: int, leaves: list[Any], tensor: Callable) -> Any:
+    """Arrays of numbers with a point as Tensors; number `wanted` asks for a gradient."""
+    if isinstance(x, tuple):
+        return tuple(_with_leaves(item, wanted, leaves, tensor) for item in x)
+    if isinstance(x, np.ndarray) and x.dtype.kind == "f":
+        leaves.append(tensor(x, requires_grad=wanted in (ALL, len(leaves))))
+        return leaves[-1]
+    return x
+
+
+def _flat(outputs: Any, depth: int = 0) -> list[Any]:
+    if isinstance(outputs, (tuple, list)) and depth < 5 and len(outputs) < 1000:
+        return [y for output in outputs for y in _flat(output, depth + 1)]
+    return [outputs]
+
+
+def _array(y: Any) -> np.ndarray:
+    """A plain array of numbers, whatever kind of object y is."""
+    if y is None:
+        raise CannotAnswerError("it returned None: is a return missing?")
+    array = np.array(y.numpy() if type(y).__name__ == "Tensor" else y, copy=True, subok=False)
+    if array.dtype.kind not in "biuf":
+        raise CannotAnswerError(f"it returned {type(y).__name__[:60]}, which is no array of numbers")
+    return array if array.dtype in (np.float64, np.float32) or array.dtype.kind in "biu" else array.astype(float)
+
+
+def parts_of_answer(outputs: Any, parts: list[str]) -> tuple[Message, list[np.ndarray]]:
+    """By name if it is a dict, else in turn. What is missing or no array is said, and the rest counts."""
+    if outputs is None:
+        raise CannotAnswerError("it returned None: is a return missing?")
+    form = "dict" if isinstance(outputs, dict) else "tuple"
+    if not isinstance(outputs, dict):
+        found = list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
+        if len(found) != len(parts):
+            raise CannotAnswerError(f"it must return {', '.join(parts)}: {len(parts)} arrays, not {len(found)}")
+        outputs = dict(zip(parts, found))
+    arrays: list[np.ndarray] = []
+    places: dict[str, Any] = {}
+    for part in parts:
+        try:
+            arrays.append(_array(outputs[part]) if part in outputs else _array(None))
+            places[part] = len(arrays) - 1
+        except CannotAnswerError as error:
+            places[part] = str(error)
+    return {"parts": places, "form": form}, arrays
+
+
+def stand_in(line: Any, name: str, kind: str, arguments: list[str], parts: list[str]) -> Callable:
+    """What later questions use where the student's own one failed: it asks the other side, which knows the right one. parts:
+    keys of the dict that it returns; none if it returns a tuple."""
+    def values(*inputs: Any) -> tuple[Message, list[np.ndarray]]:
+        arrays: list[np.ndarray] = []
+        return _replied(line.ask({"ask": name, "what": "outputs", "inputs": [packed(np.asarray(x), arrays) for x in inputs]},
+                                 arrays))
+
+    def plain(*inputs: Any, **named: Any) -> Any:
+        """The reference's outputs."""
+        found = values(*inputs, *(named[argument] for argument in arguments if argument in named))[1]
+        if parts and len(found) == len(parts) > 1:
+            return dict(zip(parts, found))
+        return found[0] if len(found) == 1 else tuple(found)
+
+    if kind == "function":
+        return plain
+    from minigrad import op, reshape
+    shapes: list[tuple[int, ...]] = []
+
+    def joined(*inputs: Any) -> np.ndarray:
+        found = values(*inputs)[1]
+        shapes[:] = [y.shape for y in found]
+        return np.concatenate([y.ravel() for y in found])
+
+    known: list[Any] = [None, None]  # the last question about gradients, and the answer for all inputs
+
+    def gradient(leaf: int, g: Any, *inputs: Any) -> np.ndarray:
+        arrays = [np.asarray(g)]
+        asked = [packed(np.asarray(x), arrays) for x in inputs]
+        key = [array.tobytes() for array in arrays]
+        if key != known[0]:
+            known[:] = key, _replied(line.ask({"ask": name, "what": "gradient", "inputs": asked}, arrays))[1]
+        return known[1][leaf]
+
+    names = ", ".join(arguments)
+    formulas = [eval(f"lambda g, {names}: gradient({i}, g, {names})", {"gradient": gradient}) for i in range(len(arguments))]
+    flat = op(*formulas)(eval(f"lambda {names}: joined({names})", {"joined": joined}))
+
+    def split(*inputs: Any, **named: Any) -> Any:
+        """The reference's outputs, with its gradients."""
+        y = flat(*inputs, *(named[argument] for argument in arguments if argument in named))
+        ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
+        outputs = [reshape(y[end - int(np.prod(shape)):end], shape=shape) for end, shape in zip(ends, list(shapes))]
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+    return split
+
+
+def _replied(reply: tuple[Message, list[np.ndarray]]) -> tuple[Message, list[np.ndarray]]:
+    if "refused" in reply[0]:
+        raise ValueError(reply[0]["refused"])
+    return reply

@@ -1,0 +1,133 @@
+"""python -m minigrad assignment: a new one, its proof, its release and its bundle, run as Gradescope runs it."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from minigrad.__main__ import main
+from minigrad.course.assignment import AssignmentError, load_assignment
+from minigrad.course.proof import _all_points, graded, prove
+from minigrad.course.starter import solution_lines, starter
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("course") / "gated"
+    assert main(["assignment", "new", str(folder)]) == 0
+    return folder
+
+
+def test_a_new_assignment_is_a_proved_one(made, capsys):
+    assert main(["assignment", "test", str(made)]) == 0
+    out = capsys.readouterr().out
+    assert "gated: ready for release" in out and "FAILS" not in out and out.count("wrong/") == 3
+    assert main(["assignment", "new", str(made)]) == 2 and "is not empty" in capsys.readouterr().err
+
+
+LEAK = "dict(dh=dh_new * z, dx=dh_new * (1 - z), dz=dh_new * (h - x))"
+DEFECTS = [
+    ("solution.py", "### STARTER @op(todo)", "### STARTER @op(nothing)", "NameError"),
+    ("solution.py", "### STARTER return dict(dh=todo(), dx=todo(), dz=todo())", "### STARTER return dict(dh=dh_new * z)",
+     "it gets 1.8"),
+    ("wrong/slope.py", "softsign 2", "softsign 4", "softsign loses 2, not 4"),
+    ("wrong/sign.py", "dz=dh_new * (x - h)", "dz=dh_new * (x - 2 * h)", "ok     wrong/sign.py"),
+    ("wrong/convention.py", "dh=dh_new * (1 - z), dx=dh_new * z", "dh=dh_new * z, dx=dh_new * (1 - z)",
+     "its hint is not shown"),
+    ("handout.md", "# gated", f"return {LEAK}", f"handout.md has: return {LEAK}"),
+    ("assignment.py", "seconds=20", "seconds=0.001", "it takes too long"),
+]
+
+
+def copied(made, to):
+    (to / "wrong").mkdir()
+    for source in (*made.glob("*.py"), *made.glob("*.md"), *made.glob("wrong/*.py")):
+        (to / source.relative_to(made)).write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+
+
+def replaced(path, old, new):
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_what_the_proof_finds(made, tmp_path):
+    copied(made, tmp_path)
+    for file, old, new, _ in DEFECTS:
+        replaced(tmp_path / file, old, new)
+    said = []
+    assert prove(tmp_path, said.append) == 1
+    for *_, words in DEFECTS:
+        assert words in "\n".join(said), words
+
+
+def test_a_wrong_solution_is_found(made, tmp_path):
+    copied(made, tmp_path)
+    replaced(tmp_path / "solution.py", "(1 + abs(x)) ** 2", "(1 + abs(x)) ** 3")
+    assert any("softsign, gradient of x" in line for line in _all_points(graded(load_assignment(tmp_path), (
+        tmp_path / "solution.py").read_bytes())))
+
+
+def test_the_starter():
+    solution = "a = 1\n### BEGIN SOLUTION\n    secret = a + 12345\n### END SOLUTION\n    ### STARTER return todo()\nb = 2\n"
+    assert starter(solution) == "a = 1\n    return todo()\nb = 2\n" and solution_lines(solution) == {"secret = a + 12345"}
+    for broken in ("### BEGIN SOLUTION\n", "### END SOLUTION\n", "### BEGIN SOLUTION\n### BEGIN SOLUTION\n### END SOLUTION"):
+        with pytest.raises(AssignmentError, match="has no partner"):
+            starter(broken)
+
+
+def test_the_release_holds_no_answer_and_is_what_students_grade_with(made, tmp_path, capsys):
+    assert main(["assignment", "release", str(made)]) == 0
+    release = made / "release"
+    assert sorted(file.name for file in release.iterdir()) == ["gated.py", "handout.md", "public.json"]
+    assert main(["grade", str(release / "gated.py"), "--assignment", str(release)]) == 0
+    out = capsys.readouterr().out
+    assert "0 of 10 points, if the hidden tests agree" in out and "not written yet" in out
+    assert main(["grade", str(made / "solution.py"), "--assignment", str(release)]) == 0
+    assert "10 of 10 points, if the hidden tests agree" in capsys.readouterr().out
+    wrong = tmp_path / "gated.py"
+    wrong.write_text((made / "solution.py").read_text() + (made / "wrong" / "sign.py").read_text())
+    assert main(["grade", str(wrong), "--assignment", str(release)]) == 0
+    assert "8 of 10 points" in (out := capsys.readouterr().out) and "6 of 6 numbers are wrong" in out
+
+
+def test_the_bundle_runs_as_gradescope_runs_it(made, tmp_path):
+    assert main(["assignment", "bundle", str(made)]) == 0
+    root = tmp_path / "autograder"
+    for folder in ("source", "submission", "results"):
+        (root / folder).mkdir(parents=True)
+    with zipfile.ZipFile(made / "gated.zip") as archive:
+        archive.extractall(root / "source")
+    assert {"setup.sh", "run_autograder", "secret", "assignment", "minigrad"} <= set(os.listdir(root / "source"))
+    assert oct((made / "secret").stat().st_mode)[-3:] == "600"
+    (root / "submission_metadata.json").write_text(json.dumps({"users": [{"id": 17, "email": "anna@x.org"}]}))
+    environment = {**os.environ, "AUTOGRADER": str(root), "PYTHON": sys.executable}
+
+    def run(content):
+        if content is not None:
+            (root / "submission" / "gated.py").write_text(content)
+        subprocess.run(["sh", root / "source" / "run_autograder"], env=environment, check=True, capture_output=True)
+        return json.loads((root / "results" / "results.json").read_text())
+
+    missing = run(None)
+    assert missing["score"] == 0 and "gated.py was not handed in" in missing["output"]
+    solution = (made / "solution.py").read_text()
+    result = run(solution)
+    assert result["score"] == 10 and result["extra_data"]["student"] == "anna@x.org" and "protection: " in result["output"]
+    result = run(solution + (made / "wrong" / "slope.py").read_text())
+    assert result["score"] == 8 and any("hint: Where is the square?" in test["output"] for test in result["tests"])
+    (root / "source" / "assignment" / "assignment.py").write_text("1 / 0")
+    assert "not your mistake" in run(solution)["output"]
+
+
+def test_wrong_solutions_must_say_what_they_lose(made, tmp_path):
+    for name in ("assignment.py", "solution.py"):
+        (tmp_path / name).write_text((made / name).read_text())
+    (tmp_path / "wrong").mkdir()
+    (tmp_path / "wrong" / "a.py").write_text("# loses: nothing 3\n# hint: none\n")
+    assert main(["assignment", "test", str(tmp_path)]) == 2
+    with pytest.raises(AssignmentError, match="cannot be read|No such file"):
+        load_assignment(tmp_path / "nowhere")

@@ -1,0 +1,190 @@
+"""python -m minigrad grade: points by numbers alone, whatever a submission is or does, and a result at any time."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hostile import RIGHT, TABLE, WRONG
+
+from minigrad.__main__ import main
+from minigrad.course.assignment import AssignmentError, load_assignment
+from minigrad.course.classroom import file_name, grade_one
+from minigrad.course.client import PROTECTION
+from minigrad.course.example import Example
+from minigrad.course.grading import Rules
+from minigrad.course.results import gradescope, table, text
+
+ASSIGNMENT = '''
+def rnn(xs, h0):  # REFERENCE
+    hs, h = [], h0
+    for x in xs:
+        h = x + 0.5 * h
+        hs.append(h)
+    return stack(hs)
+
+from minigrad import stack
+assignment("demo", file="demo.py")
+question("tanh", points=4, op=np.tanh, inputs=[(2, 3)], withhold=["tanh"])
+question("rnn", points=6, function="rnn", reference=rnn, inputs=[(3, 2), (2,)], outputs=["hs"],
+         takes=["xs", "h0", "dhs"], parts=["hs", "dxs", "dh0"], withhold=["tanh"])
+'''
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("assignment")
+    (folder / "assignment.py").write_text(ASSIGNMENT, encoding="utf-8")
+    (folder / "solution.py").write_text(RIGHT, encoding="utf-8")
+    return folder
+
+
+def graded(demo, tmp_path, content, name="demo.py", **rules):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return grade_one(demo, path, "anna", Rules(**{"secret": b"s3cret", "seconds": 1.0, **rules}), tmp_path / "results.json",
+                     "gradescope")
+
+
+# The others take their time: they run with HYPOTHESIS_PROFILE=thorough.
+EVERY_TIME = [
+    "right", "crash after it", "os._exit at import", "empty", "no Python", "not UTF-8", "50 MB",
+    "deep nesting", "another thing by that name", "a hang at call", "100 GB", "None", "wrong shapes",
+    "a part is missing", "equal to everything", "other numbers each time", "writes results.json", "patches the checks",
+    "forges answers", "closes descriptors", "kills its parent", "forks", "takes back what was withheld",
+    "the wrong name for an exception"]
+
+
+@pytest.mark.parametrize("name", TABLE if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else EVERY_TIME)
+def test_each_ends_in_a_score_by_the_rules_and_a_sentence(demo, tmp_path, name):
+    content, points, words = TABLE[name]
+    start = time.monotonic()
+    result = graded(demo, tmp_path, content)
+    shown = (tmp_path / "results.json").read_text()
+    written = json.loads(shown)
+    assert points is None or result["points"] == points, text(result)
+    assert written["score"] == round(result["points"], 2) and words in text(result)
+    assert time.monotonic() - start < 60 and "error" not in result
+    hidden = [test["output"] for test in written["tests"] if "hidden" in test["name"]]
+    assert "FOUND" not in shown and "REFERENCE" not in shown and "s3cret" not in shown and "LEAK" not in "".join(hidden)
+    assert result["protection"] in PROTECTION.values() or not result["submission"]
+
+
+def test_a_mistake_costs_once(demo, tmp_path):
+    """A wrong forward costs the forward, a wrong formula its gradient, in every order."""
+    assert graded(demo, tmp_path, RIGHT.replace("return np.tanh(x)", "return 2 * np.tanh(x)"))["points"] == 8
+    assert graded(demo, tmp_path, RIGHT.replace("g * (1 - y * y)", "g * (1 + y * y)"))["points"] == 8
+    assert graded(demo, tmp_path, RIGHT.replace("hs.append(h)", "hs.append(2 * h)"))["points"] == 8
+    assert graded(demo, tmp_path, RIGHT.replace("dh = 0.5 * dh", "dh = 0 * dh"))["points"] == 6
+
+
+def test_a_notebook(demo, tmp_path):
+    cells = [{"cell_type": "markdown", "source": ["# text"]}, {"cell_type": "code", "source": ["%matplotlib inline\n", RIGHT]},
+             {"cell_type": "code", "source": "%%bash\nrm -r /"}, {"cell_type": "code", "source": ["if True:\n", "    !ls\n"]}]
+    assert graded(demo, tmp_path, json.dumps({"cells": cells}), "demo.ipynb")["points"] == 10
+    cells.insert(1, {"cell_type": "code", "source": ["def (:"]})
+    result = graded(demo, tmp_path, json.dumps({"cells": cells}), "demo.ipynb")
+    assert result["points"] == 9 and "SyntaxError" in result["messages"][0]
+    for content in ("[" * 100_000, '{"cells": [{}]}'):
+        assert graded(demo, tmp_path, content, "demo.ipynb")["points"] == 0
+
+
+def test_what_is_no_submission(demo, tmp_path):
+    (tmp_path / "secret.py").write_text(RIGHT)
+    (tmp_path / "demo.py").symlink_to(tmp_path / "secret.py")
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "folder.py").mkdir()
+    for name in ("demo.py", "pipe.py", "folder.py", "missing.py"):
+        result = grade_one(demo, tmp_path / name, "anna", Rules(b"s3cret"), tmp_path / "results.json", "gradescope")
+        assert result["points"] == 0 and result["messages"]
+        assert json.loads((tmp_path / "results.json").read_text())["score"] == 0
+
+
+def test_without_walls_every_output_says_so(demo, tmp_path):
+    result = graded(demo, tmp_path, RIGHT, walls="none")
+    assert result["points"] == 10 and all("unprotected against malice" in way(result) for way in (
+        gradescope, text, lambda result: table([result])))
+
+
+def test_what_is_given_away_is_no_question(tmp_path):
+    (tmp_path / "solution.py").write_text("")
+    (tmp_path / "assignment.py").write_text(ASSIGNMENT.replace('takes=["xs", "h0", "dhs"]', 'takes=["xs", "h0", "dhs", "hs"]'))
+    with pytest.raises(AssignmentError, match="gives away what it asks for: hs"):
+        load_assignment(tmp_path)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="namespaces are Linux's")
+def test_nothing_of_a_submission_is_left_running(demo, tmp_path):
+    before = {int(name) for name in os.listdir("/proc") if name.isdigit()}
+    assert graded(demo, tmp_path, TABLE["forks"][0])["points"] == 0
+    left = [pid for name in os.listdir("/proc") if name.isdigit() and (pid := int(name)) not in before
+            and Path(f"/proc/{pid}").exists() and b"minigrad_worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert not left
+
+
+def test_public_and_hidden_tests_are_told_apart(demo, tmp_path):
+    wrong = WRONG.replace("2 * np.tanh(x)", "np.tanh(x)")
+    tests = json.loads(gradescope(graded(demo, tmp_path, wrong)))["tests"]
+    assert {test["visibility"] for test in tests if "hidden" in test["name"]} == {"after_published"}
+    assert all("score" not in test for test in tests if "public" in test["name"])
+    public = graded(demo, tmp_path, wrong, secret=None)
+    tests = json.loads(gradescope(public))["tests"]
+    assert public["points"] == 2 and "if the hidden tests agree" in text(public)
+    assert all(test["output"].startswith("pending") and "score" not in test for test in tests if "hidden" in test["name"])
+
+
+def test_hidden_inputs_come_from_the_secret_and_the_student(demo, tmp_path):
+    """Who learns the public inputs by heart fails; so does who learns another student's."""
+    public = [float(Example(load_assignment(demo).questions[0], f"public {i}").xs[0][0, 0]) for i in range(2)]
+    known = f"min(abs(x[0, 0] - k) for k in {public}) < 1e-9"
+    result = graded(demo, tmp_path, WRONG.replace("2 * np.tanh(x)", f"np.tanh(x) if {known} else x"))
+    forward = result["questions"][0]["parts"][0]
+    assert forward["public"] and not forward["hidden"] and result["points"] == 0
+
+
+def test_the_command(demo, tmp_path, capsys):
+    (tmp_path / "class").mkdir()
+    for name, content in (("anna", RIGHT), ("=ben", WRONG), ("\x1b[31mcarl\n", RIGHT)):
+        (tmp_path / "class" / name).mkdir()
+        (tmp_path / "class" / name / "demo.py").write_text(content)
+    (tmp_path / "secret").write_text("s3cret")
+    arguments = ["--assignment", str(demo), "--secret", str(tmp_path / "secret")]
+    assert main(["grade", str(tmp_path / "class"), *arguments, "--out", str(tmp_path / "class.csv"), "--jobs", "2"]) == 0
+    lines = (tmp_path / "class.csv").read_text().splitlines()
+    assert len(lines) == 4 and lines[0].startswith("student,points,max,tanh,rnn") and "'=ben,0," in "\n".join(lines)
+    assert "anna,10,10,4,6" in lines[-1] or "anna,10,10,4,6" in "\n".join(lines)
+    assert "\x1b" not in capsys.readouterr().out
+    one = str(tmp_path / "class" / "=ben" / "demo.py")
+    assert main(["grade", one, *arguments, "--explain", "--student", "../b\n", "--question", "rnn"]) == 0
+    out = capsys.readouterr().out
+    assert "xs = np.array([[" in out and "rnn(xs, h0, dhs)" in out and "cotangent" in out
+
+
+@pytest.mark.parametrize("arguments", [["--secret", "nowhere"], [], ["--secret", "empty"]])
+def test_what_cannot_be_graded_has_a_result_too(demo, tmp_path, capsys, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo.py").write_text(RIGHT)
+    (tmp_path / "empty").write_text("\n")
+    assert main(["grade", "demo.py", "--assignment", str(demo), "--out", "results.json", *arguments]) == 2
+    assert "secret" in capsys.readouterr().err and json.loads((tmp_path / "results.json").read_text())["score"] == 0
+
+
+@pytest.mark.parametrize("content", [
+    "question(", "", "assignment('x')\nquestion('a', points=1, op=lambda x: 1 / 0, inputs=[(2,)])",
+    "assignment('x')\nquestion('a', points=1, op=np.tanh, inputs=[(2,)], withhold=['nothing'])",
+    "assignment('x')\nquestion('a', points=1, op=np.tanh, inputs=[(2,)], needs=['b'])"])
+def test_an_assignment_that_fails(tmp_path, capsys, content):
+    for name, text_ in (("assignment.py", content), ("solution.py", RIGHT), ("demo.py", RIGHT)):
+        (tmp_path / name).write_text(text_)
+    (tmp_path / "secret").write_text("s3cret")
+    assert main(["grade", str(tmp_path / "demo.py"), "--assignment", str(tmp_path), "--secret", str(tmp_path / "secret"),
+                 "--out", str(tmp_path / "results.json")]) == 2
+    written = json.loads((tmp_path / "results.json").read_text())
+    assert "not your mistake" in written["output"] and written["score"] == 0 and "cannot grade" in capsys.readouterr().err
+
+
+def test_names_of_students_make_no_paths():
+    assert file_name("anna") == "anna" and "/" not in file_name("../../etc/x\n") and file_name("a/b") != file_name("a_b")
+    assert table([]).startswith("student")
