@@ -70,7 +70,7 @@ class Evidence:
         if any(f.numeric.jacobian is None for f in self.findings):
             return {}
         points = [(self.here, self.v, self.findings), *([self._elsewhere] if self._affordable else [])]
-        return located(points, self.here.function.trace, self.time_axis)
+        return located(points, getattr(self.here.function, "trace", None), self.time_axis)
 
     @cached_property
     def _alike(self) -> list[Named]:
@@ -99,11 +99,11 @@ class Evidence:
 
     @cached_property
     def _stories(self) -> dict[str, Named]:
-        function = self.here.function
-        if any(f.numeric.jacobian is None for f in self.findings) or not self._affordable:
+        trace = getattr(self.here.function, "trace", None)
+        if trace is None or any(f.numeric.jacobian is None for f in self.findings) or not self._affordable:
             return {}
         there, v, findings = self._elsewhere
-        return stories(function.trace, [(self.findings, self.v, self.here.xs), (findings, v, there.xs)])
+        return stories(trace, [(self.findings, self.v, self.here.xs), (findings, v, there.xs)])
 
     @cached_property
     def _elsewhere(self) -> tuple[Point, np.ndarray, list[Finding]]:

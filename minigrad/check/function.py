@@ -11,14 +11,14 @@ import numpy as np
 
 from .noise import Noise
 from .numeric import Differences
-from .trace import Trace
 
 Arrays = list[np.ndarray]
 
 
 class Function(Protocol):
     """names, xs: of the inputs, and the values at which their gradients are checked. shapes: of the outputs. eps: the largest
-    machine epsilon of all that is computed. order: 2 if the outputs are gradients themselves."""
+    machine epsilon of all that is computed. order: 2 if the outputs are gradients themselves. A function may have besides
+    trace(xs), which gives the Trace of what computes the outputs (trace.py), for guesses at what is wrong, or raises."""
 
     names: list[str]
     shapes: list[tuple[int, ...]]
@@ -36,9 +36,6 @@ class Function(Protocol):
 
     def rounding_otherwise(self, eps: float, rng: np.random.Generator) -> AbstractContextManager[Any]:
         """Inside the block all is computed with other rounding errors on the way, of the size eps, where that can be had."""
-
-    def trace(self, xs: Sequence[np.ndarray]) -> Trace:
-        """Of what computes the outputs (trace.py), for guesses at what is wrong. Raises if it cannot be had."""
 
     def changed(self) -> list[str]:
         """Names of the inputs that the function itself has changed."""

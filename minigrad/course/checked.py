@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ..check.noise import EPS
-from ..check.trace import Trace
 from ..student_file import CannotCheckError, FormulaError
 from .client import WorkerEndedError, clean
 from .worker.channel import Message
@@ -49,10 +48,6 @@ class Checked:
         self.ask({"do": "round", "order": self.order, "eps": eps, "seed": int(rng.integers(2 ** 32))}, [])
         yield
         self.ask({"do": "round", "order": self.order, "eps": 0.0, "seed": 0}, [])
-
-    def trace(self, xs: Sequence[np.ndarray]) -> Trace:
-        """Raises TypeError: the function's operations stay in the worker."""
-        raise TypeError("what runs in a worker is not traced")
 
     def changed(self) -> list[str]:
         """Names of inputs that the function has changed."""
