@@ -1,5 +1,6 @@
 """Every Python block of the README and of the guides runs, and prints what the page says; links lead somewhere."""
 
+import linecache
 import re
 from contextlib import redirect_stdout
 from io import StringIO
@@ -29,11 +30,13 @@ def printed(tmp_path, monkeypatch):
     def run(page):
         found, namespace, before = [], {"__name__": page.stem}, dict(registry)
         try:
-            for language, block in BLOCK.findall(page.read_text(encoding="utf-8")):
+            for number, (language, block) in enumerate(BLOCK.findall(page.read_text(encoding="utf-8"))):
                 if language == "python":
+                    name = f"<{page.name}, block {number}>"  # reports quote its lines
+                    linecache.cache[name] = len(block), None, block.splitlines(keepends=True), name
                     out = StringIO()
                     with redirect_stdout(out):
-                        exec(compile(block, str(page), "exec"), namespace)
+                        exec(compile(block, name, "exec"), namespace)
                     found.append(out.getvalue())
                 elif language == "text":
                     assert stable(found[-1]) == stable(block)

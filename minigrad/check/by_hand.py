@@ -11,8 +11,12 @@ import numpy as np
 
 from ..tensor import Tensor
 from .function import Arrays, cut, joined
+from .lending import trace_of
 from .noise import EPS
 from .problem import argument_names
+from .trace import Trace
+
+LOOKS = 100  # calls after which it is seen whether arguments are changed in place
 
 PREFIXES = ("", "d", "d_", "grad_")  # that a gradient's name may have before its input's
 
@@ -43,6 +47,7 @@ class ByHand:
         self.every = {name: np.array(x, dtype or x.dtype) for name, x in found}  # of floating-point numbers
         self.names = list(self.every)
         self.notes: dict[str, None] = {}  # in order, each once
+        self.looked = 0
         self.shape_problems: dict[str, str] = {}
         self.output = self._call(self.xs)
         outputs = [np.asarray(y) for y in _outputs(self.output)]
@@ -72,6 +77,9 @@ class ByHand:
         return ys
 
     def _note_changes(self, who: str, arguments: list[Any], xs: Sequence[np.ndarray]) -> None:
+        self.looked += 1
+        if self.looked > LOOKS:  # what changes its arguments does so at once
+            return
         now = (a for x in arguments for _, a in _leaves(x, "") if _differentiable(a))
         before = {**self.every, **dict(zip(self.names, xs))}
         for (name, x), a in zip(before.items(), now):
@@ -190,6 +198,17 @@ class ByHand:
                 self.notes[f"{self.name_of_backward} uses what the last call of {self.name} has kept, or keeps something itself: "
                            "here each call of it follows one with the same inputs"] = None
         return set(found)
+
+    def trace(self, xs: Sequence[np.ndarray]) -> Trace:
+        """Of forward at these values."""
+        values = {**self.every, **dict(zip(self.names, xs))}
+
+        def call(mark: Callable[[str, np.ndarray], Any]) -> list[Any]:
+            marked = iter([mark(name, x) if name in self.names else x.copy() for name, x in values.items()])
+            return list(_outputs(self.f(*(_rebuilt(x, lambda a: next(marked) if _differentiable(a) else
+                                                   a.copy() if isinstance(a, np.ndarray) else a) for x in self.inputs))))
+
+        return trace_of(self.f, call)
 
     def rounding_otherwise(self, eps: float, rng: np.random.Generator) -> AbstractContextManager[Any]:
         return nullcontext()  # it cannot be had

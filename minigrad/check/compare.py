@@ -26,8 +26,10 @@ STUCK = 16  # times more inexact than differences show; less is their own uncert
 class Check:
     """The gradients of a function, all its outputs together, for each of its inputs."""
 
-    def __init__(self, function: Function, rng: np.random.Generator, budget: int) -> None:
-        self.function, self.rng, self.budget, xs = function, rng, budget, function.xs
+    def __init__(self, function: Function, rng: np.random.Generator, budget: int, hints: str = "full",
+                 time_axis: int | None = None) -> None:
+        self.function, self.rng, self.budget, self.hints, self.time_axis = function, rng, budget, hints, time_axis
+        xs = function.xs
         sizes = [float(np.sqrt(np.mean(x ** 2))) for x in xs if x.size]
         there = Point(function, xs, min((size for size in sizes if size > 0), default=1.0))
         values = there.values()
@@ -97,7 +99,7 @@ class Check:
         bounds = [f.numeric.bound + TREMBLES * f.input.tremor if f.numeric.value.any() else np.full(f.input.x.shape, np.inf)
                   for f in findings]  # where f is constant there is nothing but rounding errors
         notes = broken_laws(self.here, self.v, analytic, bounds, self.rng) if self.repeatable else []
-        evidence = Evidence(self.here, self.v, self.weights, self.rng, self.budget, findings)
+        evidence = Evidence(self.here, self.v, self.weights, self.rng, self.budget, findings, self.hints, self.time_axis)
         rows = [row(finding, self.repeatable, partial(evidence.diagnosis, finding)) for finding in findings]
         return Report(rows, order, notes)
 

@@ -6,42 +6,80 @@ given inputs and at others nearby: what holds only because x = 1, say, is not na
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from . import hypotheses
+from . import blocks, hypotheses
 from .hypotheses import Hypothesis
 from .situation import ROUNDING, Situation
+
+class Named(NamedTuple):
+    """What is wrong, in full, and the family of mistakes that it belongs to: a hint that gives no formula away."""
+
+    text: str
+    family: str
+
 
 CONSTANTS = {1.0: "1", -1.0: "-1", 2.0: "2", 0.5: "1/2", -2.0: "-2", -0.5: "-1/2", 3.0: "3", 1 / 3: "1/3", 4.0: "4", 0.25: "1/4"}
 MOST = 3  # explanations that are listed
 UNCERTAIN = 1e-5  # a derivative less certain than this can confirm nothing
 
 
-def diagnose(situations: list[Situation]) -> list[str]:
-    """The explanations that fit in all situations, which differ in the inputs' values; the most likely one first; one
-    sentence that says so if none does."""
+def diagnose(situations: list[Situation]) -> list[Named]:
+    """The explanations that fit in all situations, which differ in the inputs' values; the most likely one first."""
     first = situations[0]
     if not np.isfinite(first.analytic).all():
-        return [f"{(~np.isfinite(first.analytic)).sum()} entries are NaN or infinite"]
+        return [_seen(f"{(~np.isfinite(first.analytic)).sum()} entries are NaN or infinite")]
     if not any(s.analytic.any() for s in situations):
-        return ["it is zero everywhere: no gradient reaches this input (a detach() or an array on the way?)"]
+        return [_seen("it is zero everywhere: no gradient reaches this input (a detach() or an array on the way?)")]
     if not any(s.numeric.any() for s in situations):
-        return ["it should be zero everywhere: f does not change with this input near these values"]
+        return [_seen("it should be zero everywhere: f does not change with this input near these values")]
     if first.numeric.any() and np.median(first.relative_error[first.numeric != 0]) > UNCERTAIN:
-        return ["no diagnosis: the numeric gradient is not accurate enough"]
+        return [_seen("no diagnosis: the numeric gradient is not accurate enough")]
+    return _first_that_fits(situations, (_factor, _mistakes))
+
+
+def at_the_output(situations: list[Situation]) -> list[Named]:
+    """Explanations that need the numeric derivatives alone: one factor, or another gradient that arrives."""
+    return _first_that_fits(situations, (_factor, _arriving))
+
+
+def one_factor(situations: list[Situation]) -> list[Named]:
+    return _first_that_fits(situations, (_factor,))
+
+
+def exchanged(situations: list[Situation]) -> list[Named]:
+    return _first_that_fits(situations, (_exchanged,))
+
+
+def places(situations: list[Situation]) -> list[Named]:
+    """Where the wrong entries are, if that can be said."""
+    return _first_that_fits(situations, (_misplaced, _places))
+
+
+def _first_that_fits(situations: list[Situation], explanations: Sequence[Callable[[Situation], Iterator[Named]]]) -> list[Named]:
     with np.errstate(all="ignore"):  # the log of a negative number explains nothing
-        for explain in (_factor, _mistakes, _misplaced, _places):
+        for explain in explanations:
             fitting = [list(explain(s)) for s in situations]
-            found = [text for text in dict.fromkeys(fitting[0]) if all(text in texts for texts in fitting[1:])]
+            found = [named for named in dict.fromkeys(fitting[0]) if all(named in others for others in fitting[1:])]
             if found:
                 return found[:MOST]
-    return ["no simple pattern explains the wrong entries"]
+    return []
 
 
-def _factor(s: Situation) -> Iterator[str]:
+def _seen(text: str) -> Named:
+    """What gives no formula away is its own family."""
+    return Named(text, text)
+
+
+def _factor(s: Situation) -> Iterator[Named]:
     """One factor between all entries."""
+    yield from (Named(text, "all entries are off by one and the same factor") for text in _one_factor(s))
+
+
+def _one_factor(s: Situation) -> Iterator[str]:
     factor = _ratio(s.analytic, s.numeric, s.error)
     if factor == -1:
         yield "the sign is flipped"
@@ -71,22 +109,35 @@ def _ratio(a: np.ndarray, b: np.ndarray, error: np.ndarray) -> float | None:
     return next((c for c in (*near, c) if c and (np.abs(a - c * b) <= abs(c) * tolerance).all()), None)
 
 
-def _mistakes(s: Situation) -> Iterator[str]:
+def _mistakes(s: Situation) -> Iterator[Named]:
     """What fits, at most one mistake of each family."""
     found = 0
     for family, fit in FAMILIES:
-        if family is hypotheses.terms and found > 1 or found and family is hypotheses.uses:
+        if found >= MOST or family is hypotheses.terms and found > 1 or found and family is hypotheses.uses:
             return
+        if found and family is blocks.powers:
+            continue
         for hypothesis in family(s):
             text = fit(s, *hypothesis) if hypothesis[1].shape == s.x.shape else None
             if text is not None:
-                found += 1
-                yield text
+                found += 1 if family is not hypotheses.by_sign else MOST
+                yield Named(text, WORDS[family])
                 break
 
 
-def _misplaced(s: Situation) -> Iterator[str]:
-    yield from (text for text in (_exactly(s, *hypothesis) for hypothesis in hypotheses.shuffled(s)) if text is not None)
+def _arriving(s: Situation) -> Iterator[Named]:
+    yield from (Named(text, WORDS[hypotheses.cotangents]) for text, gradient, error in hypotheses.cotangents(s)
+                if _exactly(s, text, gradient, error))
+
+
+def _exchanged(s: Situation) -> Iterator[Named]:
+    yield from (Named(text, WORDS[hypotheses.exchanged]) for text, gradient, error in hypotheses.exchanged(s)
+                if gradient.shape == s.x.shape and _exactly(s, text, gradient, error))
+
+
+def _misplaced(s: Situation) -> Iterator[Named]:
+    texts = (_exactly(s, *hypothesis) for hypothesis in hypotheses.shuffled(s))
+    yield from (Named(text, WORDS[hypotheses.moved]) for text in texts if text is not None)
 
 
 def _exactly(s: Situation, text: str, gradient: np.ndarray, error: np.ndarray) -> str | None:
@@ -106,14 +157,34 @@ def _as_a_term(s: Situation, text: str, term: np.ndarray, error: np.ndarray) -> 
 
 
 FAMILIES: list[tuple[Callable[[Situation], Iterator[Hypothesis]], Callable[..., str | None]]] = [
-    (hypotheses.clipped, _exactly), (hypotheses.moved, _exactly), (hypotheses.passed_through, _exactly),
-    (hypotheses.uses, _exactly), (hypotheses.cotangents, _exactly), (hypotheses.inputs, _exactly),
+    (hypotheses.clipped, _exactly), (hypotheses.by_sign, _exactly), (hypotheses.moved, _exactly),
+    (hypotheses.passed_through, _exactly),
+    (hypotheses.uses, _exactly), (hypotheses.cotangents, _exactly), (blocks.some_blocks, _exactly),
+    (blocks.softmax_forms, _exactly), (hypotheses.exchanged, _exactly), (hypotheses.inputs, _exactly), (blocks.powers, _exactly),
     (hypotheses.factors, _times_a_constant), (hypotheses.formulas, _times_a_constant), (hypotheses.terms, _as_a_term),
 ]
 
+GUESSED = "it is the formula of another function, or a term or a factor in it is not right"
+NO_FACTOR = "a derivative or a factor is missing, or another one stands in its place"
+WORDS: dict[Callable, str] = {
+    blocks.some_blocks: "not all outputs that depend on an entry contribute to it",
+    blocks.softmax_forms: "a formula of the softmax family is not the right one",
+    blocks.powers: "the Jacobian or g is not used once, as it should",
+    hypotheses.clipped: "it is clipped: check it before it is clipped", hypotheses.moved: "the right numbers are in wrong places",
+    hypotheses.uses: "of several uses or contributions not all are added up, or not along the right axis",
+    hypotheses.cotangents: "the gradient that arrives at the output is not used as it arrives",
+    hypotheses.exchanged: "it is another input's gradient", hypotheses.by_sign: "it is wrong for some signs of the input",
+    hypotheses.inputs: "another quantity stands where one is right", hypotheses.passed_through: NO_FACTOR,
+    hypotheses.factors: NO_FACTOR, hypotheses.formulas: GUESSED, hypotheses.terms: "a term of a sum is missing",
+}
 
-def _places(s: Situation) -> Iterator[str]:
+
+def _places(s: Situation) -> Iterator[Named]:
     """Where the wrong entries are, if they are all the entries of one kind."""
+    yield from map(_seen, _where(s))
+
+
+def _where(s: Situation) -> Iterator[str]:
     a, n, x = s.analytic, s.numeric, s.x
     wrong = ~(np.abs(a - n) <= s.error + ROUNDING * np.abs(n))
     kinds = [*_of_one_index(s, wrong), ("where the input is negative", x < 0), ("where the input is positive", x > 0)]

@@ -8,13 +8,17 @@ from functools import cached_property
 
 import numpy as np
 
-from .diagnosis import diagnose
+from .diagnosis import GUESSED, Named, at_the_output, diagnose, exchanged, one_factor, places
 from .function import Point, cut
+from .locate import located
 from .sample import CALLS
 from .situation import Situation
+from .story import stories
 from .verdict import TREMBLES, ULPS, Finding, judged
 
-CALLS_FOR_A_GUESS = 2000  # of f, to see what the gradient would be if an input had another value
+VAGUE = ("it is wrong in", "it is nearly right")  # said if nothing else can be
+NOTHING = "no simple pattern explains the wrong entries"
+CALLS_FOR_GUESSES = 6000  # of f, to see what a gradient would be if an input had another value: in one report
 
 
 @dataclass
@@ -27,20 +31,79 @@ class Evidence:
     rng: np.random.Generator
     budget: int
     findings: list[Finding]
+    hints: str = "full"
+    time_axis: int | None = None
+    calls: int = CALLS_FOR_GUESSES  # that are left
 
     def diagnosis(self, finding: Finding) -> list[str]:
+        """What is most likely wrong with one input's gradient, in the same words for all that one mistake explains."""
+        if self.hints == "none":
+            return []
         if finding.kinks_meet:
             return []
         if np.isfinite(finding.of_entries("low")[finding.wrong]).any():
             return ["no diagnosis: wrong entries lie on a kink of f, where its slope is none of the gradient's"]
         if finding.numeric.jacobian is None:
             return ["for a diagnosis check a smaller case (fewer hidden units, inputs or time steps)"]
-        situations = [_situation(self.here, self.v, finding, self.findings)]
-        if CALLS * sum(x.size for x in self.here.xs) <= self.budget:
+        named = self._named(finding.input.name)
+        return list(dict.fromkeys(n.family if self.hints == "family" else n.text for n in named)) or [NOTHING]
+
+    def _named(self, name: str) -> list[Named]:
+        """What explains all wrong inputs together goes before what explains one."""
+        story, several, situations = self._stories.get(name), len(self._wrong) > 1, self._situations[name]
+        if several and self._alike:
+            return self._alike
+        if several and story and all(self._stories.get(f.input.name) == story for f in self._wrong):
+            return [story]
+        simple = one_factor(situations) or exchanged(situations)
+        if several and (simple or story):
+            return simple or [story]  # type: ignore[list-item]
+        own = simple or diagnose(situations)
+        if own or story:
+            return [story, *own[:1]] if story and (not own or own[0].family == GUESSED) else own
+        located, where = [self._located[name]] if name in self._located else [], places(situations)
+        vague = (*VAGUE, "the only wrong entries") if several else VAGUE
+        return where if where and not where[0].text.startswith(vague) else located or where
+
+    @cached_property
+    def _located(self) -> dict[str, Named]:
+        if any(f.numeric.jacobian is None for f in self.findings):
+            return {}
+        points = [(self.here, self.v, self.findings), *([self._elsewhere] if self._affordable else [])]
+        return located(points, getattr(self.here.function, "trace", None), self.time_axis)
+
+    @cached_property
+    def _alike(self) -> list[Named]:
+        """What is simple and true of all wrong inputs."""
+        first, *others = [at_the_output(situations) for situations in self._situations.values()]
+        return [named for named in first if all(named in found for found in others)]
+
+    @cached_property
+    def _situations(self) -> dict[str, list[Situation]]:
+        """Of each wrong input, here and elsewhere."""
+        found = {f.input.name: [self._situation(self.here, self.v, f, self.findings)] for f in self._wrong}
+        if self._affordable:
             there, v, findings = self._elsewhere
             if all(np.isfinite(f.numeric.value).all() for f in findings):
-                situations.append(_situation(there, v, findings[finding.input.number], findings))
-        return diagnose(situations)
+                for f in self._wrong:
+                    found[f.input.name].append(self._situation(there, v, findings[f.input.number], findings))
+        return found
+
+    @cached_property
+    def _wrong(self) -> list[Finding]:
+        return [f for f in self.findings if f.wrong.any() and f.numeric.jacobian is not None]
+
+    @property
+    def _affordable(self) -> bool:
+        return CALLS * sum(x.size for x in self.here.xs) <= self.budget
+
+    @cached_property
+    def _stories(self) -> dict[str, Named]:
+        trace = getattr(self.here.function, "trace", None)
+        if trace is None or any(f.numeric.jacobian is None for f in self.findings) or not self._affordable:
+            return {}
+        there, v, findings = self._elsewhere
+        return stories(trace, [(self.findings, self.v, self.here.xs), (findings, v, there.xs)])
 
     @cached_property
     def _elsewhere(self) -> tuple[Point, np.ndarray, list[Finding]]:
@@ -54,26 +117,26 @@ class Evidence:
         return there, v, [judged(of, of.differences.of(v), f.entries, v, there.function.order)
                           for of, f in zip(inputs, self.findings)]
 
+    def _situation(self, point: Point, v: np.ndarray, finding: Finding, findings: list[Finding]) -> Situation:
+        """All that the hypotheses may look at, at one point."""
+        this, numeric = finding.input, finding.numeric
+        values = {f.input.name: x for f, x in zip(findings, point.xs)}
 
-def _situation(point: Point, v: np.ndarray, finding: Finding, findings: list[Finding]) -> Situation:
-    """All that the hypotheses may look at, at one point."""
-    this, numeric = finding.input, finding.numeric
-    values = {f.input.name: x for f, x in zip(findings, point.xs)}
+        def again(changes: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
+            if CALLS * this.x.size <= self.calls:
+                self.calls -= CALLS * this.x.size
+                with contextlib.suppress(Exception):  # f may refuse what it was not made for, in any way
+                    there = point.at([{**values, **changes}[f.input.name] for f in findings])
+                    found = there.differences(this.number).of(v)
+                    return found.value, found.bound
+            return None
 
-    def again(changes: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
-        if CALLS * this.x.size <= CALLS_FOR_A_GUESS:
-            with contextlib.suppress(Exception):  # f may refuse what it was not made for, in any way
-                there = point.at([{**values, **changes}[f.input.name] for f in findings])
-                found = there.differences(this.number).of(v)
-                return found.value, found.bound
-        return None
-
-    assert numeric.jacobian is not None
-    error = numeric.bound + ULPS * this.eps * numeric.terms + TREMBLES * this.tremor
-    shapes = point.function.shapes
-    return Situation(
-        this.name, values[this.name], this.analytic, numeric.value, error, numeric.jacobian,
-        np.divide(error, numeric.terms, out=np.zeros(error.shape), where=numeric.terms > 0),
-        cut(point.values(), shapes), cut(v, shapes),
-        {name: value for name, value in values.items() if name != this.name},
-        {f.input.name: f.numeric.value for f in findings if f is not finding}, again)
+        assert numeric.jacobian is not None
+        error = numeric.bound + ULPS * this.eps * numeric.terms + TREMBLES * this.tremor
+        shapes = point.function.shapes
+        return Situation(
+            this.name, values[this.name], this.analytic, numeric.value, error, numeric.jacobian,
+            np.divide(error, numeric.terms, out=np.zeros(error.shape), where=numeric.terms > 0),
+            cut(point.values(), shapes), cut(v, shapes),
+            {name: value for name, value in values.items() if name != this.name},
+            {f.input.name: f.numeric.value for f in findings if f is not finding}, again)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,11 @@ from .problem import Problem, Recorded, argument_names
 from .report import NOT_GIVEN, OK, WRONG, Report, Row
 from .single import with_float32
 
+HINTS = ("full", "family", "none")
+
 
 def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, order: int = 1, seed: int = 0,
-              budget: int = 20_000) -> Report:
+              budget: int = 20_000, hints: str = "full", time_axis: int | None = None) -> Report:
     """Compare the gradient of f with central differences, for every entry of every input.
 
     f: function of Tensors to a Tensor or nested tuples of them; or a Module, whose named parameters are then
@@ -41,6 +44,10 @@ def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, order
         report = gradcheck(lambda x, W: tanh(x @ W), x, W)
         print(report); assert report
 
+    hints: how much the report says of what is most likely wrong. "full": what stands where, and in which line of f. "family": of
+    what kind the mistake is, without the formula, for graded work. "none": only the verdicts. time_axis: which axis of
+    inputs and outputs is time, where the report cannot see it (no output depends on a later input).
+
     backward: gradients written by hand in NumPy. Then f(*inputs) gives an array, or nested tuples of them, and
     backward(g, *inputs), with g in the same structure, gives a gradient for each argument, None where it is not computed, or a
     dict by name. Inputs may be dicts; integer arrays and Python's numbers are constants. Other forms: with_cache, with_loss.
@@ -57,7 +64,12 @@ def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, order
         raise ValueError(f"gradcheck: order must be 1 or 2, not {order}")
     if budget < 1:
         raise ValueError(f"gradcheck: budget must be 1 or more, not {budget}")
-    options = [*(["order=2"] if order == 2 else []), f"seed={seed}", *([f"budget={budget}"] if budget != 20_000 else [])]
+    if hints not in HINTS:
+        raise ValueError(f"gradcheck: hints must be one of {', '.join(map(repr, HINTS))}, not {hints!r}")
+    options = [*(["order=2"] if order == 2 else []), f"seed={seed}", *([f"budget={budget}"] if budget != 20_000 else []),
+               *([f"hints={hints!r}"] if hints != "full" else []),
+               *([f"time_axis={time_axis}"] if time_axis is not None else [])]
+    judged = partial(judge, seed=seed, budget=budget, hints=hints, time_axis=time_axis)
     if backward is None and isinstance(f, (with_cache, with_loss)):
         backward = f.backward
     elif backward is not None:
@@ -65,13 +77,13 @@ def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, order
     if backward is not None:
         if order == 2:
             raise ValueError("gradcheck: order=2 needs gradients that the engine computes; these are written by hand")
-        report = _by_hand(f, backward, inputs, seed, budget)
+        report = _by_hand(f, backward, inputs, judged)
     else:
-        report = _of_engine(f, inputs, order, seed, budget)
+        report = _of_engine(f, inputs, order, judged)
     return replace(report, again=_again(f, [*argument_names(f, len(inputs)), *options]))
 
 
-def _of_engine(f: Callable, inputs: tuple, order: int, seed: int, budget: int) -> Report:
+def _of_engine(f: Callable, inputs: tuple, order: int, judged: Callable[..., Report]) -> Report:
     problem = Problem(f, inputs)
     in_float32 = any(t.dtype == np.float32 for t in given(inputs, problem))
     with ExitStack() as lent, np.errstate(all="ignore"):  # a step out of f's domain shows as a value not finite
@@ -85,18 +97,18 @@ def _of_engine(f: Callable, inputs: tuple, order: int, seed: int, budget: int) -
             lent.close()  # the parameters have their own values again, in float32
             return in_single(f, inputs, v)
 
-        report = judge(function, second, single if in_float32 else None, order, seed, budget)
+        report = judged(function, second, single if in_float32 else None, order)
     return replace(report, notes=[*report.notes, *((OK, text) for text in left_out(f))])
 
 
-def _by_hand(f: Callable, backward: Callable, inputs: tuple, seed: int, budget: int) -> Report:
+def _by_hand(f: Callable, backward: Callable, inputs: tuple, judged: Callable[..., Report]) -> Report:
     def single(v: np.ndarray) -> tuple[Arrays, list[np.dtype]]:
         return alone.gradients(alone.xs, v), [x.dtype for x in alone.xs]
 
     with np.errstate(all="ignore"):
         function, alone = (ByHand(f, backward, inputs, dtype) for dtype in (np.float64, None))
         in_float32 = any(x.dtype == np.float32 for x in alone.xs)
-        report = judge(function, lambda v: None, single if in_float32 else None, 1, seed, budget)
+        report = judged(function, lambda v: None, single if in_float32 else None, 1)
     rows = [replace(row, verdict=WRONG, failing=row.checked, notes=(function.shape_problems[row.name],))
             if row.name in function.shape_problems else row for row in report.rows]
     rows += [Row(name, x.shape, x.size, 0, 0, None, 0.0, 0.0, 0.0, NOT_GIVEN) for name, x in function.not_given.items()]
@@ -105,15 +117,15 @@ def _by_hand(f: Callable, backward: Callable, inputs: tuple, seed: int, budget: 
 
 def judge(function: Function, second: Callable[[np.ndarray], Function | None],
           single: Callable[[np.ndarray], tuple[list[np.ndarray], list[np.dtype]]] | None, order: int, seed: int,
-          budget: int) -> Report:
+          budget: int, hints: str = "full", time_axis: int | None = None) -> Report:
     """The report on a function, wherever its values and gradients come from. second: its gradients as a function again, for a
     cotangent, None if there are none. single: its gradients in float32, and the inputs' dtypes, where some are float32."""
-    check = Check(function, generator(seed), budget)
+    check = Check(function, generator(seed), budget, hints, time_axis)
     report = first = check.report(both_paths=order == 2)
     tremors = check.tremor(float(np.finfo(np.float32).eps)) if single else []
     if order == 2 and report:
         again = second(check.v)
-        report = Check(again, check.rng, budget).report() if again is not None else report
+        report = Check(again, check.rng, budget, hints).report() if again is not None else report
     if first and single:
         found, dtypes = single(check.v)
         report = replace(report, rows=with_float32(report.rows, check, tremors, found, dtypes))

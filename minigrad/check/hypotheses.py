@@ -63,6 +63,13 @@ def _moves(shape: tuple[int, ...]) -> Iterator[tuple[str, Callable[[np.ndarray],
             yield f"rolled by {k} along axis {axis}", partial(np.roll, shift=k, axis=axis)
 
 
+def by_sign(s: Situation) -> Iterator[Hypothesis]:
+    """Before anything is said of indices: where an input is negative may be some of them by chance."""
+    if [y.shape for y in s.ys] == [s.x.shape] and (s.x < 0).any() and (s.x > 0).any():
+        for text, kept in (("negative", s.x > 0), ("positive", s.x < 0)):
+            yield f"it is zero where the input is {text}, and right elsewhere", s.numeric * kept, s.error * kept
+
+
 # -- the gradient for another cotangent -----------------------------------------------------------------
 
 
@@ -74,6 +81,12 @@ def cotangents(s: Situation) -> Iterator[Hypothesis]:
         lost = [np.zeros(g.shape) if i == j else g for i, g in enumerate(s.gs)]
         yield f"the gradient that arrives at output {j} is lost", *s.for_cotangents(lost)
         yield f"only the gradient that arrives at output {j} counts", *s.for_cotangents([g - l for g, l in zip(s.gs, lost)])
+    for i, j in permutations(range(len(s.gs)), 2):
+        if s.gs[i].shape == s.gs[j].shape:
+            added = [g + s.gs[i] if k == j else 0 * g if k == i else g for k, g in enumerate(s.gs)]
+            yield f"the gradient that arrives at output {i} is added to that of output {j}", *s.for_cotangents(added)
+            swapped = [s.gs[j] if k == i else s.gs[i] if k == j else g for k, g in enumerate(s.gs)]
+            yield f"the gradients that arrive at outputs {i} and {j} are exchanged", *s.for_cotangents(swapped)
     for j, g in enumerate(s.gs):
         of_output = f" of output {j}" if len(s.gs) > 1 else " of the output"
         for text, changed in _changed(g):
@@ -114,16 +127,22 @@ def _changed(g: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
             total = g.sum(axis=axis, keepdims=True)
             yield f"g is summed over axis {axis}# before it is used", np.broadcast_to(total, g.shape)
             yield f"g is averaged over axis {axis}# before it is used", np.broadcast_to(total / n, g.shape)
+            for k in (0, n - 1):
+                one = np.broadcast_to(g.take([k], axis), g.shape)
+                yield f"the gradient at index {k} of axis {axis}# is used for all of them", one
 
 
 # -- the gradient for other inputs ----------------------------------------------------------------------
 
 
-def inputs(s: Situation) -> Iterator[Hypothesis]:
-    """What happens if one value is taken for another."""
+def exchanged(s: Situation) -> Iterator[Hypothesis]:
     for name, gradient in s.gradients_of_others.items():
         yield (f"it is the gradient of {name}: are the two exchanged?", gradient,
                np.abs(gradient) * s.relative_error if gradient.shape == s.x.shape else gradient)
+
+
+def inputs(s: Situation) -> Iterator[Hypothesis]:
+    """What happens if one value is taken for another."""
     changes: list[tuple[str, dict[str, np.ndarray]]] = []
     if [y.shape for y in s.ys] == [s.x.shape]:
         changes.append(("it is the derivative at the output y instead of the input", {s.name: s.ys[0]}))

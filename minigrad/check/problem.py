@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from ..core import grad, record_of, switched
+from ..core import Op, grad, record_of, switched
 from ..tensor import Tensor, stand_ins
 from ..training import no_grad
 from .function import cut, joined
+from .lending import trace_of
 from .noise import EPS
+from .trace import Trace
 
 
 class Problem:
@@ -71,7 +73,16 @@ class Problem:
         return leaf
 
     def function(self) -> Recorded:
-        return Recorded(self.outputs, self.names, self.leaves)
+        recorded = Recorded(self.outputs, self.names, self.leaves)
+        if isinstance(self.f, Op):
+            recorded.traced = self._trace
+        return recorded
+
+    def _trace(self, xs: Sequence[np.ndarray]) -> Trace:
+        """Of the NumPy function of an operation."""
+        assert isinstance(self.f, Op)
+        f, values = self.f.function, {id(leaf): (name, x) for leaf, name, x in zip(self.leaves, self.names, xs)}
+        return trace_of(f, lambda mark: [f(*(mark(*values[id(x)]) if id(x) in values else x for x in self.arguments))])
 
     def outputs(self) -> list[Tensor]:
         """What f returns, without its nesting. Joining them here by operations would hide these operations' errors."""
@@ -84,6 +95,7 @@ class Recorded:
 
     def __init__(self, outputs: Callable[[], list[Tensor]], names: list[str], leaves: list[Tensor], order: int = 1) -> None:
         self.outputs, self.names, self.leaves, self.order = outputs, names, leaves, order
+        self.traced: Callable[[Sequence[np.ndarray]], Trace] | None = None
         self.xs = self.present = [leaf.numpy() for leaf in leaves]
         ys = outputs()
         self.shapes, self.eps = [y.shape for y in ys], max(EPS, _lowest_precision(ys))
@@ -124,6 +136,11 @@ class Recorded:
                     array = found.numpy() if isinstance(found, Tensor) else found
                     total[i] = array if total[i] is None else total[i] + array
         return [np.zeros(leaf.shape, leaf.dtype) if g is None else g for leaf, g in zip(self.leaves, total)]
+
+    def trace(self, xs: Sequence[np.ndarray]) -> Trace:
+        if self.traced is None:
+            raise TypeError("only the NumPy function of an operation is traced")
+        return self.traced(xs)
 
     def rounding_otherwise(self, eps: float, rng: np.random.Generator) -> AbstractContextManager[Any]:
         return switched("watch", _RoundingOtherwise(eps, rng))

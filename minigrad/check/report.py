@@ -95,7 +95,11 @@ class Report:
         return table
 
     def _notes(self) -> list[str]:
-        return [f"{row.name}: {note}" for row in self.rows for note in row.notes] + [text for _, text in self.notes]
+        said: dict[str, list[str]] = {}  # by whom: what explains several rows is said once
+        for row in self.rows:
+            for note in row.notes:
+                said.setdefault(note, []).append(row.name)
+        return [f"{', '.join(names)}: {note}" for note, names in said.items()] + [text for _, text in self.notes]
 
     def _last_line(self) -> list[str]:
         """How good the check was, or how to repeat it."""

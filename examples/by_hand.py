@@ -1,0 +1,176 @@
+"""A character RNN whose gradients are written by hand, checked; and what training does if a mistake stays in.
+
+    python examples/by_hand.py                      # with the mistake no_carry beside the right one
+    python examples/by_hand.py --mistake new_h
+
+The text has lines like c---c: a letter, a few dashes, the same letter again. Who remembers the letter loses 3 bits a line, who
+does not, 6 (the red line ends a little below that: untrained weights remember something too).
+
+What to look at: the report, which names the mistake and the line; then the two losses. A wrong gradient learns dashes and line
+ends, and no error is raised: that is why one checks. What to try: the other mistakes, or one of your own.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from minigrad import gradcheck, with_loss
+
+LETTERS = "abcdefgh"  # one of eight: 3 bits
+NAMES = ("Wxh", "Whh", "Why", "bh", "by")
+MISTAKES = {
+    "no_carry": "what step t+1 gives back to step t is not added",
+    "new_h": "h_t stands where h_{t-1} is right",
+    "no_slope": "the derivative of tanh is missing in what goes back to the step before",
+    "overwritten": "the gradient of Whh is overwritten in each step instead of added up",
+}
+mistake = ""  # which of them is planted
+
+
+def start(characters: int, hidden: int, rng: np.random.Generator) -> None:
+    """New parameters, as the course has them: global variables."""
+    global Wxh, Whh, Why, bh, by
+    Wxh = rng.normal(size=(hidden, characters)) / np.sqrt(hidden)
+    Whh = rng.normal(size=(hidden, hidden)) / np.sqrt(hidden)
+    Why = rng.normal(size=(characters, hidden)) / np.sqrt(hidden)
+    bh, by = np.zeros((hidden, 1)), np.zeros((characters, 1))
+
+
+def loss_function(inputs: list[int], targets: list[int], h_before: np.ndarray) -> tuple:
+    """The loss of a piece of text, the gradients of all parameters, and the last state."""
+    xs, hs, ps, loss = {}, {-1: h_before}, {}, 0.0
+    for t in range(len(inputs)):
+        xs[t] = np.zeros((Wxh.shape[1], 1))
+        xs[t][inputs[t]] = 1
+        hs[t] = np.tanh(Wxh @ xs[t] + Whh @ hs[t - 1] + bh)
+        scores = np.exp(Why @ hs[t] + by)
+        ps[t] = scores / scores.sum()
+        loss = loss - np.log(ps[t][targets[t], 0])
+
+    dWxh, dWhh, dWhy, dbh, dby = (np.zeros_like(w) for w in (Wxh, Whh, Why, bh, by))
+    dh_next = np.zeros_like(h_before)
+    for t in reversed(range(len(inputs))):
+        dy = ps[t].copy()
+        dy[targets[t]] -= 1
+        dh = Why.T @ dy + (0 if mistake == "no_carry" else dh_next)
+        dz = dh * (1 - hs[t] ** 2)
+        dh_next = Whh.T @ (dh if mistake == "no_slope" else dz)
+        if mistake == "overwritten":
+            dWhh[:] = 0
+        dWhh += dz @ (hs[t] if mistake == "new_h" else hs[t - 1]).T
+        dWxh += dz @ xs[t].T
+        dWhy += dy @ hs[t].T
+        dbh += dz
+        dby += dy
+    return loss, dWxh, dWhh, dWhy, dbh, dby, hs[len(inputs) - 1]
+
+
+def check(rng: np.random.Generator) -> str:
+    """The report on a small network: a few characters, and two time steps more than the smallest number that has a carry."""
+    start(characters=5, hidden=4, rng=rng)
+    return str(gradcheck(with_loss(loss_function, gradients=NAMES), [0, 3, 1, 4], [3, 1, 4, 2], rng.normal(size=(4, 1))))
+
+
+def text_to_learn(gap: int, lines: int, rng: np.random.Generator) -> str:
+    return "".join(f"{letter}{'-' * gap}{letter}\n" for letter in rng.choice(list(LETTERS), lines))
+
+
+def train(numbers: np.ndarray, characters: int, hidden: int, steps: int, piece: int, seed: int) -> np.ndarray:
+    """The loss of each step, in bits per character, with Adagrad."""
+    start(characters, hidden, np.random.default_rng(seed))
+    parameters = [Wxh, Whh, Why, bh, by]
+    memory, losses, at, h = [np.zeros_like(w) for w in parameters], [], 0, np.zeros((hidden, 1))
+    for _ in range(steps):
+        if at + piece + 1 > len(numbers):
+            at, h = 0, np.zeros((hidden, 1))
+        inputs, targets = numbers[at:at + piece].tolist(), numbers[at + 1:at + piece + 1].tolist()
+        loss, *gradients, h = loss_function(inputs, targets, h)
+        for w, gradient, squares in zip(parameters, gradients, memory):
+            gradient = np.clip(gradient, -5, 5)
+            squares += gradient ** 2
+            w -= 0.1 * gradient / np.sqrt(squares + 1e-8)
+        losses.append(loss / piece / np.log(2))
+        at += piece
+    return np.array(losses)
+
+
+def averaged(losses: np.ndarray) -> np.ndarray:
+    """The mean of the last twentieth of all steps, at each step."""
+    n = max(1, len(losses) // 20)
+    return np.convolve(losses, np.ones(n) / n, "valid")
+
+
+def plot(losses: dict[str, np.ndarray], options: argparse.Namespace) -> None:
+    """Both losses over the steps; only if matplotlib is installed."""
+    try:
+        from matplotlib import pyplot as plt  # takes the backend Agg, which only writes files, where there is no display
+    except ImportError:
+        print("no plot: matplotlib is not installed (pip install matplotlib)")
+        return
+
+    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    for name, of_run in losses.items():
+        smooth = averaged(of_run)
+        axes.plot(np.arange(len(of_run) - len(smooth), len(of_run)), smooth, linewidth=2, color="C3" if name else "C0",
+                  label=f"the mistake {name}: {MISTAKES[name]}" if name else "the right gradient")
+    for bits, what, offset in zip(bounds(options), ("with", "without"), (-14, 6)):
+        axes.axhline(bits, color="black", linestyle="--", linewidth=1)
+        axes.annotate(f"at best {what} memory of the letter: {bits:.2f}", (1, bits), xycoords=("axes fraction", "data"),
+                      xytext=(-6, offset), textcoords="offset points", ha="right")
+    axes.set(xlabel="step of training", ylabel="loss, bits per character", ylim=(0, None),
+             title="No error, and the loss falls: only the check says that the gradient is wrong")
+    figure.legend(loc="outside lower center", frameon=False)
+    figure.savefig(options.plot, dpi=120)
+    print(f"plot: {options.plot}")
+    plt.close(figure)
+
+
+def bounds(options: argparse.Namespace) -> tuple[float, float]:
+    """Bits per character: of two letters in a line, one is free, or both are."""
+    length = options.gap + 3
+    return np.log2(len(LETTERS)) / length, 2 * np.log2(len(LETTERS)) / length
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0],
+                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--mistake", choices=MISTAKES, default="no_carry", help="the one that is planted")
+    parser.add_argument("--steps", type=int, default=2000, help="of training")
+    parser.add_argument("--hidden", type=int, default=32, help="hidden units")
+    parser.add_argument("--gap", type=int, default=3, help="dashes between a letter and its echo")
+    parser.add_argument("--seed", type=int, default=0, help="of parameters and text")
+    parser.add_argument("--plot", type=Path, default="by_hand.png", help="where to plot")
+    options = parser.parse_args(argv)
+    for name in ("steps", "hidden", "gap"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name} must be 1 or more, not {getattr(options, name)}")
+    if options.seed < 0:
+        parser.error(f"--seed must be 0 or more, not {options.seed}")
+    if not options.plot.parent.is_dir():
+        parser.error(f"there is no folder {options.plot.parent} to write {options.plot.name} into")
+    return options
+
+
+def main(argv: list[str] | None = None) -> dict[str, np.ndarray]:
+    """Returns the losses of both runs, by the name of the mistake."""
+    global mistake
+    options, losses = parse(argv), {}
+    for mistake in ("", options.mistake):
+        print(f"{mistake}: {MISTAKES[mistake]}" if mistake else "the right one")
+        print(f"{check(np.random.default_rng(options.seed))}\n")
+    text = text_to_learn(options.gap, 2000, np.random.default_rng(options.seed))
+    characters, numbers = np.unique(list(text), return_inverse=True)
+    for mistake in ("", options.mistake):
+        losses[mistake] = train(numbers, len(characters), options.hidden, options.steps, 2 * (options.gap + 3), options.seed)
+        print(f"{mistake or 'right'}: {averaged(losses[mistake])[-1]:.2f} bits per character at the end")
+    print("at best with memory of the letter: {:.2f}, without: {:.2f}".format(*bounds(options)))
+    mistake = ""
+    plot(losses, options)
+    return losses
+
+
+if __name__ == "__main__":
+    main()

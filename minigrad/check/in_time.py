@@ -1,0 +1,171 @@
+"""What goes wrong between time steps, in a loop of the traced program: the carry, and quantities of another step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .program import Mistake, Program, at, masked, times, value_name, where, with_value
+from .trace import Changes, Edge
+
+IN_TIME = "what flows back from one time step to the one before is not all there, or not right"
+WRONG_STEP = "a quantity of another time step is used"
+LOST_READERS = "something that is used in several places does not get a gradient from all of them"
+ONE_STEP = "contributions of several time steps are to be added up, and not all of them are"
+
+
+def carries(program: Program) -> Iterator[Mistake]:
+    """What a step passes back to the one before it."""
+    carried = program.carried
+    for places in [*([list(carried)] if len(carried) > 1 else []), *([place] for place in carried)]:
+        pieces = [piece for place in places for piece in carried[place]]
+        last = max(edge.node.turn for edge, _ in pieces)
+        through = f"through {' and '.join(dict.fromkeys(program.names[place] for place in places))}"
+        line = f" ({program.lines[places[0]]})"
+        yield Mistake(
+            f"the carry is lost: nothing flows back from step t+1 to step t {through}; only what the last step passes "
+            f"to its own inputs is right{line}",
+            IN_TIME,
+            masked(pieces),
+        )
+        first = [(edge, edge.ids > 0) for edge in _at_start(program, pieces)]
+        if first:
+            yield Mistake(
+                f"the carry is lost: nothing flows back {through} from step t+1 to step t, nor to the initial state{line}",
+                IN_TIME,
+                masked([*pieces, *first]),
+            )
+            yield Mistake(
+                f"nothing flows back from the first step to the initial state {through}{line}", IN_TIME, masked(first)
+            )
+        outputs = np.isin(program.maker[program.trace.outputs], places)  # as the last state, which is an output itself
+        if len(places) == 1 and outputs.any() and not outputs.all():
+            yield Mistake(
+                f"the carry is lost: nothing flows back {through} from step t+1 to step t, nor from the output that it is"
+                f"{line}",
+                IN_TIME,
+                masked(pieces),
+                ~outputs,
+            )
+        groups = {(program.places[edge.node.place], edge.number) for edge, _ in pieces}
+        for kept in sorted(groups) if len(places) == 1 and len(groups) > 1 else ():
+            lost = [piece for piece in pieces if (program.places[piece[0].node.place], piece[0].number) != kept]
+            uses = ", ".join(sorted({where(edge) for edge, _ in lost}))
+            yield Mistake(
+                f"of what flows back from step t+1 to step t {through}, only {where(program.groups[kept][0])} counts; "
+                f"{uses}: lost{line}",
+                IN_TIME,
+                masked(lost),
+            )
+            yield Mistake(
+                f"of what flows back to an earlier {program.names[places[0]]}, the initial state too, only "
+                f"{where(program.groups[kept][0])} counts; {uses}: lost{line}",
+                IN_TIME,
+                times([edge for group in sorted(groups - {kept}) for edge in program.groups[group]], 0),
+            )
+        for turn in range(1, last + 1) if last > 1 else ():
+            yield Mistake(
+                f"the carry is lost at one step: nothing flows back from step {turn} to step {turn - 1} {through}; what "
+                f"belongs to step {turn} and later ones is right{line}",
+                IN_TIME,
+                masked([piece for piece in pieces if piece[0].node.turn == turn]),
+            )
+        if last > 1:
+            yield Mistake(
+                f"only the last step passes something back {through}; from step {last - 1} to step {last - 2} and before "
+                f"nothing flows{line}",
+                IN_TIME,
+                masked([piece for piece in pieces if piece[0].node.turn != last]),
+            )
+        readers = [
+            (edge, np.isin(program.maker[edge.ids], places) & (program.turn[edge.ids] < last))
+            for edges in program.groups.values()
+            for edge in edges
+            if len(edges) == 1
+        ]
+        if any(mask.any() for _, mask in readers):
+            yield Mistake(
+                f"what reads the results of all steps gives something back to the last step only {through}{line}",
+                LOST_READERS,
+                masked([(edge, mask) for edge, mask in readers if mask.any()]),
+            )
+        for factor, text in ((2.0, "counts twice"), (-1.0, "has the wrong sign"), (0.5, "counts by half")):
+            yield Mistake(f"what flows back from step t+1 to step t {through} {text}{line}", IN_TIME, masked(pieces, factor))
+
+
+def _at_start(program: Program, pieces: list[tuple[Edge, np.ndarray]]) -> list[Edge]:
+    """The edges of the first turn through which the initial state enters, where a later turn has what is carried."""
+    firsts = (program.groups[program.places[edge.node.place], edge.number][0] for edge, _ in pieces)
+    return [
+        edge for edge in dict.fromkeys(firsts) if edge.node.turn == 0 and (program.maker[edge.ids] >= len(program.places)).all()
+    ]
+
+
+def one_step(program: Program) -> Iterator[Mistake]:
+    for edges in program.groups.values():
+        last = len(edges) - 1
+        for keep, which in ((last, "last"), (0, "first")) if last else ():
+            yield Mistake(
+                f"of what goes back to {where(edges[0])} only the {which} step counts: is it overwritten instead of added "
+                f"up?{at(edges[0])}",
+                ONE_STEP,
+                times(edges[:keep] + edges[keep + 1 :], 0),
+            )
+            if last > 1:
+                yield Mistake(
+                    f"of what goes back to {where(edges[0])} the {which} step's part is lost{at(edges[0])}",
+                    ONE_STEP,
+                    times([edges[keep]], 0),
+                )
+
+
+def other_steps(program: Program) -> Iterator[Mistake]:
+    """What a formula needs is taken from another time step."""
+    for edges in program.groups.values():
+        T = len(edges)
+        for used in range(len(edges[0].values)) if T > 1 else ():
+            values = [edge.values[used] for edge in edges]
+            if len({value.shape for value in values}) > 1 or all(np.array_equal(value, values[0]) for value in values[1:]):
+                continue
+            for text, order in (
+                ("the step before (at step 0 that of the last one)", [-1, *range(T - 1)]),
+                ("the step before (at step 0 its own)", [0, *range(T - 1)]),
+                ("the step after", [*range(1, T), T - 1]),
+                ("the step after", [*range(1, T), 0]),
+                ("the last step", [T - 1] * T),
+                ("the first step", [0] * T),
+            ):
+                yield Mistake(
+                    f"{value_name(edges[0], used)} of {text} is used in what goes back to {where(edges[0])}{at(edges[0])}",
+                    WRONG_STEP,
+                    {edge: with_value(edge, used, values[i]) for edge, i in zip(edges, order)},
+                )
+
+
+def off_by_one(program: Program) -> Iterator[Mistake]:
+    """A list of states, the initial one first, is read one index too early or too late, wherever the backward pass uses it."""
+    for place, pieces in program.carried.items():
+        first = _at_start(program, pieces)
+        if not first:
+            continue
+        states = [
+            first[0].values[first[0].number],
+            *(node.value for _, node in sorted(program.nodes[list(program.places)[place]].items())),
+        ]
+        functions = ((lambda a: a), np.tanh, (lambda a: 1 / (1 + np.exp(-a))))
+        for shift, which in ((-1, "before"), (1, "after")):
+            instead = {
+                f(state).tobytes(): f(states[(k + shift) % len(states)]) for k, state in enumerate(states) for f in functions
+            }
+            changes: Changes = {}
+            for node in program.trace.nodes:
+                values = tuple(instead.get(value.tobytes(), value) for value in node.edges[0].values)
+                if any(new is not old for new, old in zip(values, node.edges[0].values)):
+                    changes |= {edge: lambda g, total, e=edge, v=values: e.back(g, *v) for edge in node.edges}
+            yield Mistake(
+                f"{program.names[place]} of the step {which} is used throughout: is the index of its list off by one? "
+                f"({program.lines[place]})",
+                WRONG_STEP,
+                changes,
+            )

@@ -1,0 +1,121 @@
+"""Where an operation stands in the student's program, in words: the line, the variable that it is assigned to, its arguments."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from functools import lru_cache
+from typing import Any
+
+LONGEST = 60  # characters of a line that are quoted
+
+
+def _frame(place: tuple[Any, ...]) -> tuple[Any, int]:
+    """The function and instruction to speak of: not those inside a helper like sigmoid(x), but its call."""
+    name, *frames = place
+    return frames[1] if len(frames) > 1 and (name == "sigmoid" or "sig" in frames[0][0].co_name.lower()) else frames[0]
+
+
+def _position(place: tuple[Any, ...]) -> tuple[Any, int, int | None, int | None, int | None]:
+    """The function, first and last line, first and last column of the expression; None where Python does not know."""
+    code, instruction = _frame(place)
+    if hasattr(code, "co_positions"):
+        line, end, start, stop = list(code.co_positions())[instruction // 2]
+        return code, line or code.co_firstlineno, end, start, stop
+    line = max((line for start, stop, line in code.co_lines() if start <= instruction < stop and line), default=0)
+    return code, line, None, None, None
+
+
+@lru_cache(maxsize=256)
+def _lines(code: Any) -> tuple[str, ...]:
+    try:
+        return tuple(inspect.getsource(code).splitlines())
+    except (OSError, TypeError):
+        return ()
+
+
+@lru_cache(maxsize=256)
+def _statements(code: Any) -> tuple[ast.stmt, ...]:
+    try:
+        tree = ast.parse(textwrap.dedent("\n".join(_lines(code))))
+    except SyntaxError:
+        return ()
+    return tuple(node for node in ast.walk(tree) if isinstance(node, ast.stmt) and not hasattr(node, "body"))
+
+
+def _expression(place: tuple[Any, ...]) -> Any:
+    """The operation itself, as Python's grammar has it."""
+    code, line, end, start, stop = _position(place)
+    lines = _lines(code)
+    if start is None or stop is None or end is None or not lines:
+        return None
+    first, last = line - code.co_firstlineno, end - code.co_firstlineno
+    if not 0 <= first <= last < len(lines):
+        return None
+    parts = [part.encode() for part in lines[first : last + 1]]  # columns count bytes
+    parts[-1] = parts[-1][:stop]
+    parts[0] = parts[0][start:]
+    try:
+        return ast.parse(b" ".join(parts).decode().strip(), mode="eval").body
+    except SyntaxError:
+        return None
+
+
+@lru_cache(maxsize=4096)
+def line_of(place: tuple[Any, ...]) -> str:
+    """line 12: h = np.tanh(x @ Wx + h @ Wh + b)"""
+    code, line, *_ = _position(place)
+    lines, number = _lines(code), line - code.co_firstlineno
+    if not 0 <= number < len(lines):
+        return f"line {line} of {code.co_name}"
+    text = lines[number].strip()
+    return f"line {line}: {text if len(text) <= LONGEST else text[: LONGEST - 3] + '...'}"
+
+
+@lru_cache(maxsize=4096)
+def variable(place: tuple[Any, ...]) -> str:
+    """The name of the variable to which the result is assigned, or the expression."""
+    code, line, *_ = _position(place)
+    row = line - code.co_firstlineno + 1
+    for statement in _statements(code):
+        if statement.lineno <= row <= (statement.end_lineno or row):
+            targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+            value, target, inside = getattr(statement, "value", None), targets[0], _expression(place)
+            if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and inside is not None:
+                pairs = [(t, v) for t, v in zip(target.elts, value.elts) if ast.dump(inside) in ast.dump(v)]
+                target, value = pairs[0] if len(pairs) == 1 else (None, None)
+            if (
+                isinstance(target, (ast.Name, ast.Subscript, ast.Attribute))
+                and value is not None
+                and (inside is None or ast.dump(inside) == ast.dump(value))
+            ):
+                return ast.unparse(target)
+    return written(place)
+
+
+@lru_cache(maxsize=4096)
+def written(place: tuple[Any, ...]) -> str:
+    """The operation as it is written."""
+    expression = _expression(place)
+    text = "" if expression is None else ast.unparse(expression)
+    return text if text and len(text) <= LONGEST else f"the {place[0]}"
+
+
+@lru_cache(maxsize=4096)
+def argument(place: tuple[Any, ...], number: int) -> str:
+    """The argument of the operation as it is written."""
+    e = _expression(place)
+    found: list[Any] = []
+    if isinstance(e, ast.BinOp):
+        found = [e.left, e.right]
+    elif isinstance(e, ast.UnaryOp):
+        found = [e.operand]
+    elif isinstance(e, ast.Call):
+        of_object = isinstance(e.func, ast.Attribute) and not (
+            isinstance(e.func.value, ast.Name) and e.func.value.id in ("np", "numpy")
+        )
+        found = [*([e.func.value] if of_object else []), *e.args]  # type: ignore[attr-defined]
+        found = found[1:] if isinstance(found[0], ast.Constant) and isinstance(found[0].value, str) else found  # of einsum
+    text = ast.unparse(found[number]) if number < len(found) else ""
+    return text if text and len(text) <= LONGEST else f"argument {number + 1}"

@@ -1,0 +1,148 @@
+"""Mistakes planted into the backward pass of a traced program: what a student may have written in place of one line or another.
+
+story.py compares the gradients that follow with the student's. in_time.py has those between time steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+
+from .factors import FACTOR, before_or_after, exchanged, factors, other_gradients, replaced, replaced_in_products, slopes
+from .in_time import carries, off_by_one, one_step, other_steps
+from .place import argument, written
+from .program import Mistake, Program, at, masked, times, value_name, where, with_value
+from .trace import Trace
+
+LOST = "something that is used more than once, or that several gradients reach, does not get all of them"
+SUMMED = "where something is broadcast, its gradient is not summed as it should be"
+SIZES = "a matrix fits only because two sizes are equal"
+
+REDUCTIONS = ("sum", "mean", "max", "min", "var", "std")
+def planted(trace: Trace) -> Iterator[Mistake]:
+    """All of them, the likely ones first."""
+    program = Program(trace)
+    for family in (
+        carries,
+        lost,
+        repeated,
+        one_step,
+        off_by_one,
+        slopes,
+        factors,
+        other_steps,
+        transposed,
+        sums,
+        replaced,
+        exchanged,
+        other_gradients,
+        before_or_after,
+        both_lost,
+        replaced_in_products,
+    ):
+        yield from family(program)
+
+
+def lost(program: Program) -> Iterator[Mistake]:
+    for edges in program.groups.values():
+        yield Mistake(f"what goes back to {where(edges[0])} is lost{at(edges[0])}", LOST, times(edges, 0))
+        makers = np.unique(np.concatenate([program.maker[edge.ids].ravel() for edge in edges]))
+        for maker in makers[makers >= 0] if (makers >= 0).sum() > 1 else ():
+            pieces = [(edge, program.maker[edge.ids] == maker) for edge in edges]
+            yield Mistake(
+                f"what goes back to {program.names[maker]}, a part of {where(edges[0])}, is lost{at(edges[0])}",
+                LOST,
+                masked(pieces),
+            )
+        for factor, text in ((-1.0, "has the wrong sign"), (2.0, "counts twice"), (0.5, "counts by half")):
+            yield Mistake(f"what goes back to {where(edges[0])} {text}{at(edges[0])}", FACTOR, times(edges, factor))
+
+
+def repeated(program: Program) -> Iterator[Mistake]:
+    """Entries that are taken several times at once, as by E[index]."""
+    for edges in program.groups.values():
+        kept = []
+        for edge in edges:
+            flat = edge.ids.ravel()[::-1]
+            last = np.zeros(flat.size, bool)
+            last[np.unique(flat, return_index=True)[1]] = True
+            kept.append((edge, ~last[::-1].reshape(edge.ids.shape) & (edge.ids > 0)))
+        if any(mask.any() for _, mask in kept):
+            yield Mistake(
+                f"what is taken several times in {argument(edges[0].node.place, edges[0].number)} gets only the last of its "
+                f"gradients: d[index] += adds a repeated index once, np.add.at(d, index, ...) each time{at(edges[0])}",
+                LOST,
+                masked(kept),
+            )
+
+
+def both_lost(program: Program) -> Iterator[Mistake]:
+    """Two at once, as the mean and the variance of a normalisation."""
+    for one, two in combinations([edges for edges in program.groups.values() if edges[0].node.name in REDUCTIONS], 2):
+        yield Mistake(
+            f"nothing goes back through {written(one[0].node.place)} and {written(two[0].node.place)}: are they treated as "
+            f"constants?{at(one[0])}",
+            LOST,
+            times([*one, *two], 0),
+        )
+
+
+# -- transposes and sums -----------------------------------------------------------------------------
+
+
+def transposed(program: Program) -> Iterator[Mistake]:
+    for edges in program.groups.values():
+        edge, other = edges[0], 1 - edges[0].number
+        if edge.node.name == "matmul":
+            if edge.values[other].ndim == 2 and len(set(edge.values[other].shape)) == 1:
+                yield Mistake(
+                    f"{value_name(edge, other)} is not transposed, or once too often, in what goes back to {where(edge)}"
+                    f"{at(edge)}",
+                    SIZES,
+                    {e: with_value(e, other, e.values[other].T) for e in edges},
+                )
+            if edge.node.value.ndim == 2 and len(set(edge.node.value.shape)) == 1:
+                yield Mistake(
+                    f"the gradient of {written(edge.node.place)} is transposed before it goes back to {where(edge)}{at(edge)}",
+                    SIZES,
+                    {e: lambda g, total, e=e: e.back(g.T, *e.values) for e in edges},
+                )
+            if edge.ids.ndim == 2 and len(set(edge.ids.shape)) == 1:
+                yield Mistake(
+                    f"what goes back to {where(edge)} is transposed{at(edge)}",
+                    SIZES,
+                    {e: lambda g, total, e=e: e.back(g, *e.values).T for e in edges},
+                )
+
+
+def sums(program: Program) -> Iterator[Mistake]:
+    for edges in program.groups.values():
+        edge = edges[0]
+        shape, to = edge.node.value.shape, edge.ids.shape
+        n = int(np.prod(shape)) // max(1, int(np.prod(to)))
+        if edge.node.name not in ("add", "subtract", "multiply", "divide") or n <= 1:
+            continue
+        axes = tuple(i for i in range(len(shape)) if i < len(shape) - len(to) or to[i - len(shape)] == 1)
+        for text, change in (
+            ("averaged, not summed", lambda part, axes=axes, n=n: part / n),
+            ("only that of the first row", lambda part, axes=axes: _only(part, axes, 0)),
+            ("only that of the last row", lambda part, axes=axes: _only(part, axes, -1)),
+            ("one number for all entries: it is summed over all axes", lambda part, n=n: np.full(part.shape, part.sum() / n)),
+        ):
+            yield Mistake(
+                f"what goes back to {where(edge)} is {text}{at(edge)}",
+                SUMMED,
+                {
+                    e: lambda g, total, e=e, change=change, shape=shape: change(np.broadcast_to(e.back(g, *e.values), shape))
+                    for e in edges
+                },
+            )
+
+
+def _only(part: np.ndarray, axes: tuple[int, ...], which: int) -> np.ndarray:
+    kept = np.zeros(part.shape)
+    index = tuple(which if i in axes else slice(None) for i in range(part.ndim))
+    kept[index] = part[index]
+    return kept

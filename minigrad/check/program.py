@@ -1,0 +1,121 @@
+"""The trace as a program: the places where operations stand, what each passes on in every turn of a loop, and in what words."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .place import argument, line_of, variable, written
+from .trace import Changes, Edge, Node, Trace
+
+
+@dataclass
+class Mistake:
+    """A sentence, the family that it belongs to (for a hint that gives no formula away), and what some edges pass on instead."""
+
+    text: str
+    family: str
+    changes: Changes
+    arriving: np.ndarray | None = None  # which of the gradients at the outputs count
+
+
+class Program:
+    """groups: of edges, one for each turn, by the number of the place and of the argument. maker, turn: of each id, the number of
+    the place (or of the input, counted on) and the turn there. names, lines: of the places and inputs."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.maker, self.turn = np.full(trace.count, -1), np.full(trace.count, -1)
+        self.places = {place: i for i, place in enumerate(dict.fromkeys(node.place for node in trace.nodes))}
+        self.nodes: dict[object, dict[int, Node]] = defaultdict(dict)
+        self.groups: dict[tuple[int, int], list[Edge]] = defaultdict(list)
+        for node in trace.nodes:
+            self.maker[node.ids], self.turn[node.ids] = self.places[node.place], node.turn
+            self.nodes[node.place][node.turn] = node
+            for edge in node.edges:
+                self.groups[self.places[node.place], edge.number].append(edge)
+        for i, ids in enumerate(trace.inputs.values()):
+            self.maker[ids] = len(self.places) + i
+        self.names = [*(variable(place) for place in self.places), *trace.inputs]
+        self.lines = [*(line_of(place) for place in self.places), *([""] * len(trace.inputs))]
+
+    @cached_property
+    def carried(self) -> dict[int, list[tuple[Edge, np.ndarray]]]:
+        """Of each place: where the next turn uses its result, and which numbers of the argument that is; no running sums."""
+        found = defaultdict(list)
+        for edges in self.groups.values():
+            for edge in edges:
+                maker, turn = self.maker[edge.ids], self.turn[edge.ids]
+                for place in np.unique(maker[(turn == edge.node.turn - 1) & (turn >= 0)]):
+                    if self.places[edge.node.place] != place or edge.node.name not in ("add", "subtract"):
+                        found[int(place)].append((edge, (maker == place) & (turn == edge.node.turn - 1)))
+        return dict(found)
+
+    def quantities(self, edges: list[Edge], shape: tuple[int, ...]) -> list[tuple[str, list[np.ndarray]]]:
+        """All results and arguments of this shape, in the turns of these edges; old and new, if a variable has two values."""
+        turns = [edge.node.turn for edge in edges]
+        found: dict[bytes, tuple[str, str, list[np.ndarray]]] = {}
+        for place, i in self.places.items():
+            nodes = [self.nodes[place][turn] for turn in turns if turn in self.nodes[place]]
+            if len(nodes) == len(turns):
+                options = [
+                    ("new", self.names[i], [node.value for node in nodes]),
+                    *(
+                        ("old", argument(place, number), [node.edges[0].values[number] for node in nodes])
+                        for number in range(len(nodes[0].edges[0].values) - 1)
+                    ),
+                ]
+                for age, name, values in options:
+                    if all(value.shape == shape for value in values):
+                        key = b"".join(value.tobytes() for value in values)
+                        if key not in found or age == "new":
+                            found[key] = age, name, values
+        names = [name for _, name, _ in found.values()]
+        return [(f"the {age} {name}" if names.count(name) > 1 else name, values) for age, name, values in found.values()]
+
+
+# -- what an edge passes on instead --------------------------------------------------------------------
+
+
+def masked(pieces: Sequence[tuple[Edge, np.ndarray]], factor: float = 0.0) -> Changes:
+    """What is under the masks counts `factor` times."""
+    weights: dict[Edge, np.ndarray] = {}
+    for edge, mask in pieces:
+        weights[edge] = np.where(mask, factor, weights.get(edge, np.ones(mask.shape)))
+    return {edge: lambda g, total, e=edge, w=weight: e.back(g, *e.values) * w for edge, weight in weights.items()}
+
+
+def times(edges: Sequence[Edge], factor: float) -> Changes:
+    return {edge: lambda g, total, e=edge: factor * e.back(g, *e.values) for edge in edges}
+
+
+def passing_on(edges: Sequence[Edge]) -> Changes:
+    """g itself."""
+    return {edge: lambda g, total: g for edge in edges}
+
+
+def with_value(edge: Edge, used: int, value: np.ndarray) -> Callable:
+    values = (*edge.values[:used], value, *edge.values[used + 1 :])
+    return lambda g, total: edge.back(g, *values)
+
+
+# -- words ---------------------------------------------------------------------------------------------
+
+
+def value_name(edge: Edge, number: int) -> str:
+    """An argument as it is written, or the result."""
+    return argument(edge.node.place, number) if number < len(edge.values) - 1 else variable(edge.node.place)
+
+
+def where(edge: Edge) -> str:
+    """h in h @ Wh"""
+    name = argument(edge.node.place, edge.number)
+    return name if edge.node.name in ("add", "subtract") else f"{name} in {written(edge.node.place)}"
+
+
+def at(edge: Edge) -> str:
+    return f" ({line_of(edge.node.place)})"
