@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dis
 import inspect
 import textwrap
 from functools import lru_cache
@@ -117,5 +118,19 @@ def argument(place: tuple[Any, ...], number: int) -> str:
         )
         found = [*([e.func.value] if of_object else []), *e.args]  # type: ignore[attr-defined]
         found = found[1:] if isinstance(found[0], ast.Constant) and isinstance(found[0].value, str) else found  # of einsum
-    text = ast.unparse(found[number]) if number < len(found) else ""
+    text = ast.unparse(found[number]) if number < len(found) else _loaded(place)[number] if e is None and number < 2 else ""
     return text if text and len(text) <= LONGEST else f"argument {number + 1}"
+
+
+@lru_cache(maxsize=4096)
+def _loaded(place: tuple[Any, ...]) -> tuple[str, str]:
+    """The names of the two operands, as far as the compiled function tells, where its source is not there."""
+    code, instruction = _frame(place)
+    steps = [step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"]
+    at = next((i for i, step in enumerate(steps) if step.offset == instruction), 0)
+    names: list[Any] = []
+    for step in steps[max(0, at - 2):at] if steps and steps[at].opname.startswith("BINARY") else []:
+        parts = step.argval if isinstance(step.argval, tuple) else (step.argval,)  # Python 3.13 loads two at a time
+        names += [part if step.opname.startswith("LOAD_") and isinstance(part, str) else None for part in parts]
+    left, right = ([None, None, *names])[-2:]
+    return (left or "" if right else ""), right or ""
