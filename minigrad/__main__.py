@@ -59,6 +59,10 @@ def main(argv: list[str] | None = None) -> int:
     of_file.add_argument("--order", type=int, choices=(1, 2), default=1, help="2: the gradient of the gradient too")
     of_file.add_argument("--budget", type=int, default=20_000, help="calls that a check may take; beyond, a sample of the "
                          "entries is checked (default %(default)s)")
+    of_file.add_argument("--backward", default="", metavar="NAME", help="the function in the file that gives the gradients, "
+                         "written by hand in NumPy: backward(g, *inputs)")
+    of_file.add_argument("--hints", choices=("full", "family", "none"), default="full", help="how much a report says of what is "
+                         "wrong (default %(default)s)")
     of_file.add_argument("--timeout", type=float, default=60.0, help="seconds for each check (default %(default)s)")
     check.add_argument("--json", action="store_true", help="print the reports as JSON, a line each")
     add_commands(commands)
@@ -72,6 +76,8 @@ def main(argv: list[str] | None = None) -> int:
     if any(".py" in name for name in options.names):
         if len(options.names) > 1:
             check.error("one file at a time")
+        if options.backward and (options.order == 2 or ".py:" not in options.names[0]):
+            check.error("--backward NAME gives the gradients of one function, FILE.py:NAME, and of first order")
         return _check_file(options, low)
 
     checks = {**_operations(), **_layers()}
@@ -97,7 +103,8 @@ def _check_file(options: argparse.Namespace, low: float) -> int:
     verdicts = []
     try:
         for name, found in check_file(options.names[0], Options(tuple(options.shape), low, options.high, options.order,
-                                                                options.seed, options.budget, options.timeout)):
+                                                                options.seed, options.budget, options.timeout, options.backward,
+                                                                options.hints)):
             if isinstance(found, CannotCheckError):
                 verdicts.append(INCONCLUSIVE)
                 print(f"cannot check {name}:\n{found}\n", file=sys.stderr, flush=True)

@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 
 from .check import Report
-from .check.gradcheck import judge
+from .check.gradcheck import judge, written_by_hand
 from .check.report import INCONCLUSIVE, OK, WRONG
 from .course.checked import FORGED, Ask, Checked, asking, texts
 from .course.client import Worker, WorkerEndedError, clean
 from .course.library import ROOT
+from .course.worker.channel import Message
 from .student_file import CannotCheckError, FormulaError, split_target
 
 # The file is the user's own, and runs as they do.
@@ -41,8 +42,8 @@ class FailedFormula(Report):
 @dataclass(frozen=True)
 class Options:
     """shapes: of the inputs in turn; by default the file's check_inputs, or (3, 4) for each. low, high: the range of their
-    values. timeout: seconds for the file and for each check. The others are gradcheck's. What the file prints goes to standard
-    error."""
+    values. timeout: seconds for the file and for each check. backward: the name of a function in the file that gives the
+    gradients, written by hand. The others are gradcheck's. What the file prints goes to standard error."""
 
     shapes: tuple[tuple[int, ...], ...] = ()
     low: float = -2.0
@@ -51,6 +52,8 @@ class Options:
     seed: int = 0
     budget: int = 20_000
     timeout: float = 60.0
+    backward: str = ""
+    hints: str = "full"
 
 
 def check_file(target: str, options: Options) -> Iterator[tuple[str, Report | CannotCheckError]]:
@@ -66,7 +69,8 @@ def check_file(target: str, options: Options) -> Iterator[tuple[str, Report | Ca
         worker = _worker(path)
         try:
             try:
-                loaded, _ = _until(worker, time.monotonic() + options.timeout)({"do": "load", "name": name}, [])
+                loaded, _ = _until(worker, time.monotonic() + options.timeout)(
+                    {"do": "load", "name": name, "backward": options.backward}, [])
                 names = texts(loaded.get("names"))
             except WorkerEndedError as error:
                 raise _last_words(error, path, options) from None
@@ -111,7 +115,9 @@ def _checked(name: str, path: Path, options: Options, ask: Ask) -> Report | Cann
                               "seed": options.seed}, [])
             report = judge(Checked(ask, opened, xs), lambda v: _second(ask, v),
                            (lambda v: _single(ask, v, xs)) if opened.get("float32") is True else None,
-                           options.order, options.seed, options.budget)
+                           options.order, options.seed, options.budget, options.hints)
+            if opened.get("by_hand") is True:
+                report = _by_hand(report, ask({"do": "by_hand"}, [])[0])
         given, shapes = opened.get("given") is True, _shapes(opened.get("shapes_tried"))
         report = replace(report, notes=[*report.notes, *((OK, clean(text)) for text in texts(opened.get("left_out")))])
         if not report and ask({"do": "finite"}, [])[0].get("finite") is not True:
@@ -126,6 +132,18 @@ def _checked(name: str, path: Path, options: Options, ask: Ask) -> Report | Cann
     except CannotCheckError as error:
         return error
     return replace(report, again=_command(name, path, options, shapes))
+
+
+def _by_hand(report: Report, found: Message) -> Report:
+    """With what only a backward pass written by hand can have."""
+    problems, not_given = found.get("shape_problems"), found.get("not_given")
+    if not all(isinstance(pairs, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in pairs)
+               for pairs in (problems, not_given)):
+        raise FORGED
+    shapes = _shapes([shape for _, shape in not_given])
+    return written_by_hand(report, {clean(str(name), 200): clean(str(text)) for name, text in problems},
+                           {clean(str(name), 200): tuple(shape) for (name, _), shape in zip(not_given, shapes)},
+                           [clean(text) for text in texts(found.get("notes"))])
 
 
 def _second(ask: Ask, v: np.ndarray) -> Checked | None:
@@ -160,5 +178,7 @@ def _command(name: str, path: Path, options: Options, shapes: Sequence[Sequence[
     words = ["python", "-m", "minigrad", "check", f"{path}:{name}"]
     words += [f"--shape={','.join(map(str, shape))}" for shape in shapes]
     words += [f"--{option}={getattr(options, option)!r}" for option in ("low", "high", "order", "seed", "budget", "timeout")
+              if getattr(options, option) != getattr(Options, option)]
+    words += [f"--{option}={getattr(options, option)}" for option in ("backward", "hints")
               if getattr(options, option) != getattr(Options, option)]
     return shlex.join(words)

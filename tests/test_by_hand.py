@@ -7,6 +7,7 @@ import pytest
 
 import minigrad
 from minigrad import Tensor, gradcheck, op, with_cache, with_loss
+from minigrad.__main__ import main
 
 rng = np.random.default_rng(7)
 T, B, D, H, V = 4, 2, 3, 5, 6
@@ -292,6 +293,43 @@ def test_what_cannot_be_checked(call, said):
 def test_no_second_order():
     with pytest.raises(ValueError, match="written by hand"):
         gradcheck(np.tanh, np.ones(3), backward=lambda g, x: g, order=2)
+
+
+# -- from a shell ------------------------------------------------------------------------------------------
+
+FILE = '''
+import numpy as np
+from minigrad import with_cache
+
+def forward(x, W):
+    return np.tanh(x @ W)
+
+def backward(g, x, W):
+    dz = g * (1 - forward(x, W) ** 2)
+    return dz @ W.T, x.T @ dz
+
+def without_tanh(g, x, W):
+    return {"dx": g @ W.T, "dW": np.ones((3, 3))}
+
+layer = with_cache(lambda x, W: (x @ W, (x, W)), lambda dout, cache: (dout @ cache[1].T, None))
+check_inputs = {"forward": (np.linspace(-1, 1, 6).reshape(2, 3), np.linspace(-1, 1, 12).reshape(3, 4))}
+check_inputs["layer"] = check_inputs["forward"]
+'''
+
+
+def test_from_a_shell(tmp_path, capsys):
+    path = tmp_path / "student.py"
+    path.write_text(FILE)
+    assert main(["check", f"{path}:forward", "--backward", "backward"]) == 0
+    assert main(["check", f"{path}:layer"]) == 0 and "not given" in capsys.readouterr().out
+    assert main(["check", f"{path}:forward", "--backward", "without_tanh", "--hints", "family"]) == 1
+    said = capsys.readouterr().out
+    assert "W: the gradient has shape (3, 3), not (3, 4)" in said and "--backward=without_tanh --hints=family" in said
+    assert main(["check", f"{path}:forward", "--backward", "nothing"]) == 2
+    assert main(["check", f"{path}:layer", "--order", "2"]) == 2
+    assert "written by hand" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["check", str(path), "--backward", "backward"])
 
 
 # -- operations whose gradients are written by hand ------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -109,10 +110,17 @@ def _by_hand(f: Callable, backward: Callable, inputs: tuple, judged: Callable[..
         function, alone = (ByHand(f, backward, inputs, dtype) for dtype in (np.float64, None))
         in_float32 = any(x.dtype == np.float32 for x in alone.xs)
         report = judged(function, lambda v: None, single if in_float32 else None, 1)
-    rows = [replace(row, verdict=WRONG, failing=row.checked, notes=(function.shape_problems[row.name],))
-            if row.name in function.shape_problems else row for row in report.rows]
-    rows += [Row(name, x.shape, x.size, 0, 0, None, 0.0, 0.0, 0.0, NOT_GIVEN) for name, x in function.not_given.items()]
-    return replace(report, rows=rows, notes=[*report.notes, *((OK, text) for text in function.notes)])
+    not_given = {name: x.shape for name, x in function.not_given.items()}
+    return written_by_hand(report, function.shape_problems, not_given, list(function.notes))
+
+
+def written_by_hand(report: Report, shape_problems: dict[str, str], not_given: dict[str, tuple[int, ...]],
+                    notes: list[str]) -> Report:
+    """The report with what only a backward pass written by hand can have: gradients of a wrong shape, and none at all."""
+    rows = [replace(row, verdict=WRONG, failing=row.checked, notes=(shape_problems[row.name],)) if row.name in shape_problems
+            else row for row in report.rows]
+    rows += [Row(name, shape, math.prod(shape), 0, 0, None, 0.0, 0.0, 0.0, NOT_GIVEN) for name, shape in not_given.items()]
+    return replace(report, rows=rows, notes=[*report.notes, *((OK, text) for text in notes)])
 
 
 def judge(function: Function, second: Callable[[np.ndarray], Function | None],

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.check.adapters import with_cache, with_loss
+from minigrad.check.by_hand import ByHand
 from minigrad.check.gradcheck import given as all_arrays
 from minigrad.check.gradcheck import in_single, left_out, second_order
-from minigrad.check.problem import Problem, Recorded
+from minigrad.check.problem import Problem
 from minigrad.check.same import by_name
 from minigrad.student_file import (
     CannotCheckError, FormulaError, check_inputs, check_readable, explained, load_file, number_of_inputs, refuse_forks,
@@ -31,7 +33,8 @@ class Answers:
 
     def __init__(self, line: Any, plan: Mapping[str, Any]) -> None:
         self.path, self.lent, self.rounding = Path(plan["path"]), ExitStack(), ExitStack()
-        self.functions: list[Recorded] = []  # of first and second order
+        self.functions: list[Any] = []  # of first and second order
+        self.backward: Any = None  # gradients written by hand
         sys.addaudithook(refuse_forks)
 
     def answer(self, message: Message, arrays: list[np.ndarray]) -> Answer:
@@ -47,6 +50,8 @@ class Answers:
         module = load_file(self.path)
         self.given = check_inputs(module)
         self.things = things_to_check(module, message["name"], self.given)
+        if message["backward"]:
+            (self.backward,) = things_to_check(module, message["backward"], self.given).values()
         return {"names": list(self.things)}, []
 
     def _open(self, message: Message, _: list) -> Answer:
@@ -80,6 +85,8 @@ class Answers:
             if not isinstance(self.inputs, tuple):
                 raise CannotCheckError(f"check_inputs[{name!r}] must be a tuple of the inputs, as in (x, (h, c)) or (x,), or "
                                        f"a function of a numpy Generator that returns one, not {type(self.inputs).__name__}")
+        if self.backward is not None or isinstance(self.thing, (with_cache, with_loss)):
+            return self._opened_by_hand(given, tried)
         self.problem = Problem(self.thing, self.inputs)
         float32 = any(t.dtype == np.float32 for t in all_arrays(self.inputs, self.problem))
         self.lent.enter_context(self.problem)
@@ -87,6 +94,19 @@ class Answers:
         message, arrays = _described(self.functions[0])
         return {**message, "float32": float32, "given": given is not None, "shapes_tried": [list(shape) for shape in tried],
                 "left_out": list(left_out(self.thing))}, arrays
+
+    def _opened_by_hand(self, given: Any, tried: list) -> Answer:
+        backward = self.backward or self.thing.backward
+        function, self.alone = (ByHand(self.thing, backward, self.inputs, dtype) for dtype in (np.float64, None))
+        self.functions = [function]
+        message, arrays = _described(function)
+        return {**message, "float32": any(x.dtype == np.float32 for x in self.alone.xs), "given": given is not None,
+                "shapes_tried": [list(shape) for shape in tried], "left_out": [], "by_hand": True}, arrays
+
+    def _by_hand(self, _: Message, __: list) -> Answer:
+        function = self.functions[0]
+        return {"shape_problems": [[name, text] for name, text in function.shape_problems.items()],
+                "not_given": [[name, list(x.shape)] for name, x in function.not_given.items()], "notes": list(function.notes)}, []
 
     def _values(self, message: Message, xs: list[np.ndarray]) -> Answer:
         return {}, [self.functions[message["order"] - 1].values(xs)]
@@ -105,6 +125,8 @@ class Answers:
         return {"names": self.functions[message["order"] - 1].changed()}, []
 
     def _second(self, _: Message, arrays: list[np.ndarray]) -> Answer:
+        if isinstance(self.functions[0], ByHand):
+            raise CannotCheckError("--order 2 needs gradients that the engine computes; these are written by hand")
         if not any(y.requires_grad for y in self.problem.outputs()):
             return {"names": None}, []
         self.functions = [self.functions[0], second_order(self.functions[0], arrays[0])]
@@ -112,16 +134,21 @@ class Answers:
 
     def _single(self, _: Message, arrays: list[np.ndarray]) -> Answer:
         self.lent.close()
-        found, dtypes = in_single(self.thing, self.inputs, arrays[0])
+        if isinstance(self.functions[0], ByHand):
+            found, dtypes = self.alone.gradients(self.alone.xs, arrays[0]), [x.dtype for x in self.alone.xs]
+        else:
+            found, dtypes = in_single(self.thing, self.inputs, arrays[0])
         return {"single": [dtype == np.float32 for dtype in dtypes]}, found
 
     def _finite(self, _: Message, __: list) -> Answer:
+        if isinstance(self.functions[0], ByHand):
+            return {"finite": bool(np.isfinite(self.functions[0].values(self.functions[0].xs)).all())}, []
         inputs = [Tensor(x, True) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in self.inputs]
         outputs = self.thing(*inputs)
         return {"finite": all(bool(np.isfinite(y).all()) for y in by_name(outputs, "output").values())}, []
 
 
-def _described(function: Recorded) -> Answer:
+def _described(function: Any) -> Answer:
     """Names, inputs, shapes and precision."""
     shapes = [list(shape) for shape in function.shapes]
     return {"names": function.names, "shapes": shapes, "eps": function.eps}, list(function.xs)
