@@ -136,14 +136,17 @@ def _checked(name: str, path: Path, options: Options, ask: Ask) -> Report | Cann
 
 def _by_hand(report: Report, found: Message) -> Report:
     """With what only a backward pass written by hand can have."""
-    problems, not_given = found.get("shape_problems"), found.get("not_given")
-    if not all(isinstance(pairs, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in pairs)
-               for pairs in (problems, not_given)):
-        raise FORGED
+    problems, not_given = (_pairs(found.get(key)) for key in ("shape_problems", "not_given"))
     shapes = _shapes([shape for _, shape in not_given])
     return written_by_hand(report, {clean(str(name), 200): clean(str(text)) for name, text in problems},
                            {clean(str(name), 200): tuple(shape) for (name, _), shape in zip(not_given, shapes)},
                            [clean(text) for text in texts(found.get("notes"))])
+
+
+def _pairs(found: Any) -> list[list[Any]]:
+    if not isinstance(found, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in found):
+        raise FORGED
+    return found
 
 
 def _second(ask: Ask, v: np.ndarray) -> Checked | None:
