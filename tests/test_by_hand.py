@@ -427,7 +427,6 @@ def test_settings_in_a_dict_and_defaults():
 
 @pytest.mark.parametrize("prefix", ["", "d", "d_", "grad_"])
 def test_prefixes_of_keys(prefix):
-    assert gradcheck(np.sin, np.ones(3), backward=lambda g, x: {f"{prefix}x": g * np.cos(x)}) or prefix  # np.sin names nothing
     assert gradcheck(lambda x: np.sin(x), np.ones(3), backward=lambda g, x: {f"{prefix}x": g * np.cos(x)})
 
 
