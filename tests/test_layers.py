@@ -37,7 +37,7 @@ def randomise(model, rng):
 
 @pytest.mark.parametrize("cell", [RNNCell, LSTMCell, GRUCell])
 @pytest.mark.parametrize("order", [1, 2])
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(B=sizes, D=sizes, H=sizes, seed=seeds)
 def test_cell_gradients(cell, order, B, D, H, seed):
     rng = np.random.default_rng(seed)
@@ -167,7 +167,7 @@ def rnn_reference(cell, x, h):
     return [math.tanh(math.fsum(hx[r] * W[r][j] for r in range(len(hx))) + b[j]) for j in range(len(h))]
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(T=sizes, B=sizes, D=sizes, H=sizes, layers=st.integers(1, 3), seed=seeds)
 def test_sequences_against_the_equations_in_plain_python(T, B, D, H, layers, seed):
     rng = np.random.default_rng(seed)
@@ -192,7 +192,7 @@ def test_sequences_against_the_equations_in_plain_python(T, B, D, H, layers, see
         np.testing.assert_allclose(rnn_outputs.data[:, n], rnn_below, **close)
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(T=sizes, D=sizes, H=sizes, seed=seeds)
 def test_gru_against_the_equations_in_plain_python(T, D, H, seed):
     rng = np.random.default_rng(seed)
