@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, overload
 
-from .core import Value
 
-V = TypeVar("V", bound=Value)
+class Recorded(Protocol):
+    """What core.Value is, of which Tensor is one. This file imports no other, as core.py imports it."""
+
+    array: Any
+    node: Any
+
+
+V = TypeVar("V", bound=Recorded)
 
 
 class Operation(Protocol):
