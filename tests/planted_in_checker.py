@@ -5,16 +5,11 @@
 A copy of the project gets one wrong line at a time; then tests/test_check.py must fail. Exit code 0 if it always does.
 """
 
-import os
-import shutil
-import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
-from tqdm import tqdm
+from planting import count
 
-ROOT = Path(__file__).parent.parent
+TESTS = ["tests/test_check.py", "tests/test_diagnosis.py", "-k", "not command_line and not planted_mistake"]
 COMPARE, NOISE, NUMERIC, PROBLEM, SAMPLE, SLOPES, VERDICT, WORDS = (
     f"minigrad/check/{name}.py" for name in ("compare", "noise", "numeric", "problem", "sample", "slopes", "verdict", "words"))
 ERRORS = {  # file, what stands there, what is planted
@@ -45,33 +40,5 @@ ERRORS = {  # file, what stands there, what is planted
 }
 
 
-def noticed(file: str, right: str, wrong: str, copy: Path) -> bool:
-    """Do the checker's tests fail with this error in the copy?"""
-    source = (ROOT / file).read_text(encoding="utf-8")
-    assert source.count(right) == 1, f"{file} has no longer one place with {right!r}: adapt this script"
-    (copy / file).write_text(source.replace(right, wrong), encoding="utf-8")
-    try:
-        result = subprocess.run(
-            [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "tests/test_check.py",
-             "tests/test_diagnosis.py", "-k", "not command_line and not planted_mistake"],
-            cwd=copy, capture_output=True, text=True, env={**os.environ})
-    finally:
-        (copy / file).write_text(source, encoding="utf-8")
-    assert result.returncode in (0, 1), result.stdout + result.stderr  # passed, or a test failed: the tests did run
-    return result.returncode == 1
-
-
-def main() -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "minigrad"
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__"))
-        assert not noticed(VERDICT, "TOO_WIDE = 1e-3", "TOO_WIDE = 1e-3", copy), "the tests fail without any error"
-        missed = [name for name, error in tqdm(ERRORS.items(), unit="error", disable=None) if not noticed(*error, copy)]
-    print(f"{len(ERRORS)} errors planted in the checker, {len(ERRORS) - len(missed)} noticed")
-    for name in missed:
-        print(f"  missed: {name}")
-    return 1 if missed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(count(ERRORS, TESTS, "the checker"))

@@ -6,16 +6,10 @@ A copy of the project gets one wrong line at a time; then the first test of test
 always does.
 """
 
-import os
-import shutil
-import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
-from tqdm import tqdm
+from planting import count
 
-ROOT = Path(__file__).parent.parent
 SCAN, SOURCE, TRACE = "minigrad/scan.py", "minigrad/scan_source.py", "minigrad/scan_trace.py"
 TEST = "tests/test_scan.py::test_a_random_step_gives_what_the_ordinary_loop_gives"
 ERRORS = {  # file, what stands there, what is planted
@@ -81,35 +75,5 @@ ERRORS = {  # file, what stands there, what is planted
 }
 
 
-def noticed(file: str, right: str, wrong: str, copy: Path) -> bool:
-    """Does the test fail with this error in the copy?"""
-    source = (ROOT / file).read_text(encoding="utf-8")
-    assert source.count(right) == 1, f"{file} has no longer one place with {right!r}: adapt this script"
-    (copy / file).write_text(source.replace(right, wrong), encoding="utf-8")
-    try:
-        result = subprocess.run([sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", TEST], cwd=copy,
-                                capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(copy)})
-    finally:
-        (copy / file).write_text(source, encoding="utf-8")
-    assert result.returncode in (0, 1), result.stdout + result.stderr  # passed, or a test failed: the tests did run
-    return result.returncode == 1
-
-
-def main() -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "minigrad"
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__"))
-        tests = copy / "tests" / "test_scan.py"
-        text = tests.read_text(encoding="utf-8").replace("import given", "import Phase, given")
-        text = text.replace("@settings(", "@settings(phases=[Phase.generate], ")  # a failing example need not be made small
-        tests.write_text(text, encoding="utf-8")
-        assert not noticed(SCAN, "plans.clear()", "plans.clear()", copy), "the test fails without any error"
-        missed = [name for name, error in tqdm(ERRORS.items(), unit="error", disable=None) if not noticed(*error, copy)]
-    print(f"{len(ERRORS)} errors planted in scan, {len(ERRORS) - len(missed)} noticed")
-    for name in missed:
-        print(f"  missed: {name}")
-    return 1 if missed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(count(ERRORS, [TEST], "scan"))
