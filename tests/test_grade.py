@@ -80,6 +80,12 @@ def test_a_mistake_costs_once(demo, tmp_path):
     assert graded(demo, tmp_path, RIGHT.replace("dh = 0.5 * dh", "dh = 0 * dh"))["points"] == 6
 
 
+def test_an_operation_whose_gradients_are_written_in_one_function(demo, tmp_path):
+    by_hand = RIGHT.replace("@op(lambda g, y: g * (1 - y * y))", "@op(backward=lambda dout, x: dout * (1 - np.tanh(x) ** 2))")
+    assert by_hand != RIGHT and graded(demo, tmp_path, by_hand)["points"] == 10
+    assert graded(demo, tmp_path, by_hand.replace("1 - np", "1 + np"))["points"] == 8
+
+
 def test_a_notebook(demo, tmp_path):
     cells = [{"cell_type": "markdown", "source": ["# text"]}, {"cell_type": "code", "source": ["%matplotlib inline\n", RIGHT]},
              {"cell_type": "code", "source": "%%bash\nrm -r /"}, {"cell_type": "code", "source": ["if True:\n", "    !ls\n"]}]

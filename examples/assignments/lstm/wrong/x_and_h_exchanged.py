@@ -1,18 +1,9 @@
 # loses: step_backward 2
 # hint: Which columns of [h, x] belong to h? Try D = 1 on paper.
-def step_backward(dh_new, dc_new, x, h, c, W_f, W_i, W_c, W_o, b_f, b_i, b_c, b_o):
-    def s(z):
-        return 0.5 + 0.5 * np.tanh(0.5 * z)
+right_backward = step_backward
 
-    h_x = np.concatenate([h, x], axis=-1)
-    f, i, o = s(h_x @ W_f + b_f), s(h_x @ W_i + b_i), s(h_x @ W_o + b_o)
-    candidate = np.tanh(h_x @ W_c + b_c)
-    C = f * c + i * candidate
-    shown = np.tanh(C)
-    dC = dc_new + dh_new * o * (1 - shown ** 2)
-    dz = {"f": dC * c * f * (1 - f), "i": dC * candidate * i * (1 - i), "c": dC * i * (1 - candidate ** 2),
-          "o": dh_new * shown * o * (1 - o)}
-    dh_x = sum(dz[gate] @ W.T for gate, W in zip("fico", (W_f, W_i, W_c, W_o)))
-    D = x.shape[1]
-    return {"dx": dh_x[:, :D], "dh": dh_x[:, D:], "dc": dC * f,
-            **{f"dW_{gate}": h_x.T @ dz[gate] for gate in dz}, **{f"db_{gate}": dz[gate].sum(axis=0) for gate in dz}}
+
+def step_backward(x, **given):
+    found, D = right_backward(x=x, **given), x.shape[1]
+    dh_x = np.concatenate([found["dh"], found["dx"]], axis=-1)
+    return {**found, "dx": dh_x[:, :D], "dh": dh_x[:, D:]}
