@@ -65,7 +65,7 @@ FAMILIES = {  # how the formula is changed, and what the report may call it: one
     "reversed": (of_result(lambda a: a[::-1] if a.ndim else a),
                  "reversed|exchanged|rolled|wrong places|only the first|derivative at -"),
     "first row lost": (of_result(_without_first), "left out|zero in|zero everywhere|zero and should not|wrong entries|count|"
-                       "and wrong for step 0|and wrong for index of axis 0 0"),
+                       "and wrong for step 0|and wrong for index 0 of axis 0"),
     "g ignored": (lambda formula, needs: lambda g, *values: formula(0.0 * g + 1.0, *values), "is ignored"),
     "another saved value": (_wrong_value, ANY_NAME),
 }
@@ -190,7 +190,7 @@ def errors(operations=CASES):
                 if changes_something(operation, plant, change):
                     yield operation, argument, family, expected, lambda p=plant, c=change, o=operation: planted(o, p(c))
         if len(operation.inputs) == 2 and operation.__name__ != "matmul":
-            for how, expected in (("first", "only ind|only the first|left out|zero|right for what arrives at index of axis 0 0"),
+            for how, expected in (("first", "only ind|only the first|left out|zero|right for what arrives at index 0 of axis 0"),
                                   ("mean", "divided by a length|times what|averaged")):
                 yield (operation, "broadcasting", f"{how} instead of sum", expected, lambda h=how: engine_without_sums(h))
 

@@ -89,7 +89,7 @@ class with_loss:  # noqa: N801
             result = self.f(*inputs, **self.static)
         else:
             *inputs, parameters = inputs  # type: ignore[assignment]
-            with _lent(self.f.__globals__, parameters):
+            with lent_globals(self.f.__globals__, parameters):
                 result = self.f(*inputs, **self.static)
         if not isinstance(result, (tuple, list)) or len(result) < 2:
             raise TypeError(f"with_loss: {_name(self.f)} must return the loss and its gradients, not {type(result).__name__}")
@@ -117,12 +117,15 @@ def _times(g: float, gradient: Any) -> Any:
 
 
 @contextmanager
-def _lent(variables: dict[str, Any], values: dict[str, Any]) -> Iterator[None]:
-    before = {name: variables[name] for name in values}
+def lent_globals(variables: dict[str, Any], values: dict[str, Any]) -> Iterator[None]:
+    """Inside the block a module's global variables have these values; afterwards they are what they were, or not there."""
+    before = {name: variables[name] for name in values if name in variables}
     variables.update(values)
     try:
         yield
     finally:
+        for name in values.keys() - before.keys():
+            del variables[name]
         variables.update(before)
 
 

@@ -32,9 +32,8 @@ class ByHand:
     order = 1
 
     def __init__(self, f: Callable, backward: Callable, inputs: tuple, dtype: Any = np.float64) -> None:
-        self.f, self.backward, self.dtype = f, backward, dtype
-        self.name, self.name_of_backward = (getattr(g, "__name__", type(g).__name__) for g in (f, backward))
-        self.name_of_backward = getattr(f, "name_of_backward", self.name_of_backward)
+        self.f, self.backward, self.name = f, backward, getattr(f, "__name__", type(f).__name__)
+        self.name_of_backward = getattr(f, "name_of_backward", getattr(backward, "__name__", type(backward).__name__))
         extra = getattr(f, "parameters", None)  # of with_loss: global variables
         inputs = tuple(_rebuilt(x, _as_array) for x in inputs)
         self.inputs = inputs if extra is None else (*inputs, extra)
@@ -45,6 +44,7 @@ class ByHand:
             raise TypeError("gradcheck: no input is an array of floating-point numbers, so there is nothing to check; "
                             "integer arrays and Python's numbers are constants")
         self.every = {name: np.array(x, dtype or x.dtype) for name, x in found}  # of floating-point numbers
+        self.in_float32 = any(x.dtype == np.float32 for _, x in found)  # as they were given
         self.names = list(self.every)
         self.notes: dict[str, None] = {}  # in order, each once
         self.looked = 0
@@ -66,9 +66,12 @@ class ByHand:
 
     def _fresh(self, xs: Sequence[np.ndarray]) -> list[Any]:
         """The arguments, all arrays in them copied, with these numbers in the ones that are differentiated."""
-        values = iter({**self.every, **dict(zip(self.names, xs))}.values())
-        return [_rebuilt(x, lambda a: np.array(next(values)) if _differentiable(a) else
-                         a.copy() if isinstance(a, np.ndarray) else a) for x in self.inputs]
+        return self._filled(map(np.array, {**self.every, **dict(zip(self.names, xs))}.values()))
+
+    def _filled(self, arrays: Iterator[Any]) -> list[Any]:
+        """The arguments, with these in place of the arrays that are differentiated, and the others copied."""
+        return [_rebuilt(x, lambda a: next(arrays) if _differentiable(a) else a.copy() if isinstance(a, np.ndarray) else a)
+                for x in self.inputs]
 
     def _call(self, xs: Sequence[np.ndarray]) -> Any:
         arguments = self._fresh(xs)
@@ -204,9 +207,8 @@ class ByHand:
         values = {**self.every, **dict(zip(self.names, xs))}
 
         def call(mark: Callable[[str, np.ndarray], Any]) -> list[Any]:
-            marked = iter([mark(name, x) if name in self.names else x.copy() for name, x in values.items()])
-            return list(_outputs(self.f(*(_rebuilt(x, lambda a: next(marked) if _differentiable(a) else
-                                                   a.copy() if isinstance(a, np.ndarray) else a) for x in self.inputs))))
+            marked = (mark(name, x) if name in self.names else x.copy() for name, x in values.items())
+            return list(_outputs(self.f(*self._filled(marked))))
 
         return trace_of(self.f, call)
 

@@ -37,9 +37,7 @@ class Evidence:
 
     def diagnosis(self, finding: Finding) -> list[str]:
         """What is most likely wrong with one input's gradient, in the same words for all that one mistake explains."""
-        if self.hints == "none":
-            return []
-        if finding.kinks_meet:
+        if self.hints == "none" or finding.kinks_meet:
             return []
         if np.isfinite(finding.of_entries("low")[finding.wrong]).any():
             return ["no diagnosis: wrong entries lie on a kink of f, where its slope is none of the gradient's"]

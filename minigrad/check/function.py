@@ -17,8 +17,8 @@ Arrays = list[np.ndarray]
 
 class Function(Protocol):
     """names, xs: of the inputs, and the values at which their gradients are checked. shapes: of the outputs. eps: the largest
-    machine epsilon of all that is computed. order: 2 if the outputs are gradients themselves. A function may have besides
-    trace(xs), which gives the Trace of what computes the outputs (trace.py), for guesses at what is wrong, or raises."""
+    machine epsilon of all that is computed. order: 2 if the outputs are gradients themselves. It may also have
+    trace(xs), the Trace (trace.py) of the NumPy code that computes the outputs, for guesses at what is wrong."""
 
     names: list[str]
     shapes: list[tuple[int, ...]]

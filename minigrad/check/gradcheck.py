@@ -104,12 +104,12 @@ def _of_engine(f: Callable, inputs: tuple, order: int, judged: Callable[..., Rep
 
 def _by_hand(f: Callable, backward: Callable, inputs: tuple, judged: Callable[..., Report]) -> Report:
     def single(v: np.ndarray) -> tuple[Arrays, list[np.dtype]]:
+        alone = ByHand(f, backward, inputs, dtype=None)
         return alone.gradients(alone.xs, v), [x.dtype for x in alone.xs]
 
     with np.errstate(all="ignore"):
-        function, alone = (ByHand(f, backward, inputs, dtype) for dtype in (np.float64, None))
-        in_float32 = any(x.dtype == np.float32 for x in alone.xs)
-        report = judged(function, lambda v: None, single if in_float32 else None, 1)
+        function = ByHand(f, backward, inputs)
+        report = judged(function, lambda v: None, single if function.in_float32 else None, 1)
     not_given = {name: x.shape for name, x in function.not_given.items()}
     return written_by_hand(report, function.shape_problems, not_given, list(function.notes))
 

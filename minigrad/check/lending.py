@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 
+from .adapters import lent_globals
 from .trace import Trace, join_sigmoids
 from .tracing import Traced, deeply, first_traced, ids_of, plain, traced
 
@@ -33,19 +34,8 @@ class _Numpy:
     """NumPy, but new arrays can carry ids, as students fill them step by step."""
 
     def __init__(self, trace: Trace) -> None:
-        for name in (
-            "zeros",
-            "ones",
-            "empty",
-            "full",
-            "zeros_like",
-            "ones_like",
-            "empty_like",
-            "full_like",
-            "eye",
-            "array",
-            "asarray",
-        ):
+        for name in ("zeros", "ones", "empty", "full", "zeros_like", "ones_like", "empty_like", "full_like", "eye", "array",
+                     "asarray"):
             setattr(self, name, functools.partial(_new, getattr(np, name), trace))
 
     def __getattr__(self, name: str) -> Any:
@@ -69,16 +59,10 @@ def _lent(f: Callable, trace: Trace) -> Iterator[None]:
         variables = function.__globals__
         new = {name: instead[id(x)] for name, x in variables.items() if id(x) in instead}
         found[id(variables)] = variables, {**new, "float": lambda x=0.0: x if isinstance(x, Traced) else float(x)}
-    before = [(variables, {name: variables.get(name, found) for name in new}) for variables, new in found.values()]
-    for variables, new in found.values():
-        variables.update(new)
-    try:
+    with ExitStack() as stack:
+        for variables, new in found.values():
+            stack.enter_context(lent_globals(variables, new))
         yield
-    finally:
-        for variables, old in before:
-            variables.update(old)
-            for name in [name for name, x in old.items() if x is found]:
-                del variables[name]
 
 
 def _functions(f: Any, seen: dict[int, Any]) -> Iterator[Any]:

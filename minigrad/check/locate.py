@@ -28,6 +28,7 @@ def located(
     """A sentence for each wrong input of which one can be said."""
     seen = [dict(_experiments(*point)) for point in points]
     here, _, findings = points[0]
+    program = _program(trace, here.xs)
     shapes, wrong = here.function.shapes, [f.input.name for f in findings if f.wrong.any()]
     same = {key: names for key, names in seen[0].items() if all(other.get(key) == names for other in seen)}
     at_zero = here.gradients(np.zeros(sum(int(np.prod(shape)) for shape in shapes)))
@@ -38,9 +39,9 @@ def located(
     }
     for sentences in (
         _mixed(points, wrong),
-        _inside_a_step(same, here, findings, trace, time_axis),
+        _inside_a_step(same, shapes, findings, program, time_axis),
         _right_for_some(same, shapes, findings, wrong, time_axis),
-        _right_entries(findings, wrong, trace, here.xs, time_axis),
+        _right_entries(findings, wrong, program, time_axis),
         _right_for_an_output(same, shapes, wrong),
     ):
         for name, text in sentences:
@@ -51,17 +52,16 @@ def located(
 
 def _inside_a_step(
     same: dict[Experiment, frozenset[str]],
-    here: Point,
+    shapes: Sequence[tuple[int, ...]],
     findings: list[Finding],
-    trace: Callable[[Arrays], Trace] | None,
+    program: Program | None,
     time_axis: int | None,
 ) -> Iterator[tuple[str, str]]:
     """The experiment with the fewest wrong inputs, and what only these share."""
-    shapes = here.function.shapes
     key, narrow = min(
         ((key, names) for key, names in same.items() if names), key=lambda item: len(item[1]), default=(None, frozenset())
     )
-    shared = _shared(trace, here.xs, narrow) if trace and key else ""
+    shared = _shared(program, narrow) if program and key else ""
     if not shared or key is None:
         return
     j, axis, index = key
@@ -89,15 +89,12 @@ def _right_for_some(
     """Right for what arrives at some indices of an axis of an output."""
     for (j, axis), of_output in _by_axis(same, shapes):
         for name in wrong:
-            text = _range([k for k in range(shapes[j][axis]) if name not in of_output.get(k, {name})], shapes[j][axis])
-            if text:
-                step = axis == time_axis or time_axis is None and _time(findings, shapes, j, axis)
-                right, rest = (part.replace("#", "step" if step else f"index of axis {axis}") for part in text)
-                yield (
-                    name,
-                    f"it is right for what arrives at {right}{_of(j, shapes)}, and wrong for {rest}"
-                    + (FLOWS if step and text[0].startswith("# 0") else ""),
-                )
+            right = [k for k in range(shapes[j][axis]) if name not in of_output.get(k, {name})]
+            step = axis == time_axis or time_axis is None and _time(findings, shapes, j, axis)
+            words = _range(right, shapes[j][axis], None if step else axis)
+            if words:
+                look = FLOWS if step and right[0] == 0 else ""
+                yield name, f"it is right for what arrives at {words[0]}{_of(j, shapes)} and wrong for {words[1]}{look}"
 
 
 def _right_for_an_output(
@@ -143,10 +140,9 @@ def _mixed(points: Sequence[tuple[Point, np.ndarray, list[Finding]]], wrong: lis
 
 
 def _right_entries(
-    findings: list[Finding], wrong: list[str], trace: Callable[[Arrays], Trace] | None, xs: Arrays, time_axis: int | None
+    findings: list[Finding], wrong: list[str], program: Program | None, time_axis: int | None
 ) -> Iterator[tuple[str, str]]:
     """An input with a time axis is right in its last steps only: that holds for all who add up over the steps."""
-    program = _program(trace, xs)
     for f in findings:
         bad = np.zeros(f.input.x.shape, bool)
         bad.flat[f.entries] = f.wrong
@@ -225,19 +221,19 @@ def _by_axis(
             yield (j, axis), {k: names for (i, a, k), names in same.items() if (i, a) == (j, axis)}
 
 
-def _range(right: list[int], n: int) -> tuple[str, str] | None:
-    """Right indices in words, if they are the first or the last ones, and the wrong ones."""
+def _range(right: list[int], n: int, axis: int | None) -> tuple[str, str] | None:
+    """Right indices in words, if they are the first or the last ones, and the wrong ones. axis: None for time steps."""
+    def named(first: int, last: int) -> str:
+        one, several, where = ("step", "steps", "") if axis is None else ("index", "indices", f" of axis {axis}")
+        return f"{one} {first}{where}" if first == last else f"{several} {first} to {last}{where}"
+
     if not right or len(right) == n:
         return None
     if right == list(range(len(right))):
-        return ("# 0" if len(right) == 1 else f"# 0 to {right[-1]}"), f"# {len(right)}" + (
-            " and later ones" if n > len(right) + 1 else ""
-        )
+        return named(0, right[-1]), named(len(right), len(right)) + (" and later ones" if n > len(right) + 1 else "")
     if right == list(range(n - len(right), n)):
         last = n - len(right) - 1
-        return (f"# {right[0]}" if len(right) == 1 else f"# {right[0]} to {n - 1}") + ", the last", f"# {last}" + (
-            " and earlier ones" if last else ""
-        )
+        return f"{named(right[0], n - 1)}, the last,", named(last, last) + (" and earlier ones" if last else "")
     return None
 
 
@@ -257,11 +253,8 @@ def _time(findings: list[Finding], shapes: Sequence[tuple[int, ...]], j: int, ax
     )
 
 
-def _shared(trace: Callable[[Arrays], Trace], xs: Arrays, names: frozenset[str]) -> str:
+def _shared(program: Program, names: frozenset[str]) -> str:
     """The operation through which exactly these inputs get their gradient in one step; the one nearest to the outputs."""
-    program = _program(trace, xs)
-    if program is None:
-        return ""
     inputs = list(program.trace.inputs)
     reached: dict[int, set[str]] = {}  # within the first turn, for each place
     best = None

@@ -21,27 +21,13 @@ SUMMED = "where something is broadcast, its gradient is not summed as it should 
 SIZES = "a matrix fits only because two sizes are equal"
 
 REDUCTIONS = ("sum", "mean", "max", "min", "var", "std")
+
+
 def planted(trace: Trace) -> Iterator[Mistake]:
     """All of them, the likely ones first."""
     program = Program(trace)
-    for family in (
-        carries,
-        lost,
-        repeated,
-        one_step,
-        off_by_one,
-        slopes,
-        factors,
-        other_steps,
-        transposed,
-        sums,
-        replaced,
-        exchanged,
-        other_gradients,
-        before_or_after,
-        both_lost,
-        replaced_in_products,
-    ):
+    for family in (carries, lost, repeated, one_step, off_by_one, slopes, factors, other_steps, transposed, sums, replaced,
+                   exchanged, other_gradients, before_or_after, both_lost, replaced_in_products):
         yield from family(program)
 
 

@@ -75,7 +75,7 @@ class Problem:
     def function(self) -> Recorded:
         recorded = Recorded(self.outputs, self.names, self.leaves)
         if isinstance(self.f, Op):
-            recorded.traced = self._trace
+            recorded.trace = self._trace
         return recorded
 
     def _trace(self, xs: Sequence[np.ndarray]) -> Trace:
@@ -95,7 +95,7 @@ class Recorded:
 
     def __init__(self, outputs: Callable[[], list[Tensor]], names: list[str], leaves: list[Tensor], order: int = 1) -> None:
         self.outputs, self.names, self.leaves, self.order = outputs, names, leaves, order
-        self.traced: Callable[[Sequence[np.ndarray]], Trace] | None = None
+        self.trace: Callable[[Sequence[np.ndarray]], Trace] | None = None  # of an operation's NumPy function
         self.xs = self.present = [leaf.numpy() for leaf in leaves]
         ys = outputs()
         self.shapes, self.eps = [y.shape for y in ys], max(EPS, _lowest_precision(ys))
@@ -136,11 +136,6 @@ class Recorded:
                     array = found.numpy() if isinstance(found, Tensor) else found
                     total[i] = array if total[i] is None else total[i] + array
         return [np.zeros(leaf.shape, leaf.dtype) if g is None else g for leaf, g in zip(self.leaves, total)]
-
-    def trace(self, xs: Sequence[np.ndarray]) -> Trace:
-        if self.traced is None:
-            raise TypeError("only the NumPy function of an operation is traced")
-        return self.traced(xs)
 
     def rounding_otherwise(self, eps: float, rng: np.random.Generator) -> AbstractContextManager[Any]:
         return switched("watch", _RoundingOtherwise(eps, rng))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -32,6 +33,14 @@ class Seen:
     v: np.ndarray
     trace: Trace
 
+    @cached_property
+    def by_text(self) -> dict[str, list[Mistake]]:
+        """All mistakes, by their words."""
+        found: dict[str, list[Mistake]] = {}
+        for mistake in _affordable(self.trace):
+            found.setdefault(mistake.text, []).append(mistake)
+        return found
+
     def believed(self) -> bool:
         """The trace's gradients are the numeric ones."""
         found = self.trace.gradients(self.v, {})
@@ -51,7 +60,7 @@ class Seen:
         fits = {
             f.input.name: (
                 np.abs(found[f.input.name] - f.input.analytic)
-                <= f.error.reshape(f.input.x.shape) * _wrong(f) + _rounding(f, found)
+                <= f.error.reshape(f.input.x.shape) * (not f.wrong.any()) + _rounding(f, found)  # a wrong one exactly
             ).all()
             for f in self.findings
         }
@@ -59,11 +68,6 @@ class Seen:
             {f.input.name for f in self.findings if f.wrong.any() and fits[f.input.name]},
             all(fits[f.input.name] for f in self.findings if not f.wrong.any()),
         )
-
-
-def _wrong(f: Finding) -> float:
-    """A right gradient may be off by what a right one may; a wrong one must be given exactly."""
-    return 0.0 if f.wrong.any() else 1.0
 
 
 def _rounding(f: Finding, found: dict[str, np.ndarray]) -> np.ndarray:
@@ -136,17 +140,11 @@ def _affordable(trace: Trace) -> Iterator[Mistake]:
 
 def _confirmed(seen: list[Seen], found: list[tuple[Mistake, set[str], bool]]) -> list[tuple[Mistake, set[str], bool]]:
     """What holds at the other points too; mistakes are known by their words, since equal values may differ there."""
-    others: list[tuple[Seen, dict[str, list[Mistake]]]] = []
-    for s in seen[1:] if found else ():
-        by_text: dict[str, list[Mistake]] = {}
-        for mistake in _affordable(s.trace):
-            by_text.setdefault(mistake.text, []).append(mistake)
-        others.append((s, by_text))
     result = []
     for mistake, names, of_all in found:
-        for s, by_text in others:
+        for s in seen[1:]:
             there = max(
-                (s.explained(m) for m in by_text.get(mistake.text, [])), key=lambda e: (len(e[0]), e[1]), default=(set(), False)
+                (s.explained(m) for m in s.by_text.get(mistake.text, [])), key=lambda e: (len(e[0]), e[1]), default=(set(), False)
             )
             names, of_all = names & there[0], of_all and there[1]
         if names:

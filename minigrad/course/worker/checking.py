@@ -96,11 +96,10 @@ class Answers:
                 "left_out": list(left_out(self.thing))}, arrays
 
     def _opened_by_hand(self, given: Any, tried: list) -> Answer:
-        backward = self.backward or self.thing.backward
-        function, self.alone = (ByHand(self.thing, backward, self.inputs, dtype) for dtype in (np.float64, None))
+        function = ByHand(self.thing, self.backward or self.thing.backward, self.inputs)
         self.functions = [function]
         message, arrays = _described(function)
-        return {**message, "float32": any(x.dtype == np.float32 for x in self.alone.xs), "given": given is not None,
+        return {**message, "float32": function.in_float32, "given": given is not None,
                 "shapes_tried": [list(shape) for shape in tried], "left_out": [], "by_hand": True}, arrays
 
     def _by_hand(self, _: Message, __: list) -> Answer:
@@ -135,7 +134,8 @@ class Answers:
     def _single(self, _: Message, arrays: list[np.ndarray]) -> Answer:
         self.lent.close()
         if isinstance(self.functions[0], ByHand):
-            found, dtypes = self.alone.gradients(self.alone.xs, arrays[0]), [x.dtype for x in self.alone.xs]
+            alone = ByHand(self.thing, self.functions[0].backward, self.inputs, dtype=None)
+            found, dtypes = alone.gradients(alone.xs, arrays[0]), [x.dtype for x in alone.xs]
         else:
             found, dtypes = in_single(self.thing, self.inputs, arrays[0])
         return {"single": [dtype == np.float32 for dtype in dtypes]}, found
