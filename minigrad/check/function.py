@@ -34,8 +34,9 @@ class Function(Protocol):
     def gradients(self, xs: Sequence[np.ndarray], v: np.ndarray, create_graph: bool = False) -> Arrays:
         """Of v . values(xs), for each input; NaN if the function refuses these inputs."""
 
-    def rounding_otherwise(self, eps: float, rng: np.random.Generator) -> AbstractContextManager[Any]:
-        """Inside the block all is computed with other rounding errors on the way, of the size eps, where that can be had."""
+    def rounding_otherwise(self, eps: float, rng: np.random.Generator) -> AbstractContextManager[Any] | None:
+        """Inside the block all is computed with other rounding errors on the way, of the size eps; None where that cannot be
+        had."""
 
     def changed(self) -> list[str]:
         """Names of the inputs that the function itself has changed."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from .verdict import TOO_WIDE, TREMBLES, ULPS, Input
 
-CALLS, CALLS_AT_FIRST = 4, 80  # of f, for an entry, and once to see how exact f is
+CALLS, CALLS_AT_FIRST = 4, 112  # of f, for an entry, and once to see how exact f and its gradients are
 DIRECTIONS = 8  # through all entries of an input of which only a sample is looked at one by one
 DISAGREES = "; a random direction through all of them disagrees"
 NO_DIRECTION = "; no random direction through all of them shows anything, as f is not smooth along them"
