@@ -29,7 +29,7 @@ import numpy as np
 
 from .cases import CASES, COMPOSED, Case
 from .check import Report, gradcheck
-from .check.report import INCONCLUSIVE, OK, UNSEEN, WRONG
+from .check.report import HINTS, INCONCLUSIVE, OK, UNSEEN, WRONG
 from .course.commands import add_commands
 from .student import Options, check_file
 from .student_file import CannotCheckError
@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
                          "entries is checked (default %(default)s)")
     of_file.add_argument("--backward", default="", metavar="NAME", help="the function in the file that gives the gradients, "
                          "written by hand in NumPy: backward(g, *inputs)")
-    of_file.add_argument("--hints", choices=("full", "family", "none"), default="full", help="how much a report says of what is "
+    of_file.add_argument("--hints", choices=HINTS, default="full", help="how much a report says of what is "
                          "wrong (default %(default)s)")
     of_file.add_argument("--timeout", type=float, default=60.0, help="seconds for each check (default %(default)s)")
     check.add_argument("--json", action="store_true", help="print the reports as JSON, a line each")

@@ -86,6 +86,14 @@ def test_an_operation_whose_gradients_are_written_in_one_function(demo, tmp_path
     assert graded(demo, tmp_path, by_hand.replace("1 - np", "1 + np"))["points"] == 8
 
 
+def test_how_much_is_said(demo, tmp_path):
+    wrong = RIGHT.replace("g * (1 - y * y)", "-g * (1 - y * y)")
+    for hints, words in (("full", "the sign is flipped"), ("none", "wrong values\n"),
+                         ("family", "wrong values: all entries are off by one and the same factor")):
+        said = text(graded(demo, tmp_path, wrong, hints=hints))
+        assert words in said and ("sign" in said) == (hints == "full")
+
+
 def test_a_notebook(demo, tmp_path):
     cells = [{"cell_type": "markdown", "source": ["# text"]}, {"cell_type": "code", "source": ["%matplotlib inline\n", RIGHT]},
              {"cell_type": "code", "source": "%%bash\nrm -r /"}, {"cell_type": "code", "source": ["if True:\n", "    !ls\n"]}]

@@ -103,8 +103,8 @@ class Check:
         bounds = [f.numeric.bound + TREMBLES * f.input.tremor if f.numeric.value.any() else np.full(f.input.x.shape, np.inf)
                   for f in findings]  # where f is constant there is nothing but rounding errors
         notes = broken_laws(self.here, self.v, analytic, bounds, self.rng) if self.repeatable else []
-        evidence = Evidence(self.here, self.v, self.weights, self.rng, self.budget, findings, self.hints, self.time_axis)
-        rows = [row(finding, self.repeatable, partial(evidence.diagnosis, finding)) for finding in findings]
+        self.evidence = Evidence(self.here, self.v, self.weights, self.rng, self.budget, findings, self.time_axis)
+        rows = [row(finding, self.repeatable, partial(self.evidence.said, finding, self.hints)) for finding in findings]
         return Report(rows, order, notes)
 
     def _finding(self, of: Input, paths: Arrays, entries: np.ndarray, tick: Callable[[], None]) -> Finding:

@@ -31,20 +31,25 @@ class Evidence:
     rng: np.random.Generator
     budget: int
     findings: list[Finding]
-    hints: str = "full"
     time_axis: int | None = None
     calls: int = CALLS_FOR_GUESSES  # that are left
 
-    def diagnosis(self, finding: Finding) -> list[str]:
-        """What is most likely wrong with one input's gradient, in the same words for all that one mistake explains."""
-        if self.hints == "none" or finding.kinks_meet:
+    def __post_init__(self) -> None:
+        self.known: dict[str, list[Named]] = {}  # by the input's name
+
+    def said(self, finding: Finding, hints: str) -> list[str]:
+        """What is most likely wrong with one input's gradient, in the same words for all that one mistake explains. hints:
+        "full"; "family", which gives no formula away; or "none"."""
+        if hints == "none" or finding.kinks_meet:
             return []
         if np.isfinite(finding.of_entries("low")[finding.wrong]).any():
             return ["no diagnosis: wrong entries lie on a kink of f, where its slope is none of the gradient's"]
         if finding.numeric.jacobian is None:
             return ["for a diagnosis check a smaller case (fewer hidden units, inputs or time steps)"]
-        named = self._named(finding.input.name)
-        return list(dict.fromkeys(n.family if self.hints == "family" else n.text for n in named)) or [NOTHING]
+        name = finding.input.name
+        if name not in self.known:
+            self.known[name] = self._named(name)
+        return list(dict.fromkeys(n.family if hints == "family" else n.text for n in self.known[name])) or [NOTHING]
 
     def _named(self, name: str) -> list[Named]:
         """What explains all wrong inputs together goes before what explains one."""

@@ -19,10 +19,8 @@ from .compare import Check
 from .function import Arrays, Function, cut
 from .noise import generator
 from .problem import Problem, Recorded, argument_names
-from .report import NOT_GIVEN, OK, WRONG, Report, Row
+from .report import HINTS, NOT_GIVEN, OK, WRONG, Report, Row
 from .single import with_float32
-
-HINTS = ("full", "family", "none")
 
 
 def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, order: int = 1, seed: int = 0,

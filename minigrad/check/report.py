@@ -13,6 +13,7 @@ from ..show import report_html
 
 OK, WRONG, KINK, INCONCLUSIVE, UNSEEN = "ok", "WRONG", "KINK", "INCONCLUSIVE", "UNSEEN"
 NOT_GIVEN = "not given"  # an input for which a gradient written by hand is not computed
+HINTS = ("full", "family", "none")  # how much is said of what is wrong
 WIDTH = 100  # columns of a terminal
 
 

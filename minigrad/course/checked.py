@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ class Checked:
             raise FORGED
         self.shapes: list[tuple[int, ...]] = [tuple(shape) for shape in shapes]
         self.eps = min(max(EPS, eps), 1e-3) if eps == eps else EPS
+        self.rounds = message.get("by_hand") is not True  # only the engine's operations can be rounded otherwise
         self.size = sum(math.prod(shape) for shape in self.shapes)
 
     def values(self, xs: Sequence[np.ndarray]) -> np.ndarray:
@@ -42,9 +43,12 @@ class Checked:
         message = {"do": "gradients", "order": self.order, "create_graph": create_graph}
         return arrays_of(self.ask(message, [*xs, v])[1], [x.shape for x in xs])
 
-    @contextmanager
-    def rounding_otherwise(self, eps: float, rng: np.random.Generator) -> Iterator[None]:
+    def rounding_otherwise(self, eps: float, rng: np.random.Generator) -> AbstractContextManager[None] | None:
         """Inside the block the worker computes with other rounding errors."""
+        return self._rounding(eps, rng) if self.rounds else None
+
+    @contextmanager
+    def _rounding(self, eps: float, rng: np.random.Generator) -> Iterator[None]:
         self.ask({"do": "round", "order": self.order, "eps": eps, "seed": int(rng.integers(2 ** 32))}, [])
         yield
         self.ask({"do": "round", "order": self.order, "eps": 0.0, "seed": 0}, [])

@@ -7,10 +7,10 @@ import os
 import sys
 from pathlib import Path
 
+from ..check.report import HINTS
 from .assignment import AssignmentError
 from .classroom import WAYS, assignment_at, failed_result, grade_class, grade_one, submissions
 from .grading import NOT_YOURS, Result, Rules
-from .hints import LEVELS
 from .proof import prove
 from .release import bundle, release
 from .results import FORMATS, replace, table, text
@@ -32,7 +32,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     grade.add_argument("--secret", type=Path, metavar="FILE", help="what hidden inputs are made from, with the student's id")
     grade.add_argument("--student", metavar="ID", help="default: the name of the file or folder")
     grade.add_argument("--public", action="store_true", help="the public tests alone")
-    grade.add_argument("--hints", choices=LEVELS, default="full", help="what is said of a mistake (default %(default)s)")
+    grade.add_argument("--hints", choices=HINTS, default="full", help="what is said of a mistake (default %(default)s)")
     grade.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N",
                        help="submissions at a time (default %(default)s)")
     grade.add_argument("--timeout", type=float, default=10.0, metavar="S",

@@ -31,9 +31,9 @@ NOT_RUN = "not run, as the part before it was ended"
 
 @dataclass
 class Finding:
-    """What is known of one part. text: what is wrong, in full. error: the type of an exception and its line, without its
-    message, which may say hidden inputs. ended: the worker did. numbers: the submission's. v: the cotangent that they are
-    for."""
+    """What is known of one part. text: what is wrong, in full; family: the same without giving a formula away. error: the type of
+    an exception and its line, without its message, which may say hidden inputs. ended: the worker did. numbers: the
+    submission's. v: the cotangent that they are for."""
 
     ok: bool
     text: str = ""
@@ -42,6 +42,7 @@ class Finding:
     numbers: Arrays = field(default_factory=list)
     v: np.ndarray | None = None
     example: Example | None = None
+    family: str = ""
 
 
 def parts_of(question: Question, names: Sequence[str]) -> dict[str, float]:
@@ -258,7 +259,8 @@ def _together(remote: Remote, found: dict[str, Finding]) -> dict[str, Finding]:
     text = "; ".join(f"{part}: {finding.text}" for part, finding in list(wrong.items())[:3])
     errors = list(dict.fromkeys(finding.error for finding in wrong.values()))
     return {GRADIENTS: Finding(not wrong, text, errors[0] if errors else "", numbers=[a for arrays in numbers for a in arrays]
-                               if all(numbers) else [], v=next((f.v for f in found.values() if f.v is not None), None))}
+                               if all(numbers) else [], v=next((f.v for f in found.values() if f.v is not None), None),
+                               family="; ".join(dict.fromkeys(f.family for f in wrong.values() if f.family)))}
 
 
 def _each(remote: Remote) -> dict[str, Finding]:
@@ -272,12 +274,14 @@ def _each(remote: Remote) -> dict[str, Finding]:
         check = Check(remote, generator(0), BUDGET)
         report = check.report()
     notes = [text for verdict, text in report.notes if verdict != OK]
-    for row, of in zip(report.rows, check.inputs):
+    for row, of, known in zip(report.rows, check.inputs, check.findings):
         ok = row.verdict in (OK, KINK) or (
             row.verdict in (UNSEEN, INCONCLUSIVE) and _as_reference(remote, check.v, of.number, of.analytic))
         words = "; ".join(row.notes) if row.verdict == WRONG else ""
+        family = "; ".join(check.evidence.said(known, "family")) if row.verdict == WRONG else ""
         finding = remote.failed.get(row.name) or Finding(ok, "" if ok else words or "wrong values",
-                                                         "" if ok else "wrong values", False, [of.analytic], check.v)
+                                                         "" if ok else "wrong values", False, [of.analytic], check.v,
+                                                         family=family)
         found[f"{before}{row.name}"] = finding
     if notes and all(finding.ok for finding in found.values()):
         found = {part: Finding(False, "; ".join(notes), "wrong values", False, finding.numbers, check.v)
