@@ -91,7 +91,7 @@ def test_how_much_is_said(demo, tmp_path):
     for hints, words in (("full", "the sign is flipped"), ("none", "wrong values\n"),
                          ("family", "wrong values: all entries are off by one and the same factor")):
         said = text(graded(demo, tmp_path, wrong, hints=hints))
-        assert words in said and ("sign" in said) == (hints == "full")
+        assert words in said and ("flipped" in said) == (hints == "full")
 
 
 def test_a_notebook(demo, tmp_path):
