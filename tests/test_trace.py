@@ -57,3 +57,11 @@ def test_words_for_a_place():
     matmul = next(node for node in trace.nodes if node.name == "matmul")
     assert variable(tanh.place) == "out[t]" and line_of(tanh.place).endswith(": out[t] = np.tanh(x[t].dot(W) + b)")
     assert [argument(matmul.place, i) for i in (0, 1)] == ["x[t]", "W"]
+
+
+def test_what_stands_in_a_file_in_place_of_a_function_is_not_quoted():
+    """As where a file was changed after it had been imported: these lines are not the function's."""
+    found = {"np": np}
+    exec(compile("def forward(x, W):\n    return np.tanh(x @ W)\n", __file__, "exec"), found)
+    trace = trace_of(found["forward"], lambda mark: [found["forward"](mark("x", X), mark("W", W))])
+    assert {line_of(node.place) for node in trace.nodes if node.name == "tanh"} == {"line 2 of forward"}

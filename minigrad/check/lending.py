@@ -67,7 +67,7 @@ def _lent(f: Callable, trace: Trace) -> Iterator[None]:
 
 def _functions(f: Any, seen: dict[int, Any]) -> Iterator[Any]:
     """f and the functions that it may call, as far as they can be seen."""
-    if id(f) in seen or getattr(f, "__module__", "").split(".")[0] in ("numpy", "builtins", "minigrad"):
+    if id(f) in seen or (getattr(f, "__module__", None) or "").split(".")[0] in ("numpy", "builtins", "minigrad"):
         return
     seen[id(f)] = f
     inner = [getattr(f, name, None) for name in ("forward_with_cache", "f", "function", "func", "__wrapped__", "__func__")]

@@ -30,10 +30,12 @@ def _position(place: tuple[Any, ...]) -> tuple[Any, int, int | None, int | None,
 
 @lru_cache(maxsize=256)
 def _lines(code: Any) -> tuple[str, ...]:
+    """The function's source; nothing if there is none, or if what stands there now is something else."""
     try:
-        return tuple(inspect.getsource(code).splitlines())
-    except (OSError, TypeError):
+        text = inspect.getsource(code)
+    except (OSError, TypeError, SyntaxError):
         return ()
+    return tuple(text.splitlines()) if code.co_name == "<lambda>" or f"def {code.co_name}" in text else ()
 
 
 @lru_cache(maxsize=256)
