@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import numpy.typing as npt
 
 from minigrad import Tensor, concat, sigmoid, split, tanh
 
@@ -32,13 +31,13 @@ class GRUCell(Module):
     """
 
     def __init__(self, input_size: int, hidden_size: int, *, rng: np.random.Generator, init: str = "uniform",
-                 dtype: Any = np.float64) -> None:
+                 dtype: npt.DTypeLike = np.float64) -> None:
         check_generator(rng)
         self.input_size, self.hidden_size = input_size, hidden_size
         self.W_z, self.W_r, self.W_h = (recurrent_weight(init, rng, input_size, hidden_size, dtype) for _ in range(3))
         self.b_z, self.b_r, self.b_h = (constant(0.0, (hidden_size,), dtype) for _ in range(3))
 
-    def forward(self, x: Any, h: Any = None) -> Tensor:
+    def forward(self, x: npt.ArrayLike, h: npt.ArrayLike | None = None) -> Tensor:
         x, h = cell_input(self, x, h, "h")
         h_x = concat(h, x, axis=-1)
         z = sigmoid(h_x @ self.W_z + self.b_z)

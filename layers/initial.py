@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from minigrad import Tensor
 
 
-def check_generator(rng: Any) -> None:
+def check_generator(rng: object) -> None:
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"rng must be a NumPy generator, as in rng=np.random.default_rng(0), not {rng!r:.60}")
 
@@ -40,18 +40,18 @@ def orthogonal(rng: np.random.Generator, rows: int, columns: int, fan: int) -> n
 INITIAL = {"uniform": uniform, "xavier": xavier, "orthogonal": orthogonal}
 
 
-def weight(init: str, rng: np.random.Generator, rows: int, columns: int, fan: int, dtype: Any) -> Tensor:
+def weight(init: str, rng: np.random.Generator, rows: int, columns: int, fan: int, dtype: npt.DTypeLike) -> Tensor:
     """A parameter (rows, columns) with first values of that name."""
     return Tensor(_values(init, rng, rows, columns, fan).astype(dtype), requires_grad=True)
 
 
-def recurrent_weight(init: str, rng: np.random.Generator, input_size: int, hidden_size: int, dtype: Any) -> Tensor:
+def recurrent_weight(init: str, rng: np.random.Generator, input_size: int, hidden_size: int, dtype: npt.DTypeLike) -> Tensor:
     """W of W [h, x]: shape (hidden + input, hidden), the rows of h first; h's and x's part are drawn each by itself."""
     parts = [_values(init, rng, rows, hidden_size, hidden_size) for rows in (hidden_size, input_size)]
     return Tensor(np.concatenate(parts).astype(dtype), requires_grad=True)
 
 
-def constant(value: float, shape: tuple[int, ...], dtype: Any) -> Tensor:
+def constant(value: float, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Tensor:
     """A parameter of one value."""
     return Tensor(np.full(shape, value, dtype), requires_grad=True)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from minigrad import Tensor
 
@@ -21,13 +22,13 @@ class Linear(Module):
     """
 
     def __init__(self, input_size: int, output_size: int, *, rng: np.random.Generator, bias: bool = True,
-                 init: str = "uniform", dtype: Any = np.float64) -> None:
+                 init: str = "uniform", dtype: npt.DTypeLike = np.float64) -> None:
         check_generator(rng)
         self.input_size, self.output_size = input_size, output_size
         self.W = weight(init, rng, input_size, output_size, input_size, dtype)
         self.b = constant(0.0, (output_size,), dtype) if bias else None
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: npt.ArrayLike) -> Tensor:
         x = as_input(x, self.W.dtype)
         check_shape(f"Linear({self.input_size}, {self.output_size})", "x", x, (*x.shape[:-1], self.input_size))
         y = x @ self.W
@@ -41,11 +42,11 @@ class Embedding(Module):
     Raises TypeError for numbers that are no integers, ValueError for those outside 0 .. num_embeddings - 1.
     """
 
-    def __init__(self, num_embeddings: int, size: int, *, rng: np.random.Generator, dtype: Any = np.float64) -> None:
+    def __init__(self, num_embeddings: int, size: int, *, rng: np.random.Generator, dtype: npt.DTypeLike = np.float64) -> None:
         check_generator(rng)
         self.W = Tensor(rng.normal(size=(num_embeddings, size)).astype(dtype), requires_grad=True)
 
-    def forward(self, numbers: Any) -> Tensor:
+    def forward(self, numbers: npt.ArrayLike) -> Tensor:
         return self.W[check_in_range("Embedding", "numbers", numbers, len(self.W))]
 
 
@@ -62,7 +63,7 @@ class Dropout(Module):
             raise ValueError(f"Dropout: p must be 0 or more and below 1, not {p}")
         self.p, self.rng = p, rng
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: npt.ArrayLike) -> Tensor:
         x = as_input(x, x.dtype if isinstance(x, Tensor) and x.dtype.kind == "f" else np.dtype(float))
         if not self.training or self.p == 0:
             return x

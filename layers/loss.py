@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import numpy.typing as npt
 
 from minigrad import Tensor, logsumexp, stack
 
 from .module import as_input, check_in_range
 
 
-def _check_scores(loss: str, argument: str, scores: Any) -> None:
+def _check_scores(loss: str, argument: str, scores: object) -> None:
     if not isinstance(scores, Tensor) or scores.dtype.kind != "f":
         what = f"dtype {scores.dtype}" if isinstance(scores, Tensor) else type(scores).__name__
         raise TypeError(f"{loss}: {argument} must be a Tensor of floating-point numbers, not {what}")
 
 
-def _same_shape(loss: str, argument: str, scores: Tensor, target: Any) -> Tensor:
+def _same_shape(loss: str, argument: str, scores: Tensor, target: npt.ArrayLike) -> Tensor:
     target = as_input(target, scores.dtype)
     if scores.shape != target.shape:
         raise ValueError(f"{loss}: {argument} has shape {scores.shape} and target {target.shape}; "
@@ -25,7 +24,7 @@ def _same_shape(loss: str, argument: str, scores: Tensor, target: Any) -> Tensor
     return target
 
 
-def mse_loss(prediction: Tensor, target: Any) -> Tensor:
+def mse_loss(prediction: Tensor, target: npt.ArrayLike) -> Tensor:
     """The mean squared error, mean((prediction - target)^2), over all elements; both have the same shape.
 
     Raises ValueError if the shapes differ.
@@ -35,7 +34,7 @@ def mse_loss(prediction: Tensor, target: Any) -> Tensor:
     return ((prediction - target) ** 2).mean()
 
 
-def cross_entropy(logits: Tensor, target: Any) -> Tensor:
+def cross_entropy(logits: Tensor, target: npt.ArrayLike) -> Tensor:
     """The mean of -log softmax(logits)[target], in nats.
 
     logits (..., C): a score for each of C classes; target (...): integers 0 .. C - 1.
@@ -50,7 +49,7 @@ def cross_entropy(logits: Tensor, target: Any) -> Tensor:
     return (logsumexp(logits, axis=-1) - of_target).mean()
 
 
-def binary_cross_entropy_with_logits(logits: Tensor, target: Any) -> Tensor:
+def binary_cross_entropy_with_logits(logits: Tensor, target: npt.ArrayLike) -> Tensor:
     """The mean of -(t log p + (1 - t) log(1 - p)) with p = sigmoid(logits), in nats, computed as
 
         log(1 + exp(x)) - t x,

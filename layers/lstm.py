@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import numpy.typing as npt
 
 from minigrad import Tensor, concat, sigmoid, split, tanh
 
@@ -38,7 +37,7 @@ class LSTMCell(Module):
     """
 
     def __init__(self, input_size: int, hidden_size: int, *, rng: np.random.Generator, forget_bias: float = 1.0,
-                 init: str = "uniform", dtype: Any = np.float64) -> None:
+                 init: str = "uniform", dtype: npt.DTypeLike = np.float64) -> None:
         check_generator(rng)
         self.input_size, self.hidden_size = input_size, hidden_size
         self.W_f, self.W_i, self.W_c, self.W_o = (
@@ -46,7 +45,7 @@ class LSTMCell(Module):
         self.b_f = constant(forget_bias, (hidden_size,), dtype)
         self.b_i, self.b_c, self.b_o = (constant(0.0, (hidden_size,), dtype) for _ in range(3))
 
-    def forward(self, x: Any, state: tuple[Any, Any] | None = None) -> State:
+    def forward(self, x: npt.ArrayLike, state: tuple[npt.ArrayLike, npt.ArrayLike] | None = None) -> State:
         x, h, c = cell_input(self, x, state, "h", "c")
         h_x = concat(h, x, axis=-1)
         f = sigmoid(h_x @ self.W_f + self.b_f)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from minigrad import Tensor, concat, stack
 from minigrad.scan import scan
@@ -49,7 +50,7 @@ class Recurrent(Module, Generic[S]):
         self.cells = [self.cell(input_size if layer == 0 else hidden_size * self.directions, hidden_size, rng=rng, **cell_options)
                       for layer in range(num_layers) for _ in range(self.directions)]
 
-    def forward(self, x: Any, state: Any = None) -> tuple[Tensor, S]:
+    def forward(self, x: ArrayLike, state: ArrayLike | tuple[ArrayLike, ArrayLike] | None = None) -> tuple[Tensor, S]:
         x, states = self._checked(x, state)
         final = []
         for layer in range(self.num_layers):
@@ -87,7 +88,7 @@ class Recurrent(Module, Generic[S]):
         return x, checked_states(owner, self.state_names, state, (len(self.cells), x.shape[1], self.hidden_size), dtype)
 
 
-def unroll(cell: Callable, x: Any, state: Any = None) -> tuple[Tensor, Any]:
+def unroll(cell: Callable, x: Tensor | np.ndarray, state: Any = None) -> tuple[Tensor, Any]:
     """Run any cell over time: state = cell(x[t], state) for t = 0 .. T - 1.
 
     cell: a Module or a function of x_t (B, D) and its last state, None at first if no state is given. It returns its new state:
@@ -110,7 +111,7 @@ def _dtype(module: Module) -> np.dtype:
     return next(_parameters(module))[1].dtype
 
 
-def cell_input(cell: Any, x: Any, state: Any, *names: str) -> list[Tensor]:
+def cell_input(cell: Any, x: ArrayLike, state: Any, *names: str) -> list[Tensor]:
     """A cell's x and states as Tensors of the right shapes; without a state it starts from zeros."""
     dtype = _dtype(cell)
     x = as_input(x, dtype)
@@ -119,7 +120,7 @@ def cell_input(cell: Any, x: Any, state: Any, *names: str) -> list[Tensor]:
     return [x, *checked_states(owner, names, state, (len(x), cell.hidden_size), dtype)]
 
 
-def checked_states(owner: str, names: tuple[str, ...], state: Any, shape: tuple[int, ...], dtype: Any) -> list[Tensor]:
+def checked_states(owner: str, names: tuple[str, ...], state: Any, shape: tuple[int, ...], dtype: np.dtype) -> list[Tensor]:
     """The one or two parts of a state."""
     if state is None:
         return [Tensor(np.zeros(shape, dtype)) for _ in names]

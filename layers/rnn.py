@@ -5,9 +5,8 @@ Source: C. Olah, "Understanding LSTM Networks" (2015); J. Elman, "Finding struct
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import numpy.typing as npt
 
 from minigrad import Tensor, concat, tanh
 
@@ -25,13 +24,13 @@ class RNNCell(Module):
     """
 
     def __init__(self, input_size: int, hidden_size: int, *, rng: np.random.Generator, init: str = "uniform",
-                 dtype: Any = np.float64) -> None:
+                 dtype: npt.DTypeLike = np.float64) -> None:
         check_generator(rng)
         self.input_size, self.hidden_size = input_size, hidden_size
         self.W = recurrent_weight(init, rng, input_size, hidden_size, dtype)
         self.b = constant(0.0, (hidden_size,), dtype)
 
-    def forward(self, x: Any, h: Any = None) -> Tensor:
+    def forward(self, x: npt.ArrayLike, h: npt.ArrayLike | None = None) -> Tensor:
         x, h = cell_input(self, x, h, "h")
         return tanh(concat(h, x, axis=-1) @ self.W + self.b)
 

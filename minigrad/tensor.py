@@ -6,14 +6,16 @@ functions work too where minigrad has the operation, and raise where it has not:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from . import explain, numpy_protocol, ops, show, training
 from .core import Node, Value
+from .types import Axis
 
 # -- lending the values ---------------------------------------------------------------------------
 # The array of a Tensor is read-only, so records can save it without a copy. A leaf hands its values out to be written into. The
@@ -55,8 +57,6 @@ def stand_ins(tensors: list[Tensor], arrays: list[np.ndarray]) -> Iterator[None]
         for t, values, node, leaf, lent in before:
             t._array, t._node, t._leaf, t._lent = values, node, leaf, lent
 
-# -- the class ------------------------------------------------------------------------------------
-
 class Tensor(Value):
     """An array of numbers whose gradient can be asked for.
 
@@ -68,10 +68,9 @@ class Tensor(Value):
 
     __slots__ = ("_leaf", "__weakref__")
     _leaf: Any  # a leaf's own Node, kept while requires_grad is switched off
-
     def __hash__(self) -> int: return id(self)  # == compares values, as arrays do; dicts and sets go by identity
 
-    def __init__(self, data: Any, requires_grad: bool = False) -> None:
+    def __init__(self, data: ArrayLike, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor):
             if data.requires_grad:
                 raise TypeError("Tensor(t) would cut t off from its graph: use t itself, or t.detach() to cut on purpose")
@@ -91,7 +90,6 @@ class Tensor(Value):
     _freeze = freeze
 
     # -- value, gradient, graph ---------------------------------------------------------------
-
     @property
     def data(self) -> np.ndarray:
         """The values. Writing into them (`W.data -= lr * W.grad`) never changes a gradient already on record.
@@ -102,7 +100,7 @@ class Tensor(Value):
         return hand_out(self)
 
     @data.setter
-    def data(self, value: Any) -> None:
+    def data(self, value: ArrayLike) -> None:
         if value is self._array:
             return
         if not self.is_leaf:
@@ -146,7 +144,7 @@ class Tensor(Value):
         return None if self._node is None else self._node.accumulator.grad
 
     @grad.setter
-    def grad(self, value: Any) -> None:
+    def grad(self, value: ArrayLike | None) -> None:
         node = self._node or self._leaf
         if node is None or node.accumulator is None:
             raise RuntimeError("only a leaf that requires grad has a .grad, and a result after retain_grad()")
@@ -164,7 +162,7 @@ class Tensor(Value):
             raise RuntimeError("retain_grad: this Tensor does not require grad")
         self._node.accumulator = self._node.accumulator or training.Accumulator()
 
-    def backward(self, g: Any = None, retain_graph: bool = False) -> None:
+    def backward(self, g: ArrayLike | None = None, retain_graph: bool = False) -> None:
         """Add the gradient of this tensor (dotted with g) to `.grad` of every leaf it depends on.
 
         g: array of this shape; not needed for a single number. The record is freed unless retain_graph.
@@ -215,63 +213,66 @@ class Tensor(Value):
             raise TypeError("float(t) would cut t off from its graph; t.item() does so on purpose")
         return float(self._array)
 
-    # -- operators ----------------------------------------------------------------------------
-    def __add__(self, other: Any) -> Tensor: return ops.add(self, other)
-    def __radd__(self, other: Any) -> Tensor: return ops.add(other, self)
-    def __sub__(self, other: Any) -> Tensor: return ops.sub(self, other)
-    def __rsub__(self, other: Any) -> Tensor: return ops.sub(other, self)
-    def __mul__(self, other: Any) -> Tensor: return ops.mul(self, other)
-    def __rmul__(self, other: Any) -> Tensor: return ops.mul(other, self)
-    def __truediv__(self, other: Any) -> Tensor: return ops.div(self, other)
-    def __rtruediv__(self, other: Any) -> Tensor: return ops.div(other, self)
-    def __pow__(self, other: Any) -> Tensor: return ops.pow(self, other)
-    def __rpow__(self, other: Any) -> Tensor: return ops.pow(other, self)
-    def __matmul__(self, other: Any) -> Tensor: return ops.matmul(self, other)
-    def __rmatmul__(self, other: Any) -> Tensor: return ops.matmul(other, self)
+    # -- operators; a Tensor is ArrayLike, too ------------------------------------------------
+    def __add__(self, other: ArrayLike) -> Tensor: return ops.add(self, other)
+    def __radd__(self, other: ArrayLike) -> Tensor: return ops.add(other, self)
+    def __sub__(self, other: ArrayLike) -> Tensor: return ops.sub(self, other)
+    def __rsub__(self, other: ArrayLike) -> Tensor: return ops.sub(other, self)
+    def __mul__(self, other: ArrayLike) -> Tensor: return ops.mul(self, other)
+    def __rmul__(self, other: ArrayLike) -> Tensor: return ops.mul(other, self)
+    def __truediv__(self, other: ArrayLike) -> Tensor: return ops.div(self, other)
+    def __rtruediv__(self, other: ArrayLike) -> Tensor: return ops.div(other, self)
+    def __pow__(self, other: ArrayLike) -> Tensor: return ops.pow(self, other)
+    def __rpow__(self, other: ArrayLike) -> Tensor: return ops.pow(other, self)
+    def __matmul__(self, other: ArrayLike) -> Tensor: return ops.matmul(self, other)
+    def __rmatmul__(self, other: ArrayLike) -> Tensor: return ops.matmul(other, self)
     def __neg__(self) -> Tensor: return ops.neg(self)
     def __pos__(self) -> Tensor: return self
     def __abs__(self) -> Tensor: return ops.abs(self)
     def __getitem__(self, index: Any) -> Tensor: return ops.getitem(self, index=numpy_protocol.plain_index(index))
-
     def __setitem__(self, index: Any, value: Any) -> None: raise explain.item_assignment()
 
-    def _in_place(self, other: Any) -> Any:
+    def _in_place(self, other: ArrayLike) -> Tensor:
         """t += u means t = t + u, a new tensor. On a parameter that would train nothing, so it is an error."""
         if self.is_leaf and self.requires_grad:
             raise explain.parameter_in_place()
         return NotImplemented
 
-    def __iadd__(self, other: Any) -> Tensor: return self._in_place(other)
-    def __isub__(self, other: Any) -> Tensor: return self._in_place(other)
-    def __imul__(self, other: Any) -> Tensor: return self._in_place(other)
-    def __itruediv__(self, other: Any) -> Tensor: return self._in_place(other)
-    def __ipow__(self, other: Any) -> Tensor: return self._in_place(other)
-    def __imatmul__(self, other: Any) -> Tensor: return self._in_place(other)
+    def __iadd__(self, other: ArrayLike) -> Tensor: return self._in_place(other)
+    def __isub__(self, other: ArrayLike) -> Tensor: return self._in_place(other)
+    def __imul__(self, other: ArrayLike) -> Tensor: return self._in_place(other)
+    def __itruediv__(self, other: ArrayLike) -> Tensor: return self._in_place(other)
+    def __ipow__(self, other: ArrayLike) -> Tensor: return self._in_place(other)
+    def __imatmul__(self, other: ArrayLike) -> Tensor: return self._in_place(other)
 
-    # Comparisons have no gradient: they give plain arrays of booleans.
-    def __lt__(self, other: Any) -> Any: return self._array < numpy_protocol.plain(other)
-    def __le__(self, other: Any) -> Any: return self._array <= numpy_protocol.plain(other)
-    def __gt__(self, other: Any) -> Any: return self._array > numpy_protocol.plain(other)
-    def __ge__(self, other: Any) -> Any: return self._array >= numpy_protocol.plain(other)
+    # Comparisons have no gradient: they give plain arrays of booleans. What NumPy types as Any is Any here: an array or a number.
+    def __lt__(self, other: ArrayLike) -> Any: return self._array < numpy_protocol.plain(other)
+    def __le__(self, other: ArrayLike) -> Any: return self._array <= numpy_protocol.plain(other)
+    def __gt__(self, other: ArrayLike) -> Any: return self._array > numpy_protocol.plain(other)
+    def __ge__(self, other: ArrayLike) -> Any: return self._array >= numpy_protocol.plain(other)
     def __eq__(self, other: Any) -> Any: return self._array == numpy_protocol.plain(other)
     def __ne__(self, other: Any) -> Any: return self._array != numpy_protocol.plain(other)
 
     # -- methods of ndarray -------------------------------------------------------------------
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops.sum(self, axis=axis, keepdims=keepdims)
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops.mean(self, axis=axis, keepdims=keepdims)
-    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops.max(self, axis=axis, keepdims=keepdims)
-    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor: return ops.min(self, axis=axis, keepdims=keepdims)
-    def argmax(self, axis: Any = None, keepdims: bool = False) -> Any: return self._array.argmax(axis, keepdims=keepdims)
-    def argmin(self, axis: Any = None, keepdims: bool = False) -> Any: return self._array.argmin(axis, keepdims=keepdims)
-    def reshape(self, *shape: Any) -> Tensor: return ops.reshape(self, shape=shape[0] if len(shape) == 1 else shape)
-    def transpose(self, *axes: Any) -> Tensor: return ops.transpose(self, axes=(axes[0] if len(axes) == 1 else axes) or None)
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor: return ops.sum(self, axis=axis, keepdims=keepdims)
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor: return ops.mean(self, axis=axis, keepdims=keepdims)
+    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor: return ops.max(self, axis=axis, keepdims=keepdims)
+    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor: return ops.min(self, axis=axis, keepdims=keepdims)
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Any:
+        return np.argmax(self._array, axis, keepdims=keepdims)
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Any:
+        return np.argmin(self._array, axis, keepdims=keepdims)
+    def reshape(self, *shape: int | Sequence[int]) -> Tensor:
+        return ops.reshape(self, shape=shape[0] if len(shape) == 1 else shape)
+    def transpose(self, *axes: int | Sequence[int]) -> Tensor:
+        return ops.transpose(self, axes=(axes[0] if len(axes) == 1 else axes) or None)
     def swapaxes(self, axis1: int, axis2: int) -> Tensor: return ops.swapaxes(self, axis1=axis1, axis2=axis2)
-    def astype(self, dtype: Any) -> Tensor: return ops.astype(self, dtype=dtype)
+    def astype(self, dtype: DTypeLike) -> Tensor: return ops.astype(self, dtype=dtype)
     @property
     def T(self) -> Tensor: return ops.transpose(self)  # noqa: N802
 
     # -- NumPy protocols ----------------------------------------------------------------------
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         if self.requires_grad:
             raise explain.array_of_tensor()
         return np.array(self._array, dtype=dtype)
@@ -287,8 +288,7 @@ def _restored(data: np.ndarray, parameter: bool, grad: np.ndarray | None, frozen
     t = Tensor(data, requires_grad=parameter)
     if grad is not None:
         t.grad = grad
-    if frozen:
-        t.requires_grad = False
+    t.requires_grad = parameter and not frozen
     return t
 
 for _name, _elsewhere in numpy_protocol.ELSEWHERE.items():

@@ -14,6 +14,7 @@ class Recorded(Protocol):
 
 
 V = TypeVar("V", bound=Recorded)
+Axis = int | tuple[int, ...] | None
 
 
 class Operation(Protocol):

@@ -50,5 +50,9 @@ def use(x: Tensor, rng: np.random.Generator) -> None:
     assert_type(grad(x.sum(), x), np.ndarray)
     assert_type(minigrad.gradcheck(own, x).verdict, str)
     minigrad.testing.check_op(own, axis=0)
+    LSTM(2, 3, rng=rng)(np.zeros((2, 1, 2)), (np.zeros((1, 1, 3)), x))
+    print([1, 2] @ x, x.reshape(2, -1).transpose(1, 0), x.sum(axis=(0, 1)), 0.5 + x.mean(axis=0), x[0, ..., None])
     model(x, x)  # type: ignore[call-arg]  # forward takes one
+    x.sum(axis="rows")  # type: ignore[arg-type]
+    Linear(2, 3, rng=rng)(object())  # type: ignore[arg-type]
     print(minigrad.no_such_name)  # type: ignore[attr-defined]

@@ -6,12 +6,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..core import op
+from ..types import Axis
 from .elementwise import exp, where
 from .shaping import broadcast_to
 
 Kind = TypeVar("Kind", bound=Any)
 
-def _with_ones(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
+def _with_ones(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
     """The shape with 1 in place of the reduced axes."""
     if axis is None:
         return (1,) * len(shape)
@@ -23,7 +24,7 @@ def sum(x, *, axis=None, keepdims=False):
     """The sum over an axis, several (a tuple) or all (None). x (3, 4), axis=0 -> (4,), and (1, 4) with keepdims."""
     return np.sum(x, axis=axis, keepdims=keepdims)
 
-def mean(x: Kind, *, axis: Any = None, keepdims: bool = False) -> Kind:
+def mean(x: Kind, *, axis: Axis = None, keepdims: bool = False) -> Kind:
     """The mean over an axis, several (a tuple) or all (None). Raises ValueError where there is nothing to average."""
     total = sum(x, axis=axis, keepdims=keepdims)
     shape = np.shape(x)
