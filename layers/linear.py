@@ -1,4 +1,4 @@
-"""Layers without time: the affine map, the look-up table, dropout, and one after the other."""
+"""Layers without time: affine map, look-up table, dropout, and a chain of layers."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class Linear(Module):
 
 
 class Embedding(Module):
-    """A row of W for each of `num_embeddings` things: numbers (...) -> W[numbers] (..., size).
+    """Looks up rows of W: numbers (...) -> W[numbers] (..., size).
 
-    W (num_embeddings, size) starts standard normal. The same as a one-hot vector times W, without the zeros.
-    Raises TypeError for numbers that are no integers, ValueError for those outside 0 .. num_embeddings - 1.
+    W (num_embeddings, size) starts standard normal. The result equals one-hot vectors times W.
+    Raises TypeError if the numbers are not integers, ValueError if one is outside 0 .. num_embeddings - 1.
     """
 
     def __init__(self, num_embeddings: int, size: int, *, rng: np.random.Generator, dtype: npt.DTypeLike = np.float64) -> None:
@@ -51,8 +51,8 @@ class Embedding(Module):
 
 
 class Dropout(Module):
-    """In training each element is 0 with probability p and x / (1 - p) otherwise, so that its mean stays; after
-    eval() it is x. Every call draws anew from rng.
+    """In training each element x becomes 0 with probability p, and x / (1 - p) otherwise, which keeps its mean.
+    After eval() it stays x. Every call draws anew from rng.
 
     Source: N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (2014).
     """
@@ -72,9 +72,9 @@ class Dropout(Module):
 
 
 class Sequential(Module):
-    """The layers one after the other: Sequential(Linear(...), tanh, Linear(...)). Functions are layers too.
+    """Applies layers one after the other: Sequential(Linear(...), tanh, Linear(...)). A layer may be a function.
 
-    Parameters are named "0.W", "0.b", "2.W", ...: the layer's place first.
+    Names of parameters begin with the layer's position: "0.W", "0.b", "2.W", ...
     """
 
     def __init__(self, *layers: Callable[[Any], Any]) -> None:

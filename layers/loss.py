@@ -1,4 +1,4 @@
-"""Losses: one number to make small. They refuse to broadcast: (N,) against (N, 1) would silently be N x N."""
+"""Losses give one number to minimise. They refuse to broadcast: (N,) and (N, 1) would silently give (N, N)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def cross_entropy(logits: Tensor, target: npt.ArrayLike) -> Tensor:
     """The mean of -log softmax(logits)[target], in nats.
 
     logits (..., C): a score for each of C classes; target (...): integers 0 .. C - 1.
-    Raises ValueError if the shapes do not match or a target is out of range, TypeError if it is no integer.
+    Raises ValueError if the shapes do not match or a target is out of range, TypeError if it is not an integer.
     """
     _check_scores("cross_entropy", "logits", logits)
     if logits.ndim == 0 or np.shape(target) != logits.shape[:-1]:
@@ -50,7 +50,7 @@ def cross_entropy(logits: Tensor, target: npt.ArrayLike) -> Tensor:
 
 
 def binary_cross_entropy_with_logits(logits: Tensor, target: npt.ArrayLike) -> Tensor:
-    """The mean of -(t log p + (1 - t) log(1 - p)) with p = sigmoid(logits), in nats, computed as
+    """The mean of -(t log p + (1 - t) log(1 - p)) with p = sigmoid(x), in nats. For a logit x it is computed as
 
         log(1 + exp(x)) - t x,
 

@@ -1,5 +1,5 @@
-"""Module: what all layers have in common. Parameters are found by walking attributes, so that a layer is
-an ordinary Python object whose __init__ makes Tensors and whose forward uses them."""
+"""Module, the base class of all layers. It finds parameters by walking through attributes, so a layer is an
+ordinary Python object: __init__ makes Tensors, and forward uses them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ R = TypeVar("R", covariant=True)
 
 
 class HasForward(Protocol[P, R]):
-    """For editors: a call takes what `forward` takes, and gives what it gives."""
+    """For editors: a call has the arguments and the result of `forward`."""
     _called: bool
 
     def forward(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
@@ -31,13 +31,13 @@ class HasForward(Protocol[P, R]):
 class Module:
     """A layer or model: write `__init__` (make parameters) and `forward` (the equations), call it like a function.
 
-    A parameter is a leaf Tensor that requires grad, held as an attribute, or in a list, tuple, dict or Module
-    that is one. Its name is the path to it, as "cells.0.W_f"; one that is held twice is listed once. It remains
-    a parameter when it is frozen with requires_grad = False.
+    A parameter is a leaf Tensor that requires grad. It is an attribute, or in a list, tuple, dict or Module that is an
+    attribute. Its name is the path to it, such as "cells.0.W_f". A shared parameter is listed once. A parameter that is
+    frozen with requires_grad = False remains a parameter.
 
-    Other Tensors may be held too: a constant, as a mask, and, once the module was called, results of operations, as a state.
-    Before, a result is probably a parameter gone wrong, as W = Tensor(..., requires_grad=True) * 0.1. parameters(),
-    named_parameters(), state_dict() and save() then give a UserWarning, as the result will be neither trained nor saved.
+    Attributes may also be constants, such as a mask, or, after the first call, results of operations, such as a state.
+    Before the first call a result is probably a mistake, as in W = Tensor(..., requires_grad=True) * 0.1: it is neither
+    trained nor saved. parameters(), named_parameters(), state_dict() and save() then give a UserWarning.
     """
 
     training = True
@@ -48,7 +48,7 @@ class Module:
         return self.forward(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """The equations of the layer, as the class says. Call the layer itself, layer(x), which calls this."""
+        """The equations of the layer; see the class. Call layer(x), which calls forward(x)."""
         raise NotImplementedError(f"{type(self).__name__} must define forward()")
 
     def __repr__(self) -> str:
@@ -57,7 +57,7 @@ class Module:
         return f"{type(self).__name__}({', '.join(parts)})"
 
     def __str__(self) -> str:
-        """A tree of all that this module is made of, with shapes and numbers of parameters."""
+        """A tree of the modules and Tensors in this module, with shapes and numbers of parameters."""
         return show.tree_text(list(_walk(self, "", set())))
 
     def _repr_html_(self) -> str:
@@ -69,12 +69,12 @@ class Module:
         return _parameters(self)
 
     def not_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """(name, Tensor) pairs of all other Tensors held, each once, named like parameters: results of operations and
-        constants. They are neither trained nor saved."""
+        """(name, Tensor) pairs of the Tensors that are not parameters: results of operations, and constants. Each is listed
+        once. They are neither trained nor saved."""
         return ((name, value) for name, value in _walk(self, "", set()) if isinstance(value, Tensor) and not value.is_parameter)
 
     def _warn_of_results(self) -> None:
-        """UserWarning about results of operations in modules that were not called yet, alone or as a part of another."""
+        """UserWarning about results of operations, except in modules that were called and in their parts."""
         called: tuple[str, ...] = ()
         results = []
         for name, value in _walk(self, "", set()):
@@ -83,12 +83,12 @@ class Module:
             elif not value.is_leaf and not name.startswith(called):
                 results.append(f"{name}, of shape {value.shape}, is the result of {value.node.op.__name__}")
         if results:
-            warnings.warn(f"{type(self).__name__}: {'; '.join(results)}: not a leaf, so not a parameter, and neither trained nor "
-                          "saved. Make the leaf from the finished values, as in "
+            warnings.warn(f"{type(self).__name__}: {'; '.join(results)}. Only a leaf is a parameter: a result is neither trained "
+                          "nor saved. Make the leaf from the finished values, as in "
                           "self.W = Tensor(0.1 * rng.normal(size=(2, 3)), requires_grad=True)", stacklevel=stacklevel())
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
-        """(name, module) pairs: this one, named "", and all that it is made of."""
+        """(name, module) pairs: this module, named "", and all modules in it."""
         return ((name, value) for name, value in _walk(self, "", set()) if isinstance(value, Module))
 
     def parameters(self) -> list[Tensor]:
@@ -96,18 +96,18 @@ class Module:
         return [parameter for _, parameter in self.named_parameters()]
 
     def zero_grad(self) -> None:
-        """Forget all gradients: without it, backward() adds to the old ones."""
+        """Forget all gradients. Otherwise backward() adds to the old ones."""
         for _, parameter in _parameters(self):
             parameter.grad = None
 
     def train(self, training: bool = True) -> Module:
-        """Switch this module and all in it to training (the state they start in); returns the module."""
+        """Switch this module and all modules in it to training, the default. Returns this module."""
         for _, module in self.named_modules():
             module.training = training
         return self
 
     def eval(self) -> Module:
-        """Switch to evaluation, where Dropout does nothing; returns the module."""
+        """Switch to evaluation, where Dropout does nothing. Returns this module."""
         return self.train(False)
 
     def state_dict(self) -> dict[str, np.ndarray]:
@@ -123,9 +123,9 @@ class Module:
         return found
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over values that state_dict() gave; they are converted to the parameters' dtypes.
+        """Set the parameters to values from state_dict(), converted to the parameters' dtypes.
 
-        Raises ValueError, with all names that are missing, unexpected or have another shape, and then changes nothing.
+        Raises ValueError, and changes nothing, if a name is missing or unexpected, or a shape differs; the error lists all.
         """
         own = self._by_name()
         problems = [f"missing: {name}, of shape {p.shape}" for name, p in own.items() if name not in state]
@@ -144,9 +144,9 @@ class Module:
         save_arrays(path, self.state_dict())
 
     def load(self, path: str | os.PathLike[str]) -> None:
-        """Take over the parameters from a file that save() wrote.
+        """Set the parameters from a file that save() wrote.
 
-        Raises ValueError, and changes nothing, if the file is damaged, none of ours, or for another module.
+        Raises ValueError, and changes nothing, if the file is damaged, was not written by save(), or does not fit this module.
         """
         self.load_state_dict(load_arrays(path))
 
@@ -167,7 +167,7 @@ def _walk(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
         items = []
     else:
         return
-    if id(value) in seen:  # shared, or a module that refers to one that contains it
+    if id(value) in seen:  # it is shared, or refers back to a module around it
         return
     seen.add(id(value))
     if isinstance(value, (Module, Tensor)):
@@ -177,7 +177,7 @@ def _walk(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
 
 
 def check_shape(owner: str, argument: str, x: Any, expected: tuple[int | str, ...]) -> None:
-    """ValueError unless x has the expected shape; a word in it, as in ("batch", 3), stands for any length."""
+    """ValueError unless x has the expected shape. A word, as in ("batch", 3), stands for any length."""
     fits = len(x.shape) == len(expected) and all(isinstance(e, str) or n == e for n, e in zip(x.shape, expected))
     if not fits:
         described = ", ".join(map(str, expected)) + ("," if len(expected) == 1 else "")
@@ -190,11 +190,11 @@ def as_input(x: Any, dtype: np.dtype) -> Tensor:
         raise TypeError("expected a Tensor or an array, not a tuple; RNN and LSTM return two things: outputs, state = lstm(x)")
     if isinstance(x, Tensor):
         return x if x.dtype == dtype else x.astype(dtype)
-    return Tensor(number_array(x, "expected a Tensor or an array, which").astype(dtype, copy=False))
+    return Tensor(number_array(x, "the input or target").astype(dtype, copy=False))
 
 
 def check_in_range(owner: str, argument: str, numbers: Any, count: int) -> np.ndarray:
-    """`numbers` as an array of integers; TypeError if they are none, ValueError unless all are in 0 .. count - 1."""
+    """`numbers` as an array. TypeError if they are not integers, ValueError if one is outside 0 .. count - 1."""
     numbers = numbers.numpy() if isinstance(numbers, Tensor) else number_array(numbers, f"{owner}: {argument}")
     if not numbers.size:
         return numbers.astype(int)
@@ -203,5 +203,5 @@ def check_in_range(owner: str, argument: str, numbers: Any, count: int) -> np.nd
     outside = np.argwhere((numbers < 0) | (numbers >= count))
     if outside.size:
         position = tuple(int(i) for i in outside[0])
-        raise ValueError(f"{owner}: {argument}{list(position)} is {numbers[position]}; there are 0 .. {count - 1}")
+        raise ValueError(f"{owner}: {argument}{list(position)} is {numbers[position]}, not in 0 .. {count - 1}")
     return numbers

@@ -1,7 +1,7 @@
-"""Weights to and from PyTorch, as NumPy arrays, without importing it.
+"""Converts weights to and from PyTorch, as NumPy arrays, without importing PyTorch.
 
-What differs: PyTorch keeps weights transposed; those of h and x apart, as weight_hh and weight_ih, and a bias for
-each; the LSTM's gates below each other in the order i, f, g, o, where g is our candidate c~.
+PyTorch transposes weights. It has separate weights for h and x, weight_hh and weight_ih, and a bias for each. It puts
+the LSTM's gates below each other in the order i, f, g, o; g is the candidate c~ of this project.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from .module import Module
 from .rnn import RNN, RNNCell
 
 GATES = {RNNCell: [""], LSTMCell: ["_i", "_f", "_c", "_o"]}
-"""What follows W and b in the names of a cell's parameters, in PyTorch's order."""
+"""Endings of the names of a cell's W and b, in PyTorch's order of gates."""
 
 Arrays = dict[str, np.ndarray]
 
 
 def to_torch(module: Module) -> Arrays:
-    """The state dict of the torch.nn model that has torch's RNN, LSTM, RNNCell, LSTMCell, Linear and Embedding under the
-    same names as `module` has ours. The biases go to bias_ih; bias_hh is 0.
+    """The state dict for a torch.nn model with the same layers under the same names: RNN, LSTM, RNNCell, LSTMCell, Linear
+    and Embedding. bias_ih has the biases; bias_hh is 0.
 
         torch_model.load_state_dict({name: torch.from_numpy(a) for name, a in to_torch(model).items()})
 
-    Raises TypeError for a GRU, which is another one in PyTorch, and for parameters in a layer of one's own.
+    Raises TypeError for a GRU, which PyTorch defines otherwise, and for parameters in layers that PyTorch lacks.
     """
     state, converted = {}, set()
     for layer, _, theirs, suffix in _layers(module):
@@ -38,13 +38,13 @@ def to_torch(module: Module) -> Arrays:
             state[theirs + name + suffix] = np.ascontiguousarray(array)
     left = [name for name, p in module.named_parameters() if id(p) not in converted]
     if left:
-        raise TypeError(f"to_torch: these parameters are in no layer that PyTorch has too: {', '.join(left)}")
+        raise TypeError(f"to_torch: PyTorch has no layer for these parameters: {', '.join(left)}")
     return state
 
 
 def from_torch(module: Module, state: Mapping[str, Any]) -> None:
-    """Take over the weights of a torch.nn model's state dict: the way back from to_torch. The values may be arrays or
-    CPU tensors. The two biases are added; where the torch model has none they are 0.
+    """Set the weights from a torch.nn model's state dict: the inverse of to_torch. Its values may be arrays or CPU
+    tensors. b is the sum of PyTorch's two biases, or 0 if the torch model has none.
 
     Raises ValueError, and changes nothing, if names or shapes do not match; TypeError for a GRU.
     """
@@ -63,13 +63,13 @@ def from_torch(module: Module, state: Mapping[str, Any]) -> None:
         ours.update({own + name: array for name, array in FROM_TORCH[type(layer)](layer, arrays).items()})
     unexpected = [name for name in state if name not in used]
     if unexpected:
-        raise ValueError(f"from_torch: nothing here takes {', '.join(unexpected)}")
+        raise ValueError(f"from_torch: {type(module).__name__} has no parameters for {', '.join(unexpected)}")
     module.load_state_dict(ours)
 
 
 def _layers(module: Module) -> Iterator[tuple[Module, str, str, str]]:
-    """Every layer that PyTorch has too: (layer, prefix of our names, prefix and suffix of PyTorch's names)."""
-    places: dict[int, tuple[str, str]] = {}  # of the cells in an RNN or LSTM, which are numbered in PyTorch
+    """Every layer that PyTorch also has: (layer, prefix of our names, prefix and suffix of PyTorch's names)."""
+    places: dict[int, tuple[str, str]] = {}  # for the cells of an RNN or LSTM, which PyTorch numbers
     for name, layer in module.named_modules():
         path = f"{name}." if name else ""
         if isinstance(layer, (GRU, GRUCell)):

@@ -13,9 +13,9 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
-# In a checkout layers/ and optim/ stand beside this folder, not in it, so that no student's own layers.py can be shadowed by
-# ours. An installed minigrad contains them. An editable one is a folder of links, for editors: what is imported are the files
-# of the checkout, with those that came after the installation.
+# In a checkout layers/ and optim/ stand beside this folder, not in it, so that they cannot shadow a student's own layers.py.
+# An installed minigrad contains them. An editable installation is a folder of links, for editors: Python imports the files of
+# the checkout, also files that are newer than the installation.
 __file__ = os.path.realpath(__file__)
 __path__ = [os.path.dirname(__file__)]
 if not os.path.isdir(os.path.join(__path__[0], "layers")):
@@ -47,9 +47,9 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # for editors, a name that is not there must not be Any
+if not TYPE_CHECKING:  # this function would tell editors that every name exists
     def __getattr__(name: str) -> Any:
-        """The gradient check is imported when it is used: without it, `import minigrad` takes half of the time."""
+        """Imports the gradient check at its first use: without it, `import minigrad` takes half of the time."""
         if name in ("check", "assert_same", "gradcheck", "taylor_test", "with_cache", "with_loss"):
             check = importlib.import_module(".check", __name__)
             return check if name == "check" else globals().setdefault(name, getattr(check, name))

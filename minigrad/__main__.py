@@ -2,12 +2,12 @@
 
     minigrad check                        every operation and layer that minigrad comes with
     minigrad check sigmoid LSTM           some of them
-    minigrad check student.py             every operation that the file declares with @op, and what its check_inputs names
+    minigrad check student.py             every operation that the file declares with @op, and all that check_inputs names
     minigrad check student.py:name        one function, operation or Module of the file
     minigrad grade student.py --assignment DIR        points for a submission; see minigrad grade --help
     minigrad assignment new DIR           an assignment; see minigrad assignment --help
 
-A file may say what its functions and Modules take, where shapes alone cannot say it:
+If shapes are not enough, a file gives the inputs of its functions and Modules:
 
     check_inputs = {"my_cell": (x, (h, c)),                                     a tuple of the inputs, by name
                     "my_loss": lambda rng: (rng.normal(size=(2, 3)), [0, 2])}   or a function of a numpy Generator
@@ -34,37 +34,37 @@ from .course.commands import add_commands
 from .student import Options, check_file
 from .student_file import CannotCheckError
 
-EXIT_CODES = {OK: 0, UNSEEN: 2, INCONCLUSIVE: 2, WRONG: 1}  # the later, the worse
+EXIT_CODES = {OK: 0, UNSEEN: 2, INCONCLUSIVE: 2, WRONG: 1}  # from best to worst
 NOT_SEEN = ("A gradient check cannot see a wrong forward, such as two gates exchanged or a tanh forgotten: compare it with a "
             "reference by minigrad.assert_same.")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command that stands in this file's docstring, and return its exit code."""
+    """Run a command of this file's docstring, and return its exit code."""
     parser = argparse.ArgumentParser(prog="minigrad", description="gradients of recurrent networks, and their check")
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("check", help="compare the gradients of operations and layers with finite differences",
                                 description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    check.add_argument("names", nargs="*", metavar="NAME", help="operations or layers, all of them if none is named; or "
+    check.add_argument("names", nargs="*", metavar="NAME", help="operations or layers (default: all); or "
                        "FILE.py, or FILE.py:NAME for one function, operation or Module in it")
     check.add_argument("--examples", type=int, default=10, help="random inputs for each operation (default %(default)s)")
-    check.add_argument("--seed", type=int, default=0, help="of the random inputs (default %(default)s)")
+    check.add_argument("--seed", type=int, default=0, help="seed of the random inputs (default %(default)s)")
     of_file = check.add_argument_group("for a file")
     of_file.add_argument("--shape", type=_shape, action="append", default=[], metavar="3,4",
-                         help="of an input; once more for the next. The inputs are then random numbers, also where the "
-                         "file has check_inputs")
+                         help="shape of an input; repeat it for each input. The inputs are then random numbers, even if "
+                         "the file has check_inputs")
     of_file.add_argument("--low", type=float, default=-2.0, help="smallest input (default %(default)s)")
     of_file.add_argument("--high", type=float, default=2.0, help="largest input (default %(default)s)")
     of_file.add_argument("--positive", action="store_true", help="inputs from 0.1 to --high")
     of_file.add_argument("--order", type=int, choices=(1, 2), default=1, help="2: the gradient of the gradient too")
-    of_file.add_argument("--budget", type=int, default=20_000, help="calls that a check may take; beyond, a sample of the "
-                         "entries is checked (default %(default)s)")
+    of_file.add_argument("--budget", type=int, default=20_000, help="calls of a function that a check may make; it checks a "
+                         "sample of the entries if all need more (default %(default)s)")
     of_file.add_argument("--backward", default="", metavar="NAME", help="the function in the file that gives the gradients, "
                          "written by hand in NumPy: backward(g, *inputs)")
-    of_file.add_argument("--hints", choices=HINTS, default="full", help="how much a report says of what is "
-                         "wrong (default %(default)s)")
+    of_file.add_argument("--hints", choices=HINTS, default="full", help="how much a report says about "
+                         "a mistake (default %(default)s)")
     of_file.add_argument("--timeout", type=float, default=60.0, help="seconds for each check (default %(default)s)")
-    check.add_argument("--json", action="store_true", help="print the reports as JSON, a line each")
+    check.add_argument("--json", action="store_true", help="print the reports as JSON, one on each line")
     add_commands(commands)
     options = parser.parse_args(argv)
     if options.command != "check":
@@ -75,16 +75,16 @@ def main(argv: list[str] | None = None) -> int:
         check.error("--examples and --budget must be 1 or more, --seed 0 or more, --timeout above 0, and --low below --high")
     if any(".py" in name for name in options.names):
         if len(options.names) > 1:
-            check.error("one file at a time")
+            check.error("check one file at a time")
         if options.backward and (options.order == 2 or ".py:" not in options.names[0]):
-            check.error("--backward NAME gives the gradients of one function, FILE.py:NAME, and of first order")
+            check.error("--backward NAME needs one function, FILE.py:NAME, and --order 1")
         return _check_file(options, low)
 
     checks = {**_operations(), **_layers()}
     by_lower_case = {name.lower(): name for name in checks}
     unknown = [name for name in options.names if name.lower() not in by_lower_case]
     if unknown:
-        check.error(f"minigrad comes with no operation or layer {', '.join(unknown)}; there are {', '.join(checks)}")
+        check.error(f"minigrad has no operation or layer {', '.join(unknown)}; it has {', '.join(checks)}")
     names = [by_lower_case[name.lower()] for name in options.names] or list(checks)
     verdicts = [_check(name, checks[name], options.examples, options.seed, options.json) for name in names]
     return _exit_code(verdicts) if options.json else _summary(verdicts)
@@ -99,7 +99,7 @@ def _shape(text: str) -> tuple[int, ...]:
 
 
 def _check_file(options: argparse.Namespace, low: float) -> int:
-    """Check what a student's file defines."""
+    """Check the definitions of a student's file."""
     verdicts = []
     try:
         for name, found in check_file(options.names[0], Options(tuple(options.shape), low, options.high, options.order,
@@ -135,7 +135,7 @@ Checks = Callable[[int, int], Iterator[tuple[str, Report]]]
 
 
 def _check(name: str, reports: Checks, examples: int, seed: int, as_json: bool) -> str:
-    """Print one line for an operation or layer, and the whole report of what fails; return the verdict."""
+    """Print one line for an operation or layer, and the whole report if it fails; return the verdict."""
     entries, worst_ratio, worst = 0, 0.0, OK
     for description, report in reports(examples, seed):
         entries += sum(row.checked for row in report.rows)
@@ -167,7 +167,7 @@ def _operation(operation: Any, case: Case) -> Checks:
 
 
 def _layers() -> dict[str, Checks]:
-    """The layers and losses. The engine never imports them; this command does, here, in order to check them."""
+    """The layers and losses. The engine never imports them; only this command does, to check them."""
     from . import layers
 
     time, batch, inputs, hidden, depth = 3, 2, 2, 3, 2

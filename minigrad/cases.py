@@ -1,8 +1,8 @@
-"""What inputs each operation takes: shapes, static arguments, values away from kinks and poles.
+"""Inputs for each operation: shapes, static arguments, and values away from kinks and poles.
 
-One table for the command line, the strategies and the tests. Whoever uses it passes `choose`, which picks
-one of some options: a seeded random choice, or hypothesis, which then also finds the smallest failing case.
-About half of the shapes are square or cubic, since a wrong axis cannot show otherwise.
+The command line, the strategies and the tests share this table. They pass `choose`, which picks one of several
+options: a seeded random choice, or hypothesis, which also finds the smallest failing case. About half of the
+shapes are square or cubic, because only these let a wrong axis give a wrong number instead of an error.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def concat_shapes(choose: Choose) -> tuple[list[Shape], int]:
 
 
 def index(choose: Choose, shape: Shape) -> Any:
-    """An index into an array of this shape: of every kind that NumPy has."""
+    """An index into an array of this shape, of any kind that NumPy has."""
     every_second = np.arange(int(np.prod(shape))).reshape(shape) % 2 == 0
     options: list[Any] = [..., None, (..., None), (), np.ones(shape, bool), every_second]
     if shape:
@@ -79,7 +79,7 @@ def index(choose: Choose, shape: Shape) -> Any:
 
 
 def _axis(choose: Choose, shape: Shape, nonempty: bool = False) -> dict[str, Any]:
-    """axis (one, several, none at all) and keepdims of a reduction; nonempty: no axis of length 0."""
+    """axis (one, several or None) and keepdims of a reduction; nonempty: no axis of length 0."""
     usable = [i for i, n in enumerate(shape) if n or not nonempty]
     options: list[Any] = [None] if all(shape) or not nonempty else []
     options += [*usable, *(i - len(shape) for i in usable)] + ([tuple(usable[::-1]), (usable[-1],)] if usable else [])
@@ -109,7 +109,7 @@ def _base_exponent(rng: np.random.Generator, shapes: list[Shape]) -> list[np.nda
 
 
 def distinct(rng: np.random.Generator, shapes: list[Shape]) -> list[np.ndarray]:
-    """No two of all the values nearer than 1/4."""
+    """Values in all arrays together, at least 1/4 apart."""
     sizes = [int(np.prod(shape)) for shape in shapes]
     values = (rng.permutation(sum(sizes)) - sum(sizes) / 2) / 4
     return [part.reshape(shape) for part, shape in zip(np.split(values, np.cumsum(sizes)[:-1]), shapes)]
@@ -120,7 +120,7 @@ def distinct(rng: np.random.Generator, shapes: list[Shape]) -> list[np.ndarray]:
 
 @dataclass(frozen=True)
 class Case:
-    """arguments(choose) gives the inputs' shapes and the static arguments; values(rng, shapes) the inputs."""
+    """arguments(choose) gives the inputs' shapes and the static arguments; values(rng, shapes) gives the inputs."""
 
     arguments: Callable[[Choose], tuple[list[Shape], dict[str, Any]]]
     values: Values = FROM_MINUS_2_TO_2

@@ -278,14 +278,14 @@ class Gradients:
         return self.total[node]
 
 def run(node: Node, i: int, g: Any, saved: Any) -> Any:
-    """What formula i returns, with what it asks for."""
+    """The result of formula i, called with the saved values."""
     try:
         return node.op.formulas[i](g, *saved)  # type: ignore[union-attr]
     except (TypeError, ValueError, IndexError, AttributeError) as error:
         raise explain.formula_failed(node, i, g, error) from error
 
 def as_values(node: Node, like: Value) -> list[Any]:
-    """What was saved, as the Values that it came from, so that formulas are recorded."""
+    """The saved arrays, wrapped as Values again so that formulas are recorded."""
     op: Any = explain.written_as_formulas(node.op)
     came_from = {**dict(zip(op.inputs, node.parents)), "y": node}
     def value(name: str, x: Any) -> Any:

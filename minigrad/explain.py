@@ -1,7 +1,7 @@
-"""What went wrong, in words: the errors of core.py and tensor.py, and the checks of what is declared, given and returned.
+"""Error messages of core.py and tensor.py, and checks of declarations, arguments and results.
 
-core.py has the idea and calls these functions by the way. They know operations, nodes and values only by their attributes, so
-that this file imports nothing but NumPy.
+They stand here so that core.py shows the idea alone. This file only uses the attributes of operations, nodes and values, so
+it imports nothing but NumPy.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 # -- where ----------------------------------------------------------------------------------------
 
 def calling_line() -> str:
-    """Where the program outside minigrad is: file, line number and text."""
+    """The running line of the program outside minigrad: file, line number and text."""
     frames = traceback.extract_stack()
     outside = [frame for frame in frames if not (frame.filename or "").startswith(_folders())] or frames
     return f'{outside[-1].filename}:{outside[-1].lineno}: {outside[-1].line}'
@@ -34,14 +34,14 @@ def _folders() -> tuple[str, ...]:
     modules = (sys.modules.get(name) for name in ("minigrad", "minigrad.layers", "minigrad.optim"))
     return tuple(os.path.dirname(m.__file__) + os.sep for m in modules if m is not None and m.__file__)
 
-# -- what is given --------------------------------------------------------------------------------
+# -- data -----------------------------------------------------------------------------------------
 
 IMMUTABLE = frozenset({int, float, bool, slice, type(None), type(...)})
 
 def number_array(data: Any, name: str = "data") -> np.ndarray:
-    """A fresh plain array of `data`; TypeError if they are not real numbers."""
+    """A new plain array of `data`; TypeError if they are not real numbers."""
     if isinstance(data, np.ma.MaskedArray):
-        raise TypeError(f"{name} must be an array without a mask: fill it first")
+        raise TypeError(f"{name} must be an array without a mask: call its filled() first")
     try:
         array = np.array(data)
     except TypeError as error:  # a list of Tensors
@@ -53,7 +53,7 @@ def number_array(data: Any, name: str = "data") -> np.ndarray:
     return array
 
 def read_only_copy(x: Any) -> Any:
-    """x with copies of the arrays in it, which nobody else can write into."""
+    """x, with read-only copies of the arrays in it."""
     if isinstance(x, np.ndarray):
         x = x.copy()
         x.flags.writeable = False
@@ -64,7 +64,7 @@ def read_only_copy(x: Any) -> Any:
 # -- a Tensor -------------------------------------------------------------------------------------
 
 def cannot_require_grad(array: np.ndarray) -> Exception:
-    return TypeError(f"a Tensor of dtype {array.dtype} cannot require grad, only floating-point numbers can: "
+    return TypeError(f"a Tensor of dtype {array.dtype} cannot require grad; only floating-point numbers can: "
                      "convert first, as in Tensor(array.astype(float), requires_grad=True)")
 
 def keeps_no_grad(node: Any) -> Exception:
@@ -79,7 +79,7 @@ def parameter_in_place() -> Exception:
                      "for a new tensor p = p - ...")
 
 def item_assignment() -> Exception:
-    return TypeError("a Tensor does not support item assignment, the graph could not follow it: "
+    return TypeError("a Tensor does not support item assignment, because the graph cannot follow it: "
                      "build a new one with minigrad.where, concat or stack (or write into t.data of a leaf)")
 
 def array_of_tensor() -> Exception:
@@ -95,8 +95,8 @@ def check_formulas(formulas: tuple) -> None:
                              "write @op(lambda g, ...: ...) above the function, with one formula for each argument")
 
 def parameters(function: Any, formulas: tuple, backward: Any) -> tuple[list[str], list[str], dict[str, Any], bool, list[tuple]]:
-    """The names of an operation's inputs and of its static arguments, the defaults of these, whether it takes *args, and the
-    names of what each formula needs. ValueError if the formulas do not fit."""
+    """The names of an operation's inputs and of its static arguments, their defaults, whether it takes *args, and the names
+    that each formula asks for. ValueError if the formulas do not fit."""
     def require(condition: bool, message: str) -> None:
         if not condition:
             raise ValueError(f"operation {function.__name__!r}: {message}")
@@ -108,22 +108,22 @@ def parameters(function: Any, formulas: tuple, backward: Any) -> tuple[list[str]
     require(bool(inputs), "needs at least one positional argument to differentiate")
     require(not variadic or len(inputs) == 1, "an operation with *args can have no other positional argument")
     require(not any(p.kind == p.VAR_KEYWORD for p in given), "static arguments must be named one by one, not **")
-    require(not {"g", "y"} & {p.name for p in given}, "g and y mean gradient and output: name the arguments otherwise")
+    require(not {"g", "y"} & {p.name for p in given}, "g and y mean gradient and output: rename the arguments")
     require(all(p.default is p.empty or p.kind == p.KEYWORD_ONLY for p in given),
             "a default makes an argument static: put it behind a * in the signature")
     if backward is not None:
-        require(not formulas, "has formulas or backward=, not both")
+        require(not formulas, "give formulas or backward=, not both")
         require(not variadic, "an operation with *args has one formula, and no backward=")
         formulas = (backward,)
     require(len(formulas) == (len(inputs) if backward is None else 1),
-            f"{len(formulas)} formulas for {len(inputs)} arguments ({', '.join(inputs)})")
+            f"{len(formulas)} formulas for {len(inputs)} arguments ({', '.join(inputs)}): write one for each")
     shapes = {f"{name}_shape" for name in inputs}
-    require(not shapes & {p.name for p in given}, f"{', '.join(shapes)} mean arguments' shapes: name static ones otherwise")
+    require(not shapes & {p.name for p in given}, f"{', '.join(shapes)} mean arguments' shapes: rename static arguments")
     known = {"y", *inputs, *static, *shapes}
     needs = [tuple(p.name for p in inspect.signature(formula).parameters.values() if not backward or p.default is p.empty)[1:]
              for formula in formulas]
     if backward is not None and not known.issuperset(needs[0]) and len(needs[0]) == len(inputs):
-        needs = [tuple(inputs)]  # under names of its own, in the same order
+        needs = [tuple(inputs)]  # other names, in the same order
     for name, names in zip(inputs if backward is None else ["backward"], needs):
         for unknown in set(names) - known:
             require(False, f"the formula for {name!r} asks for {unknown!r}; it can have {', '.join(sorted(known))}")
@@ -133,15 +133,15 @@ def parameters(function: Any, formulas: tuple, backward: Any) -> tuple[list[str]
 # -- a call ---------------------------------------------------------------------------------------
 
 def counted(op: Any, inputs: tuple) -> tuple:
-    """The inputs of an operation that takes any number of them, which may be given as a list; an error for others."""
+    """The inputs of an operation with *args, which may come as one list; TypeError for other operations."""
     if not op.variadic:
         raise TypeError(f"{op.__name__} takes {len(op.inputs)} positional argument(s), not {len(inputs)}, "
                         f"and static ones by keyword\n{_rule(op)}")
     return tuple(inputs[0]) if len(inputs) == 1 and isinstance(inputs[0], (list, tuple)) else inputs
 
 def constant(op: Any, i: int, x: Any) -> Any:
-    """Input number i, which is no Tensor. Numbers stay numbers, so that they do not change the dtype; everything else becomes
-    an array."""
+    """Input number i, which is not a Tensor. A number stays a number, so that it does not change the dtype; everything else
+    becomes an array."""
     if isinstance(x, (int, float)) or type(x) is np.ndarray and x.dtype.kind in "biuf":
         return x
     if isinstance(x, np.generic) and x.dtype.kind in "biuf":
@@ -149,7 +149,7 @@ def constant(op: Any, i: int, x: Any) -> Any:
     return number_array(x, f"{op.__name__}: argument {op.inputs[0 if op.variadic else i]!r}")
 
 def static(op: Any, given: dict[str, Any], Value: type, recorded: bool) -> dict[str, Any]:
-    """The static arguments; for the record with copies of the arrays among them, as the user may write into them."""
+    """The static arguments. If they are recorded, arrays are copied, because the user may write into them."""
     for name, value in given.items():
         if isinstance(value, Value):
             raise TypeError(f"{op.__name__}: the static argument {name!r} has no gradient and cannot be a Tensor; "
@@ -157,12 +157,12 @@ def static(op: Any, given: dict[str, Any], Value: type, recorded: bool) -> dict[
     return {name: read_only_copy(value) for name, value in given.items()} if recorded else given
 
 def call_failed(op: Any, inputs: tuple, error: Exception) -> Exception:
-    """The same kind of error, with the shapes and the rule that the docstring's first line states."""
+    """The same kind of error, with the shapes and the rule from the docstring's first line."""
     kind = next(kind for kind in (ValueError, IndexError, TypeError) if isinstance(error, kind))
     return kind(f"{call(op, inputs)}: {error}\n{_rule(op)}")
 
 def result(op: Any, inputs: tuple, y: Any, parents: list[Any], state: Any) -> np.ndarray:
-    """What the operation's function returned, as an array."""
+    """The result of the operation's function, as an array."""
     if isinstance(y, (tuple, list)):
         raise TypeError(f"{call(op, inputs)}: the function returned a {type(y).__name__} of {len(y)}, but an operation gives one "
                         "array: join its parts by np.stack or np.concatenate")
@@ -171,7 +171,7 @@ def result(op: Any, inputs: tuple, y: Any, parents: list[Any], state: Any) -> np
         raise TypeError(f"{call(op, inputs)}: the function returned dtype {y.dtype}, not an array of numbers")
     if y.dtype.kind != "f" and any(parents) and state.recording:
         raise TypeError(f"{op.__name__}: the result has dtype {y.dtype}, which carries no gradient; "
-                        "detach() the input first if that is meant")
+                        "detach() the input first if you want that")
     return y
 
 def call(op: Any, inputs: tuple) -> str:
@@ -200,7 +200,7 @@ def node_of(t: Any, Value: Any, name: str) -> Any:
     return t.node
 
 def arriving(y: Any, g: Any, Value: Any, caller: str, create_graph: bool = False) -> Any:
-    """g in y's dtype, as a Tensor with create_graph and otherwise as an array. If it was left out, 1 for a single number."""
+    """g in y's dtype: a Tensor with create_graph, otherwise an array. By default 1, if y is a single number."""
     like = y.array
     if g is None:
         if like.size != 1:
@@ -232,7 +232,7 @@ def freed(node: Any) -> Exception:
                         "values, Tensor(0.1 * ..., requires_grad=True), or compute it in every step. To go through the same "
                         "record twice, call the first backward() with retain_graph=True")
 
-# -- what a formula returned ----------------------------------------------------------------------
+# -- results of formulas --------------------------------------------------------------------------
 
 def formula(node: Any, i: int) -> str:
     name = f"{node.op.inputs[0]}[{i}]" if node.op.variadic else node.op.inputs[i]
@@ -244,7 +244,7 @@ def formula_failed(node: Any, i: int, g: Any, error: Exception) -> Exception:
                         f"{type(error).__name__}: {error}")
 
 def one_for_each(node: Any, vjps: Any) -> Any:
-    """What one formula for all arguments returned; TypeError unless it is a list of gradients, or by hand a dict or one array."""
+    """The list of gradients from one formula for all arguments; by hand it may be a dict or one array. Otherwise TypeError."""
     op = node.op
     if op.by_hand is not None and isinstance(vjps, dict):
         vjps = [vjps.get(name, vjps.get(f"d{name}")) for name in op.inputs]
@@ -257,14 +257,14 @@ def one_for_each(node: Any, vjps: Any) -> Any:
     return vjps
 
 def written_as_formulas(op: Any) -> Any:
-    """The operation; TypeError if its gradients are written by hand, which gives numbers only."""
+    """The operation; TypeError if its gradients are written by hand, because those have no graph."""
     if op.by_hand is not None:
         raise TypeError(f"operation {op.__name__!r}: its gradients are written by hand in NumPy (backward=), so they cannot be "
                         "differentiated again with create_graph: write formulas with minigrad's operations")
     return op
 
 def checked(node: Any, i: int, g: Any, vjp: Any, Value: type, create_graph: bool) -> Any:
-    """What formula i returned; TypeError unless it is the gradient for its argument, up to broadcasting and dtype."""
+    """The result of formula i; TypeError unless it fits its argument, up to broadcasting and dtype."""
     if vjp is None:
         raise TypeError(f"{formula(node, i)} returned None, but that argument requires a gradient")
     parent, is_value = node.parents[i], isinstance(vjp, Value)
@@ -282,7 +282,7 @@ def checked(node: Any, i: int, g: Any, vjp: Any, Value: type, create_graph: bool
     return vjp
 
 def _fits(shape: tuple[int, ...], argument: tuple[int, ...], output: tuple[int, ...]) -> bool:
-    """Is it the shape of an argument, but for axes along which NumPy stretched that to the output's shape?"""
+    """Is it the argument's shape, except for axes along which NumPy stretched the argument to the output's shape?"""
     new = len(shape) - len(argument)  # axes are counted from the right, as broadcasting does
     own, outputs = [None] * new + [*argument], [None] * (len(shape) - len(output)) + [*output[max(0, len(output) - len(shape)):]]
     return new >= 0 and all(n == a or a in (1, None) and n == y for n, a, y in zip(shape, own, outputs))

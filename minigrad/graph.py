@@ -1,7 +1,7 @@
 """A picture of a record: the operations that a Tensor came from, drawn by Graphviz.
 
-The picture is text first, in Graphviz' language DOT, which needs nothing installed. Images of it are made by the
-program `dot`, called by the Python package graphviz.
+`graph` writes text in Graphviz' language DOT, which needs nothing installed. The Python package graphviz calls the
+program `dot`, which draws the text as an image.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ RESULT = ", penwidth=2.5"
 
 
 class Graph:
-    """What `graph` returns: the picture as DOT text in `.dot`, which `render` draws and Jupyter shows."""
+    """The result of `graph`: `.dot` is the picture as DOT text, `render` draws it, and Jupyter shows it."""
 
     def __init__(self, dot: str) -> None:
         self.dot = dot
 
     def render(self, path: str | os.PathLike[str]) -> None:
-        """Draw it into a file, an SVG or a PNG by the name's ending.
+        """Draw it into a file whose name ends in .svg or .png.
 
-        Raises RuntimeError, with what to install, where Graphviz is not there, and ValueError for another ending.
+        Raises RuntimeError that says what to install if Graphviz is missing, and ValueError for another ending.
         """
-        from pathlib import Path  # only here: it takes a sixth of the time of `import minigrad`
+        from pathlib import Path  # not above: this import takes a sixth of the time of `import minigrad`
         path = Path(path)
         if path.suffix.lower() not in (".svg", ".png"):
             raise ValueError(f"graph: a picture is written as .svg or .png, not as {path.name!r}")
@@ -55,7 +55,7 @@ class Graph:
             raise RuntimeError(f"graph: a picture {INSTALL}") from None
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """For Jupyter: the picture, or the text where it cannot be drawn."""
+        """For Jupyter: the picture, or the text if it cannot be drawn."""
         try:
             return {"image/svg+xml": self._drawn("svg").decode(), "text/plain": repr(self)}
         except RuntimeError as error:
@@ -67,22 +67,22 @@ class Graph:
 
 def graph(y: Tensor | Sequence[Tensor], names: Any = None,
           groups: Mapping[str, Tensor | Sequence[Tensor]] | None = None, limit: int = 300) -> Graph:
-    """The record that backward() would walk from y, or from several results, as a picture.
+    """A picture of the record that backward() would walk from y, or from several results.
 
-    Leaves are yellow boxes and operations ellipses, with the shape of what they give (and its dtype, if it is not float64)
-    and static arguments such as axis or index; arrows run as the numbers do, and y has a thick line. Constants are not
-    recorded, so they are not drawn: an operation says which of its arguments is one.
+    Leaves are yellow boxes. Operations are ellipses with their static arguments, such as axis or index. Each shows its shape,
+    and its dtype if that is not float64. Arrows point from inputs to results, and y has a thick line. Constants are not
+    recorded, so they are not drawn: an operation names its constant arguments.
 
     names: a Module, for the names of its parameters, or a mapping from names to Tensors, leaves or results:
         graph(h, {**dict(cell.named_parameters()), "x": x, "h": h})
     A name whose Tensor is not in the record does not appear.
 
-    groups: a frame around each part, by its result. To a group belongs every operation that its Tensor (or Tensors)
-    needs and that no group before it has:
+    groups: draws a frame around each part, given by its result. A group has every operation that its Tensor (or
+    Tensors) needs and that is not in an earlier group:
         graph(loss, names=cell, groups={"t = 1": h_1, "t = 2": h_2})
 
-    Raises RuntimeError if y has no record, or an earlier backward() has freed a part of it, and ValueError if y does
-    not depend on a group's result, or if there are more nodes than limit: nobody could read such a picture.
+    Raises RuntimeError if y has no record, or an earlier backward() has freed a part of it. Raises ValueError if y
+    does not depend on a group's result, or if the picture has more than `limit` nodes: nobody could read it.
     """
     results = _nodes_of(y, "y")
     nodes = sorted(_reached(results), key=attrgetter("order"))
@@ -91,8 +91,8 @@ def graph(y: Tensor | Sequence[Tensor], names: Any = None,
             raise RuntimeError(f"graph: an earlier backward() has freed the record behind a result of {node.op.__name__}, of "
                                f"shape {node.shape}; draw before backward(), or call backward(retain_graph=True)")
     if len(nodes) > limit:
-        raise ValueError(f"graph: the record has {len(nodes):,} nodes, and no more than {limit:,} are drawn: take fewer time "
-                         f"steps or a result further in front, or pass limit={len(nodes)}")
+        raise ValueError(f"graph: the record has {len(nodes):,} nodes, more than the limit of {limit:,}: take fewer time "
+                         f"steps or an earlier result, or pass limit={len(nodes)}")
     called = _names(names)
     number = {node: i for i, node in enumerate(nodes)}
     lines = ["digraph {", STYLE]
@@ -120,7 +120,7 @@ def _nodes_of(y: Any, name: str) -> list[Node]:
 
 
 def _reached(roots: Iterable[Node], stop: Iterable[Node] = ()) -> set[Node]:
-    """The nodes that the roots depend on, and themselves, but for those in `stop` and what only they depend on."""
+    """The roots and the nodes that they depend on; the search does not enter nodes in `stop`."""
     before = set(stop)
     stack = [root for root in roots if root not in before]
     found = set(stack)
@@ -133,7 +133,7 @@ def _reached(roots: Iterable[Node], stop: Iterable[Node] = ()) -> set[Node]:
 
 
 def _grouped(groups: Mapping[str, Any], drawn: set[Node]) -> dict[str, set[Node]]:
-    """The operations of each group; leaves stay outside, as several groups may share them."""
+    """The operations of each group; leaves stay outside, because groups may share them."""
     taken: set[Node] = set()
     found = {}
     for label, ends in groups.items():

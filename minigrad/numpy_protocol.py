@@ -1,7 +1,7 @@
-"""NumPy's own functions on Tensors: a table from each to the operation of the same meaning. A Tensor is known as a Value here.
+"""NumPy's functions on Tensors: a table gives the minigrad operation for each. (This file knows a Tensor as a Value.)
 
-Where there is no gradient to lose they give plain arrays. What is not in the tables raises, because NumPy would compute on
-a copy and cut the graph without a word.
+Functions without a gradient, such as np.argmax, give plain arrays. Functions in neither table raise an error, because
+NumPy would compute on a copy and silently cut the graph.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from .core import Value
 
 def _dot(a: Any, b: Any) -> Any:
     if max(np.ndim(a), np.ndim(b)) > 2:
-        raise TypeError(f"np.dot of shapes {np.shape(a)} and {np.shape(b)}: with more than two axes there is only matmul, "
-                        "a @ b, which pairs other axes than np.dot")
+        raise TypeError(f"np.dot of shapes {np.shape(a)} and {np.shape(b)}: for more than two axes use matmul, a @ b, "
+                        "which pairs other axes than np.dot")
     return ops.matmul(a, b) if np.ndim(a) and np.ndim(b) else ops.mul(a, b)
 
 
@@ -29,7 +29,7 @@ def _flip(m: Any, axis: Any) -> Any:
 
 
 def _at_least(ndim: int, arrays: Any) -> list[Any]:
-    """The arrays with axes of length 1 in front, until each has so many."""
+    """The arrays, each with axes of length 1 in front until it has `ndim` axes."""
     return [ops.reshape(x, shape=(1,) * (ndim - np.ndim(x)) + np.shape(x)) for x in arrays]
 
 
@@ -53,7 +53,7 @@ TABLE: dict[Callable, Callable] = {
     np.sqrt: ops.sqrt,
     np.tanh: ops.tanh,
     np.square: lambda x: ops.mul(x, x),
-    # the rest with NumPy's signatures
+    # the rest have NumPy's signatures
     np.sum: lambda a, axis=None, *, keepdims=False: ops.sum(a, axis=axis, keepdims=keepdims),
     np.mean: lambda a, axis=None, *, keepdims=False: ops.mean(a, axis=axis, keepdims=keepdims),
     np.max: lambda a, axis=None, *, keepdims=False: ops.max(a, axis=axis, keepdims=keepdims),
@@ -85,7 +85,7 @@ WITHOUT_GRADIENT: set[Callable] = {
     np.isnan, np.isinf, np.isfinite, np.sign, np.signbit, np.argmax, np.argmin, np.argsort,
     np.zeros_like, np.ones_like, np.empty_like,
 }
-"""Their results do not change with small changes of the numbers: plain arrays, as there is no gradient to lose."""
+"""Small changes of the inputs do not change their results, so they give plain arrays: no gradient is lost."""
 
 
 def call(function: Callable, args: tuple, kwargs: dict[str, Any], method: str = "__call__") -> Any:
@@ -101,7 +101,7 @@ def call(function: Callable, args: tuple, kwargs: dict[str, Any], method: str = 
     try:
         return TABLE[function](*args, **kwargs)
     except TypeError as error:
-        if "<lambda>" in str(error):  # called with arguments that this table does not have
+        if "<lambda>" in str(error):  # the function in the table does not take these arguments
             hint = "; np.where(mask, a, b) is minigrad.where(a, b, mask=mask)" if function is np.where else ""
             raise TypeError(f"{name} on a Tensor: {str(error).replace('<lambda>()', name)}; "
                             f"it takes {inspect.signature(TABLE[function])}{hint}") from None
@@ -113,14 +113,14 @@ def plain(x: Any) -> Any:
 
 
 def plain_index(index: Any) -> Any:
-    """An index in which integer and boolean Tensors have become arrays."""
+    """The index, with arrays instead of Tensors."""
     if type(index) is tuple:
         return tuple([i.array if isinstance(i, Value) else i for i in index])
     return plain(index)
 
 
 class Elsewhere:
-    """What stands where somebody looks for a method that a Tensor does not have: it says where the function is."""
+    """Stands for a method that a Tensor does not have. Its error names the function to call instead."""
 
     def __init__(self, name: str, module: str, function: Callable) -> None:
         needed = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty]
@@ -133,4 +133,4 @@ class Elsewhere:
 ELSEWHERE = {name: Elsewhere(name, module, function) for name, (module, function) in {
     **{function.__name__: ("np", operation) for function, operation in TABLE.items()},
     **{name: ("minigrad", getattr(ops, name)) for name in ops.__all__}}.items()}
-"""For every function by its name."""
+"""One for every function, by its name."""

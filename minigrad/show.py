@@ -1,4 +1,4 @@
-"""How reports, models and Tensors are shown: HTML for notebooks, and a tree for print(model)."""
+"""Shows reports, models and Tensors: as HTML in notebooks, and as a tree in print(model)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-COLOURS = {"ok": "#1a7f37", "WRONG": "#cf222e"}  # on a dark page as on a bright one; all other verdicts say: look at this
+COLOURS = {"ok": "#1a7f37", "WRONG": "#cf222e"}  # readable on dark and bright pages; other verdicts are ochre
 LEFT = "text-align:left; white-space:pre"
 
 
@@ -30,7 +30,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], styles: Sequence
 
 
 def report_html(title: str, verdict: str, cells: Sequence[Sequence[str]], notes: Iterable[str]) -> str:
-    """What a check found. cells: the header, then a line for each input that ends in its verdict."""
+    """A check's report. cells: the header, then a row for each input, with its verdict last."""
     header, *rows = cells
     lines = [[*map(escape, row[:-1]), badge(row[-1])] for row in rows]
     return "\n".join([f"<div>{escape(title)}: {badge(verdict)}</div>", table(header, lines, [LEFT] * len(header)),
@@ -47,7 +47,7 @@ def tensor_text(t: Any) -> str:
 
 
 def tensor_html(t: Any) -> str:
-    """Shape, dtype, where it comes from, and the values."""
+    """Shape, dtype, origin and values."""
     origin = "constant" if t.node is None else f"result of {t.node.op.__name__}" if t.node.op else "leaf, requires grad"
     what = escape(f" {t.shape} {t.dtype}, {origin}")
     return f"<div>{element('b', 'Tensor')}{what}</div>\n{element('pre', np.array2string(t.array, separator=', '))}"
@@ -56,12 +56,12 @@ def tensor_html(t: Any) -> str:
 # -- models ---------------------------------------------------------------------------------------
 
 def tree(held: Sequence[tuple[str, Any]]) -> list[tuple[str, str, str]]:
-    """A line for each Module and Tensor: what it is, its number of parameters, and what is special about it.
+    """A line for each Module and Tensor: its name and kind, its number of parameters, and a remark such as "frozen".
 
-    held: (path, Module or Tensor) pairs; the first is the model itself, and each Module stands before what it holds.
+    held: (path, Module or Tensor) pairs. The first is the model itself, and a Module comes before its contents.
     """
     lines = []
-    around: list[str] = []  # how the paths begin of what is inside the present Module, and inside those around it
+    around: list[str] = []  # beginnings of paths: of the Modules around the present line, the innermost last
     for path, value in held:
         while around and not path.startswith(around[-1]):
             around.pop()

@@ -1,4 +1,4 @@
-"""Reads a student's file: what it defines, which inputs it gives, and what is said when something in it goes wrong."""
+"""Reads a student's file: finds its definitions and inputs, and explains its errors with the line in the file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CannotCheckError(Exception):
 
 
 class FormulaError(CannotCheckError):
-    """A gradient formula failed, or returned what cannot be a gradient: there is no gradient, which is wrong."""
+    """A gradient formula failed, or its result cannot be a gradient. This counts as wrong."""
 
 
 class ForkError(Exception):
@@ -36,8 +36,8 @@ class ForkError(Exception):
 def check_readable(path: Path) -> None:
     """CannotCheckError unless it is a file with text in it."""
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "is no ordinary file" if path.exists() else "does not exist"
-        raise CannotCheckError(f"there is no file {path}: it {what}")
+        what = "is a folder" if path.is_dir() else "is not an ordinary file" if path.exists() else "does not exist"
+        raise CannotCheckError(f"cannot read {path}: it {what}")
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -52,7 +52,7 @@ def check_readable(path: Path) -> None:
         raise CannotCheckError(f"{path}: {error.msg}: save it as UTF-8") from None
     if unfit >= 0:
         line = content[:unfit].count(b"\n") + 1
-        raise CannotCheckError(f"{path}:{line}: the byte {content[unfit]:#04x} there is no text in UTF-8: save the file as UTF-8")
+        raise CannotCheckError(f"{path}:{line}: the byte {content[unfit]:#04x} is not UTF-8 text: save the file as UTF-8")
 
 
 def split_target(target: str) -> tuple[str, str | None]:
@@ -64,9 +64,9 @@ def split_target(target: str) -> tuple[str, str | None]:
 def load_file(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(MODULE, path)
     if spec is None or spec.loader is None:
-        raise CannotCheckError(f"{path} is no Python file")
+        raise CannotCheckError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.resolve().parent))  # its own imports, as if it were run
+    sys.path.insert(0, str(path.resolve().parent))  # so that it can import files beside it
     spec.loader.exec_module(module)
     return module
 
@@ -76,14 +76,14 @@ def declared() -> dict[str, Op]:
 
 
 def things_to_check(module: ModuleType, name: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What is to be checked, by name."""
+    """The functions, operations and Modules to check, by name."""
     operations = declared()
     if name is None:
         named = {key: _found(module, key) for key in given}
         ids = {id(thing) for thing in named.values()}
         found = {**{key: operation for key, operation in operations.items() if id(operation) not in ids}, **named}
         if not found:
-            raise CannotCheckError("the file declares no operation with @op, and has no check_inputs; name what to check, as in "
+            raise CannotCheckError("the file declares no operation with @op, and has no check_inputs; name one function, as in "
                                    "FILE:NAME")
         return found
     thing = _found(module, name)
@@ -94,7 +94,7 @@ def things_to_check(module: ModuleType, name: str | None, given: Mapping[str, An
 
 
 def _found(module: ModuleType, name: str) -> Any:
-    """What the file calls by this name, which may have dots; None if there is none."""
+    """The thing in the file with this name, which may have dots; None if there is none."""
     thing: Any = module
     for part in name.split("."):
         thing = getattr(thing, part, None)
@@ -119,20 +119,20 @@ def number_of_inputs(thing: Callable) -> int:
         return 2 if thing.variadic else len(thing.inputs)
     try:
         parameters = inspect.signature(getattr(thing, "forward", thing)).parameters.values()
-    except ValueError:  # of a function written in C
+    except ValueError:  # a function written in C has no signature
         return 1
     return sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) or 1
 
 
 def refuse_forks(event: str, _: tuple) -> None:
     if event in ("os.fork", "os.forkpty"):
-        raise ForkError(f"the check runs in this process, {os.getpid()}, and a copy of it would check everything a second time. "
-                        "A file that forks cannot be checked: fork only under if __name__ == '__main__'")
+        raise ForkError("a file that forks cannot be checked: fork only under if __name__ == '__main__'. The check runs in this "
+                        f"process, {os.getpid()}, and a copy of it would check everything a second time")
 
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn what goes wrong in a student's file into a message with the line in that file."""
+    """Turn an error in a student's file into a message with the line in that file."""
     try:
         yield
     except CannotCheckError:
@@ -153,7 +153,7 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def _in_a_formula(error: BaseException, frames: list[traceback.FrameSummary], path: Path) -> bool:
-    """Was it a gradient formula of the student's? Then the engine says so, or its backward pass called a line of the file."""
+    """Did the student's gradient formula fail? Then the engine says so, or its backward() called a line of the file."""
     if not isinstance(error, Exception) or isinstance(error, ForkError):
         return False
     engine = [(frame.filename, frame.name) == (backward.__code__.co_filename, "backward") for frame in frames]
@@ -162,7 +162,7 @@ def _in_a_formula(error: BaseException, frames: list[traceback.FrameSummary], pa
 
 
 def _line_of_formula(error: BaseException) -> list[tuple[int, str]]:
-    """Where the formula stands that the engine's message is about."""
+    """The line of the formula that the engine's message names."""
     named = re.match(r"operation '(.*?)': the gradient formula (?:for argument '(.*?)['[])?", str(error))
     operation = next((one for one in declared().values() if named and one.__name__ == named[1]), None)
     if named is None or operation is None:

@@ -1,7 +1,7 @@
 """Tensor: a NumPy array that remembers how it was computed.
 
-Methods and operators are those of ndarray; each hands over to the operation of the same meaning in ops/. NumPy's own
-functions work too where minigrad has the operation, and raise where it has not: nothing silently cuts the graph.
+Methods and operators have ndarray's names, and each calls the operation of the same meaning in ops/. NumPy's functions
+work too if minigrad has the operation; otherwise they raise an error, so that nothing silently cuts the graph.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from .core import Node, Value
 from .types import Axis
 
 # -- lending the values ---------------------------------------------------------------------------
-# The array of a Tensor is read-only, so records can save it without a copy. A leaf hands its values out to be written into. The
-# next operation on the leaf freezes them, in a copy, as there may be views of what was handed out.
+# A Tensor's array is read-only, so the record can save it without a copy. A leaf lends its array through `.data`, for writing.
+# The next operation on the leaf freezes its values in a copy, because the user may still have views of the lent array.
 
 def hand_out(t: Tensor) -> np.ndarray:
-    """What `.data` gives: a leaf's array, to write into until the next operation on it; a result's read-only array."""
+    """The array for `.data`: a leaf's is writeable until the next operation on the leaf, a result's is read-only."""
     if t.is_leaf and not t._lent:
         t._array, t._lent = t._array.copy(), True
     return t._array
 
 def freeze(t: Tensor) -> np.ndarray:
-    """What an operation gets: the values in an array that nobody can write into."""
+    """The values for an operation, in an array that nobody can write into."""
     if t._lent:
         copy = t._array.copy()
         t._array.flags.writeable = copy.flags.writeable = False
@@ -36,17 +36,17 @@ def freeze(t: Tensor) -> np.ndarray:
     return t._array
 
 def replace_data(tensors: list[Tensor], arrays: list[np.ndarray], changes: Iterable[tuple[Any, str, Any]] = ()) -> None:
-    """Other values for these leaves, in arrays of their shapes and dtypes that nobody else holds; with them set_all(changes):
-    everything or, if Ctrl-C comes in between, nothing."""
+    """Put new arrays into leaves, and make the other `changes` of set_all(). If Ctrl-C comes in between, nothing changes.
+    The arrays have the leaves' shapes and dtypes, and nobody else holds them."""
     for t, array in zip(tensors, arrays):
-        freeze(t)  # what was handed out is no longer theirs
+        freeze(t)  # the lent array no longer belongs to the leaf
         array.flags.writeable = False
     training.set_all([*((t, "_array", array) for t, array in zip(tensors, arrays)), *changes])
 
 @contextmanager
 def stand_ins(tensors: list[Tensor], arrays: list[np.ndarray]) -> Iterator[None]:
-    """Inside the block these leaves have copies of the arrays, in a graph of their own. Afterwards all is put back: their
-    values, the array that `.data` handed out, their graph and their `.grad`."""
+    """Inside the block the leaves have copies of these arrays, and a separate graph. Afterwards everything is restored:
+    values, the array lent by `.data`, graph and `.grad`."""
     before = [(t, t._array, t._node, t._leaf, t._lent) for t in tensors]
     try:
         for t, array in zip(tensors, arrays):
@@ -58,7 +58,7 @@ def stand_ins(tensors: list[Tensor], arrays: list[np.ndarray]) -> Iterator[None]
             t._array, t._node, t._leaf, t._lent = values, node, leaf, lent
 
 class Tensor(Value):
-    """An array of numbers whose gradient can be asked for.
+    """An array of numbers that can have a gradient.
 
     data: array, number or nested list; it is copied. Python numbers become float64, arrays keep their dtype.
     requires_grad: record the operations on it, so that `backward()` finds its gradient.
@@ -68,7 +68,7 @@ class Tensor(Value):
 
     __slots__ = ("_leaf", "__weakref__")
     _leaf: Any  # a leaf's own Node, kept while requires_grad is switched off
-    def __hash__(self) -> int: return id(self)  # == compares values, as arrays do; dicts and sets go by identity
+    def __hash__(self) -> int: return id(self)  # dicts and sets use identity, because == compares values
 
     def __init__(self, data: ArrayLike, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor):
@@ -92,9 +92,9 @@ class Tensor(Value):
     # -- value, gradient, graph ---------------------------------------------------------------
     @property
     def data(self) -> np.ndarray:
-        """The values. Writing into them (`W.data -= lr * W.grad`) never changes a gradient already on record.
+        """The values. Writing into them (`W.data -= lr * W.grad`) never changes the gradient of an earlier operation.
 
-        A leaf hands out an array to write into until the next operation on it. That operation takes a copy, and
+        A leaf lends an array to write into until the next operation on it. That operation takes a copy, and
         the array becomes read-only: ask for `.data` again. The data of a result are read-only from the start.
         """
         return hand_out(self)
@@ -133,12 +133,12 @@ class Tensor(Value):
 
     @property
     def is_parameter(self) -> bool:
-        """True for a leaf that requires grad, or did so before it was frozen by requires_grad = False."""
+        """True for a leaf that requires grad, also after it was frozen by requires_grad = False."""
         return self.is_leaf and self._leaf is not None
 
     @property
     def grad(self) -> np.ndarray | None:
-        """What backward() has gathered so far, an array of this shape and dtype; None before the first time."""
+        """The gradient that backward() has added up so far, an array of this shape and dtype; None at first."""
         if self._node is not None and self._node.accumulator is None:
             raise explain.keeps_no_grad(self._node)
         return None if self._node is None else self._node.accumulator.grad
@@ -151,7 +151,7 @@ class Tensor(Value):
         if value is not None and value is not node.accumulator.grad:
             value = np.array(value, dtype=self.dtype)
             if value.shape != self.shape:
-                raise ValueError(f"grad of shape {value.shape} for a Tensor of shape {self.shape}")
+                raise ValueError(f"grad has shape {value.shape}, but the Tensor has shape {self.shape}; they must be equal")
         node.accumulator.grad = value
         if value is None:
             node.accumulator.calls = 0
@@ -245,7 +245,7 @@ class Tensor(Value):
     def __ipow__(self, other: ArrayLike) -> Tensor: return self._in_place(other)
     def __imatmul__(self, other: ArrayLike) -> Tensor: return self._in_place(other)
 
-    # Comparisons have no gradient: they give plain arrays of booleans. What NumPy types as Any is Any here: an array or a number.
+    # Comparisons have no gradient: they give plain arrays of booleans. Any is NumPy's own type here: an array or a number.
     def __lt__(self, other: ArrayLike) -> Any: return self._array < numpy_protocol.plain(other)
     def __le__(self, other: ArrayLike) -> Any: return self._array <= numpy_protocol.plain(other)
     def __gt__(self, other: ArrayLike) -> Any: return self._array > numpy_protocol.plain(other)
@@ -284,7 +284,7 @@ class Tensor(Value):
         return numpy_protocol.call(function, args, kwargs)
 
 def _restored(data: np.ndarray, parameter: bool, grad: np.ndarray | None, frozen: bool = False) -> Tensor:
-    """A leaf from a copy or a pickle; a frozen parameter remains one."""
+    """A leaf from a copy or a pickle; a frozen parameter remains frozen."""
     t = Tensor(data, requires_grad=parameter)
     if grad is not None:
         t.grad = grad

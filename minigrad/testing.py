@@ -1,11 +1,11 @@
-"""Hypothesis strategies and helpers for tests of one's own operations. The only file that needs hypothesis.
+"""Hypothesis strategies and helpers for tests of your own operations. Only this file needs hypothesis.
 
     from minigrad.testing import check_op
 
     def test_softplus():
         check_op(softplus, low=-5, high=5)
 
-It searches shapes that broadcast, memory layouts and constants for a gradient that is wrong.
+It tries shapes that broadcast, memory layouts and constants, and fails if a gradient is wrong.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ def assert_gradients(f: Callable, *inputs: Any, order: int = 1, seed: int = 0) -
 
 def check_op(operation: Operation, *, low: float = -2.0, high: float = 2.0, order: int = 2, max_examples: int = 50,
              **static: Any) -> None:
-    """A full property test of an elementwise operation: shapes that broadcast, 0-d, size 0 and 1, memory layouts, constants
-    among the inputs; gradients up to `order`. Its inputs are between low and high: choose a range in which the function changes.
-    Special points, as 0, are not tried: give them to gradcheck. AssertionError with the report.
+    """A full property test of an elementwise operation. It tries shapes that broadcast, 0-d, size 0 and 1, memory layouts,
+    constants among the inputs, and gradients up to `order`. Inputs are between low and high: choose a range in which the
+    function changes. It does not try special points, such as 0: give them to gradcheck. Raises AssertionError with the report.
 
-    An operation that needs other shapes takes a Case: see `calls`.
+    For an operation that needs other shapes, write a Case: see `calls`.
     """
     if not isinstance(operation, Op):
         raise TypeError(f"check_op needs an operation declared with @op, not {type(operation).__name__}")
@@ -54,7 +54,7 @@ def check_op(operation: Operation, *, low: float = -2.0, high: float = 2.0, orde
 
 
 def _strategy(f: Callable[..., Any], *arguments: Any) -> st.SearchStrategy:
-    """What f(choose, *arguments) makes, with hypothesis choosing."""
+    """A strategy for f(choose, *arguments): hypothesis chooses."""
     @st.composite
     def drawn(draw: st.DrawFn) -> Any:
         return f(lambda options: draw(st.sampled_from(list(options))), *arguments)
@@ -82,7 +82,7 @@ def concat_shapes() -> st.SearchStrategy[tuple[list[tuple[int, ...]], int]]:
 
 
 def away_from(points: list[float], gap: float = 0.1, low: float = -2.0, high: float = 2.0) -> st.SearchStrategy[float]:
-    """Numbers in low .. high that are no nearer than gap to any of the points: kinks and poles."""
+    """Numbers in low .. high, at least gap away from all of the points: kinks and poles."""
     return st.floats(low, high).filter(lambda x: all(abs(x - point) >= gap for point in points))
 
 
@@ -98,7 +98,7 @@ def tensors(draw: st.DrawFn, shape: Any = None, dtype: Any = np.float64, element
 
 @dataclass
 class Call:
-    """One way to call an operation: `f(*inputs)` is what `gradcheck` takes."""
+    """One way to call an operation, for gradcheck(f, *inputs)."""
 
     f: Callable
     inputs: list[np.ndarray]
@@ -117,8 +117,8 @@ def calls(draw: st.DrawFn, operation: Callable, case: Case) -> Call:
     arrays, static = case.draw(choose)
     described = f"{operation.__name__}({', '.join(str(a.shape) for a in arrays)}, {static})"
     inputs: list[np.ndarray] = []
-    arguments: list[Callable[[tuple], Any]] = []  # from the leaves to what the operation is given
-    differentiable = choose(range(len(arrays)))  # at least this one requires a gradient
+    arguments: list[Callable[[tuple], Any]] = []  # each gives one argument of the operation, from the leaves
+    differentiable = choose(range(len(arrays)))  # this input always requires a gradient
     for i, array in enumerate(arrays):
         if i != differentiable and choose([False, False, True]):
             layout = choose(list(CONSTANTS))
@@ -129,8 +129,8 @@ def calls(draw: st.DrawFn, operation: Callable, case: Case) -> Call:
         arguments.append(_view_of_leaf(len(inputs), view))
         inputs.append(stored)
         described += f", {i} {layout}"
-    ends = ["", "transposed", "summed"]  # then the gradient arrives in another layout: not contiguous, or with stride 0
-    end = choose(ends[:2] if operation is ops.softmax else ends)  # softmax sums to 1: nothing of its gradient could be seen
+    ends = ["", "transposed", "summed"]  # the last two change the layout of the arriving gradient: not contiguous, or stride 0
+    end = choose(ends[:2] if operation is ops.softmax else ends)  # softmax sums to 1: its gradient would be 0
 
     def f(*leaves: Tensor) -> Any:
         y = operation(*(argument(leaves) for argument in arguments), **static)
@@ -152,7 +152,7 @@ CONSTANTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "negative strides": lambda a: np.flip(np.flip(a).copy()),
     "strided": lambda a: np.repeat(a, 2, axis=-1)[..., ::2] if a.ndim else a,
 }
-"""The same values in memory in other ways."""
+"""The same values in other memory layouts."""
 
 
 def _constant(array: np.ndarray) -> Callable[[tuple], Any]:
@@ -164,7 +164,7 @@ def _view_of_leaf(i: int, view: Callable[[Tensor], Tensor]) -> Callable[[tuple],
 
 
 def _layout(array: np.ndarray, choose: Choose) -> tuple[np.ndarray, Callable[[Tensor], Tensor], str]:
-    """An array to store, a function that views it with `array`'s values (mostly), and the layout's name."""
+    """An array to store, a function that views it with `array`'s values, and the layout's name."""
     layouts: list[tuple[np.ndarray, Callable[[Tensor], Tensor], str]] = [(array, lambda t: t, "contiguous")]
     if array.ndim:
         layouts += [
@@ -215,7 +215,7 @@ def _square(a: Tensor) -> Tensor:
 
 
 def program_steps(*more: str) -> st.SearchStrategy[Steps]:
-    """What `run` takes: operations of the two tables, and `more` of one argument, on values numbered modulo their count."""
+    """Programs for `run`: operations of the tables and unary `more`, on values numbered modulo their count."""
     number = st.integers(0, 10)
     return st.lists(st.one_of(st.tuples(st.sampled_from([*sorted(UNARY), *more]), number, st.none()),
                               st.tuples(st.sampled_from(sorted(BINARY)), number, number)), min_size=1, max_size=12)

@@ -1,6 +1,6 @@
-"""What a training loop needs around the idea: backward() that adds to `.grad`, detach(), no_grad(), detect_anomaly().
+"""Functions for training loops: backward(), which adds to `.grad`, detach(), no_grad(), detect_anomaly().
 
-Ctrl-C changes everything or nothing, so that a notebook's cell can be run again.
+After Ctrl-C a change is complete or not begun, so a notebook's cell can be run again.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def backward(y: Value, g: Any = None, retain_graph: bool = False) -> None:
     record = core.record_of(root)
     wanted = {node for node in record if node.accumulator is not None}
     gradients = core.backward(root, explain.arriving(y, g, Value, "backward"), record, wanted)
-    with adding: add_to_grad(gradients)  # in one line, so that no interruption falls between the work and the unlocking
+    with adding: add_to_grad(gradients)  # in one line, so that Ctrl-C cannot come between the work and the unlocking
     if not retain_graph:
         for node in record:
             node.parents, node.saved, node.static = (), None, core.NOTHING
@@ -59,14 +59,14 @@ def set_all(changes: list[tuple[Any, str, Any]]) -> None:
 
     Python looks for Ctrl-C between two steps of a program written in Python. The loop of deque is written in C: one step.
     """
-    before = [getattr(thing, name) for thing, name, _ in changes]  # kept until all is done, as freeing may run Python
+    before = [getattr(thing, name) for thing, name, _ in changes]  # kept until the end, because freeing may run Python
     deque(starmap(setattr, changes), maxlen=0)
     del before
 
 
 def detach(state: Any) -> Any:
-    """A Tensor, or nested tuples and lists of them, with the same values, cut off from the graph: what is carried from
-    batch to batch as the state of an RNN or LSTM."""
+    """The same values, cut off from the graph: of a Tensor, or of nested tuples and lists of Tensors. Call it on the
+    state of an RNN or LSTM that is carried from batch to batch."""
     if isinstance(state, (tuple, list)):
         parts = [detach(part) for part in state]
         return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
@@ -78,13 +78,13 @@ def detach(state: Any) -> Any:
 def no_grad() -> _GeneratorContextManager[None]:
     """Run operations without recording them: `with no_grad(): ...` or `@no_grad()`.
 
-    Each thread has its own switch; it is restored when the block ends, by an exception too.
+    Each thread has its own switch; it is restored when the block ends, also by an exception.
     """
     return core.switched("recording", False)
 
 
 class Anomalies:
-    """The watch of detect_anomaly(): FloatingPointError at the first number that is not finite."""
+    """The observer of detect_anomaly(). It raises FloatingPointError at the first number that is not finite."""
 
     @staticmethod
     def computed(op: Any, inputs: tuple, arrays: list, y: np.ndarray, node: Any) -> None:
@@ -107,6 +107,6 @@ def _check_finite(array: np.ndarray, what: str, line: str) -> None:
 def detect_anomaly() -> _GeneratorContextManager[None]:
     """Find the first NaN or infinity: `with detect_anomaly(): ...` around forward and backward.
 
-    Raises FloatingPointError that names the operation, its shapes and the line that called it. Slower: for debugging.
+    Raises FloatingPointError with the operation, its shapes and the calling line. It is slow: use it to debug.
     """
     return core.switched("watch", Anomalies)

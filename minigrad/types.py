@@ -1,4 +1,4 @@
-"""What editors and type checkers are told of operations: the result is a Tensor if one of the first two inputs is."""
+"""Types of operations for editors and type checkers: the result is a Tensor if one of the first two inputs is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar, overload
 
 
 class Recorded(Protocol):
-    """What core.Value is, of which Tensor is one. This file imports no other, as core.py imports it."""
+    """The type of core.Value, the base class of Tensor. core.py imports this file, so this file cannot import core.py."""
 
     array: Any
     node: Any
@@ -18,7 +18,7 @@ Axis = int | tuple[int, ...] | None
 
 
 class Operation(Protocol):
-    """How a declared operation is called; core.Op is what it is."""
+    """How a declared operation is called; core.Op is its class."""
 
     __name__: str
     function: Callable[..., Any]

@@ -1,4 +1,4 @@
-"""Adagrad: each step divided by the size of all gradients so far."""
+"""Adagrad divides each step by the size of all gradients so far."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Adagrad(Optimizer):
         v = v + g^2                 (v = initial_accumulator_value at first)
         p = p - lr / (1 + (t - 1) lr_decay)  g / (sqrt(v) + eps)
 
-    Source: J. Duchi et al., "Adaptive subgradient methods for online learning and stochastic optimization" (2011), with
-    the names and defaults of torch.optim.Adagrad.
+    Source: J. Duchi et al., "Adaptive subgradient methods for online learning and stochastic optimization" (2011).
+    Names and defaults are those of torch.optim.Adagrad.
     """
 
     remembers, counts = ("t", "v"), ("t",)

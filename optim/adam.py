@@ -1,4 +1,4 @@
-"""Adam, and AdamW, which decays the weights apart from the gradient."""
+"""Adam, and AdamW, which keeps weight decay out of the gradient."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Adam(Optimizer):
         v = beta2 v + (1 - beta2) g^2
         p = p - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
 
-    Source: D. Kingma and J. Ba, "Adam: A method for stochastic optimization" (2015), with the names and defaults
-    of torch.optim.Adam.
+    Source: D. Kingma and J. Ba, "Adam: A method for stochastic optimization" (2015). Names and defaults
+    are those of torch.optim.Adam.
     """
 
     remembers, counts = ("t", "m", "v"), ("t",)
@@ -26,7 +26,7 @@ class Adam(Optimizer):
                  eps: float = 1e-8, weight_decay: float = 0.0) -> None:
         super().__init__(parameters, lr)
         if not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"{type(self).__name__}: betas must be in 0 .. 1, not {betas}")
+            raise ValueError(f"{type(self).__name__}: betas must be 0 or more and below 1, not {betas}")
         self.betas, self.eps, self.weight_decay = (float(betas[0]), float(betas[1])), eps, weight_decay
 
     def update(self, value: np.ndarray, g: np.ndarray, lr: float, memory: dict[str, Any]) -> np.ndarray:
@@ -43,12 +43,12 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with the weight decay taken from the parameter itself, before the step:
+    """Adam, but weight decay shrinks the parameter itself, before the step:
 
         p = p - lr weight_decay p;   then Adam's step without weight decay
 
-    Source: I. Loshchilov and F. Hutter, "Decoupled weight decay regularization" (2019), with the names and defaults
-    of torch.optim.AdamW.
+    Source: I. Loshchilov and F. Hutter, "Decoupled weight decay regularization" (2019). Names and defaults
+    are those of torch.optim.AdamW.
     """
 
     def __init__(self, parameters: Parameters, lr: LearningRate = 1e-3, betas: tuple[float, float] = (0.9, 0.999),

@@ -1,4 +1,4 @@
-"""Clipping: what keeps an exploding gradient from throwing the parameters away."""
+"""Clipping keeps an exploding gradient from making a huge step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def clip_grad_norm(parameters: Iterable[Tensor] | Tensor, max_norm: float) -> fl
 
         norm = sqrt(sum of all g^2);   g = g * min(1, max_norm / (norm + 1e-6))
 
-    Returns the norm before. Parameters without a gradient are left alone.
+    Returns the norm before clipping. Parameters without a gradient are left alone.
     Source: R. Pascanu et al., "On the difficulty of training recurrent neural networks" (2013), in the form of
     torch.nn.utils.clip_grad_norm_.
     """
@@ -50,8 +50,8 @@ def clip_grad_value(parameters: Iterable[Tensor] | Tensor, clip_value: float) ->
 
 
 def _gradients(function: str, parameters: Iterable[Tensor] | Tensor) -> list[tuple[Tensor, np.ndarray]]:
-    """Each parameter that has a gradient, once, with it."""
+    """(parameter, gradient) pairs of the parameters that have one, each once."""
     if not isinstance(parameters, Iterable):
-        raise TypeError(f"{function} takes a list of Tensors, as from module.parameters(), not a {type(parameters).__name__}")
+        raise TypeError(f"{function} takes a list of Tensors, such as module.parameters(), not a {type(parameters).__name__}")
     unique = {id(p): p for p in ([parameters] if isinstance(parameters, Tensor) else parameters)}.values()
     return [(p, p.grad) for p in unique if p.grad is not None]

@@ -1,4 +1,4 @@
-"""What all optimisers have in common."""
+"""Optimizer, the base class of all optimisers."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ LearningRate = float | Callable[[int], float]
 
 
 class Optimizer:
-    """Changes parameters after their gradients. A subclass defines `update` for one parameter.
+    """Changes parameters by their gradients. A subclass defines `update` for one parameter.
 
-    parameters: leaf Tensors that require grad, as from Module.parameters(); or (name, Tensor) pairs, as from
-    named_parameters(), and then messages have the names. One whose gradient is None is left alone.
-    lr: the learning rate; or a schedule, a function from the number of steps already made to the learning rate:
+    parameters: leaf Tensors that require grad, such as Module.parameters(); or (name, Tensor) pairs, such as
+    named_parameters(): error messages then use the names. A parameter without a gradient is left alone.
+    lr: the learning rate; or a schedule, which computes it from the number of steps made so far:
     lr=lambda step: 0.1 / (1 + step).
-    Raises TypeError or ValueError for anything else, for none at all, and for one that is given twice.
+    Raises TypeError or ValueError for anything else, for no parameters, and for the same parameter twice.
     """
 
     remembers: tuple[str, ...] = ()
-    """The names of what `update` keeps in its memory: arrays with the parameter's shape, but for those in `counts`."""
+    """The names of the values that `update` keeps in `memory`: arrays of the parameter's shape, except `counts`."""
 
     counts: tuple[str, ...] = ()
-    """Those of them that are whole numbers, as the number of steps."""
+    """The names of values that are whole numbers, such as the number of steps."""
 
     def __init__(self, parameters: Parameters, lr: LearningRate) -> None:
         name = type(self).__name__
         if isinstance(parameters, Tensor) or not isinstance(parameters, Iterable):
-            raise TypeError(f"{name} takes a list of Tensors, as from module.parameters(), not one {type(parameters).__name__}")
+            raise TypeError(f"{name} takes a list of Tensors, such as module.parameters(), not one {type(parameters).__name__}")
         given: list[tuple[str, Any]] = [
             item if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str) else (f"parameter {i}", item)
             for i, item in enumerate(parameters)]
@@ -45,7 +45,8 @@ class Optimizer:
             if not isinstance(p, Tensor):
                 raise TypeError(f"{name}: {parameter} is a {type(p).__name__}, not a Tensor; pass module.parameters()")
             if not p.is_parameter:
-                raise TypeError(f"{name}: {parameter}, of shape {p.shape}, is not a leaf Tensor that requires grad")
+                raise TypeError(f"{name}: {parameter}, of shape {p.shape}, is not a leaf Tensor that requires grad; "
+                                "make it by Tensor(values, requires_grad=True)")
         if not self.parameters:
             raise ValueError(f"{name} got no parameters to change")
         numbers = [id(p) for p in self.parameters]
@@ -65,15 +66,15 @@ class Optimizer:
         return lr
 
     def zero_grad(self) -> None:
-        """Forget all gradients: without it, backward() adds to the old ones."""
+        """Forget all gradients. Otherwise backward() adds to the old ones."""
         for p in self.parameters:
             p.grad = None
 
     def step(self, warn_accumulated: bool = False) -> None:
         """Change every parameter that has a gradient.
 
-        Raises RuntimeError if none has one, and warns once if only some have. warn_accumulated: warn too if a gradient is
-        the sum of several backward() calls, as when zero_grad() is forgotten.
+        Raises RuntimeError if no parameter has a gradient, and warns once if some have none. warn_accumulated: also warn if a
+        gradient is the sum of several backward() calls, which happens if zero_grad() is forgotten.
         """
         lr = self.current_lr()
         trained = [(name, p) for name, p in zip(self.names, self.parameters) if p.requires_grad]
@@ -92,12 +93,12 @@ class Optimizer:
         memory = [dict(own) for own in self.memory]
         new = [(p, self._checked(i, self.update(p.array, p.grad, lr, memory[i])))
                for i, p in enumerate(self.parameters) if p.grad is not None]
-        # Nothing has changed until all is known to be right; then all changes at once.
+        # Everything is checked before anything changes; then everything changes at once.
         replace_data([p for p, _ in new], [value for _, value in new],
                      [(self, "memory", memory), (self, "steps", self.steps + 1)])
 
     def _checked(self, i: int, value: Any) -> np.ndarray:
-        """What `update` returned, as an array of the parameter's dtype that shares no memory with it or its gradient."""
+        """The value from `update` in the parameter's dtype, copied if it shares memory with the parameter or its gradient."""
         p = self.parameters[i]
         if np.shape(value) != p.shape or np.asarray(value).dtype.kind not in "iuf":
             raise TypeError(f"{type(self).__name__}.update must return an array of shape {p.shape} for {self.names[i]}, "
@@ -107,12 +108,12 @@ class Optimizer:
         return array.copy() if np.may_share_memory(array, p.grad) or np.may_share_memory(array, p.array) else array
 
     def update(self, value: np.ndarray, g: np.ndarray, lr: float, memory: dict[str, Any]) -> np.ndarray:
-        """A parameter's new values, from its values and gradient; `memory` is its own, kept from step to step."""
+        """A parameter's new values, from its values and gradient. `memory` is its own dict, kept from step to step."""
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """What the optimiser remembers, as arrays: its kind, "steps", and for each parameter, by its number, those of its
-        memory, as "0.v". With it training resumes exactly."""
+        """The optimiser's state as arrays: "kind", "steps", and the memory of each parameter under its number, such as
+        "0.v". With it training resumes exactly."""
         memory = {f"{i}.{name}": np.array(value) for i, memory in enumerate(self.memory) for name, value in memory.items()}
         return {"kind": np.array(self._kind()), "steps": np.array(self.steps), **memory}
 
@@ -120,17 +121,17 @@ class Optimizer:
         return f"{type(self).__name__} of {len(self.parameters)} parameters"
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what state_dict() gave. Raises ValueError, and changes nothing, if it is not for these parameters."""
+        """Restore a state from state_dict(). Raises ValueError, and changes nothing, if it does not fit."""
         state = dict(state)
         kind, steps = (np.asarray(state.pop(name, None)) for name in ("kind", "steps"))
         if str(kind) != self._kind() or steps.dtype.kind not in "iu" or steps.shape != () or steps < 0:
-            raise ValueError(f"this is the state of {kind} after {steps} steps, expected that of {self._kind()}")
+            raise ValueError(f"this is the state of {kind} after {steps} steps, expected the state of {self._kind()}")
         memory: list[dict[str, Any]] = [{} for _ in self.parameters]
         for key, value in state.items():
             number, _, name = str(key).partition(".")
             if not number.isdecimal() or int(number) >= len(memory) or name not in self.remembers:
-                raise ValueError(f"{self._kind()}: there is no {key!r} here; each has "
-                                 f"{', '.join(self.remembers) or 'nothing to remember'}")
+                raise ValueError(f"{self._kind()}: there is no {key!r} here; each parameter has "
+                                 f"{', '.join(self.remembers) or 'no memory'}")
             p, value, counts = self.parameters[int(number)], np.array(value), name in self.counts
             if (value.shape != (() if counts else p.shape) or value.dtype.kind not in ("iu" if counts else "f")
                     or counts and value < 0):

@@ -1,4 +1,4 @@
-"""RMSprop: each step divided by the recent size of the gradient."""
+"""RMSprop divides each step by the recent size of the gradient."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class RMSprop(Optimizer):
         p = p - lr s                momentum: b = momentum b + s, p = p - lr b
 
     Source: G. Hinton, "Neural networks for machine learning", lecture 6e (2012); centered: A. Graves, "Generating
-    sequences with recurrent neural networks" (2013). Names and defaults of torch.optim.RMSprop.
+    sequences with recurrent neural networks" (2013). Names and defaults are torch.optim.RMSprop's.
     """
 
     remembers = ("v", "a", "b")

@@ -146,7 +146,7 @@ def test_what_is_compressed_could_be_of_any_size(tmp_path):
 def check_refused_with_little_memory(path):
     tracemalloc.start()
     try:
-        with pytest.raises(ValueError, match="a.npz is damaged or no file of named arrays"):
+        with pytest.raises(ValueError, match="a.npz is damaged, or save_arrays.. did not write it"):
             load_arrays(path)
         assert tracemalloc.get_traced_memory()[1] < 20_000_000  # the longest of these headers has 1 MB
     finally:

@@ -304,7 +304,7 @@ def one():
     (lambda: SGD([one()]).load_state_dict({"kind": "SGD of 1 parameters", "steps": 1, "0.m": [0]}), ValueError, "no '0.m' here"),
     (lambda: Adam([one()]).load_state_dict({"kind": "Adam of 1 parameters", "steps": 1, "0.m": ["x"]}), ValueError, "dtype"),
     (lambda: Adam([one()]).load_state_dict({"kind": "Adam of 1 parameters", "steps": 1, "0.m": [0, 0]}), ValueError, r"\(2,\)"),
-    (lambda: Adam([one()]).load_state_dict({"W": 1}), ValueError, "expected that of Adam"),
+    (lambda: Adam([one()]).load_state_dict({"W": 1}), ValueError, "expected the state of Adam"),
     (lambda: Adam([one()]).load_state_dict(
         SGD([one()]).state_dict()), ValueError, "state of SGD of 1 parameters after 0 steps"),
     (lambda: SGD([one()], lr="fast"), ValueError, "'fast'"),

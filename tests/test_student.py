@@ -133,7 +133,7 @@ def test_what_cannot_be_checked(check, name, arguments, parts):
 
 @pytest.mark.parametrize(("content", "parts"), [
     ("def f(:", ["student.py:1: def f(:"]), ("import nowhere", ["student.py:1: import nowhere", "nowhere"]),
-    ("x = 1", ["declares no operation"]), ("raise SystemExit(0)", ["student.py:1", "SystemExit"]), (None, ["there is no file"])])
+    ("x = 1", ["declares no operation"]), ("raise SystemExit(0)", ["student.py:1", "SystemExit"]), (None, ["does not exist"])])
 def test_files_that_cannot_be_read(tmp_path, capfd, content, parts):
     if content is not None:
         (tmp_path / "student.py").write_text(content, encoding="utf-8")

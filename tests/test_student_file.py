@@ -29,7 +29,7 @@ def check_text(tmp_path, capfd):
 
 
 @pytest.mark.parametrize(("content", "parts"), [
-    (b"x = 1\ny = \0\n", ["student.py:2: the byte 0x00 there is no text in UTF-8"]),
+    (b"x = 1\ny = \0\n", ["student.py:2: the byte 0x00 is not UTF-8 text"]),
     ("x = 1".encode("utf-16"), ["student.py:1: the byte 0x00", "save the file as UTF-8"]),
     (b"x = 1\n\n\n# \xe4\n", ["student.py:4: the byte 0xe4"]),
     (b"# \xe4\n", ["student.py", "UTF-8"]),
@@ -50,9 +50,9 @@ def test_a_byte_order_mark_and_a_declared_encoding_are_fine(check_text):
 def test_what_is_no_file(tmp_path, capfd, monkeypatch):
     (tmp_path / "folder.py").mkdir()
     os.mkfifo(tmp_path / "pipe.py")
-    for name, words in [("folder.py", "it is a folder"), ("pipe.py", "it is no ordinary file"),
-                        ("a:b.py", f"no file {tmp_path}/a:b.py: it does not exist"),
-                        ("none.py:f", f"no file {tmp_path}/none.py: it does not exist")]:
+    for name, words in [("folder.py", "it is a folder"), ("pipe.py", "it is not an ordinary file"),
+                        ("a:b.py", f"cannot read {tmp_path}/a:b.py: it does not exist"),
+                        ("none.py:f", f"cannot read {tmp_path}/none.py: it does not exist")]:
         assert main(["check", f"{tmp_path}/{name}"]) == 2
         assert words in capfd.readouterr().err
 

@@ -117,7 +117,7 @@ def test_a_torch_model_without_biases(reference):
 
 @pytest.mark.parametrize(("change", "message"), [
     (lambda s: s.pop("weight_hh_l0"), "has no weight_hh_l0"),
-    (lambda s: s.update(weight_hr_l0=np.ones(3)), "nothing here takes weight_hr_l0"),
+    (lambda s: s.update(weight_hr_l0=np.ones(3)), "LSTM has no parameters for weight_hr_l0"),
     (lambda s: s.update(weight_ih_l0=np.ones((4, 24))), r"weight_ih_l0 has shape \(4, 24\), expected \(24, 4\)"),
     (lambda s: s.update(weight_ih_l0=np.full((24, 4), "x")), "dtype"),
 ])
