@@ -25,7 +25,8 @@ Arrays = dict[str, np.ndarray]
 
 def to_torch(module: Module) -> Arrays:
     """The state dict of the torch.nn model that has torch's RNN, LSTM, RNNCell, LSTMCell, Linear and Embedding under the
-    same names as `module` has ours. The biases go to bias_ih; bias_hh is 0.
+    same names as `module` has ours. The biases go to bias_ih; bias_hh is 0. An RNN's nonlinearity is in no state dict: the
+    model there is made with the same, torch.nn.RNN(..., nonlinearity="relu").
 
         torch_model.load_state_dict({name: torch.from_numpy(a) for name, a in to_torch(model).items()})
 
