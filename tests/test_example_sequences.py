@@ -168,8 +168,8 @@ def test_without_matplotlib_there_is_no_plot(in_empty_folder, capsys, monkeypatc
 
 
 @pytest.mark.parametrize(("run", "arguments", "message"), [
-    (add, ("--epochs", "0"), "--epochs must be above 0"),
-    (add, ("--lr", "nan"), "--lr must be above 0"),
+    (add, ("--epochs", "0"), "--epochs must be a number above 0"),
+    (add, ("--lr", "nan"), "--lr must be a number above 0"),
     (add, ("--digits", "0"), "--digits must be 1 to 9"),
     (add, ("--digits", "10"), "--digits must be 1 to 9"),
     (add, ("--examples", "100"), "--examples must be below 100"),
