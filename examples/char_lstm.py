@@ -10,8 +10,8 @@ What to look at: the samples, from noise over letter frequencies to words; and t
 what a table of this very text's n-grams could reach: the entropy of a character when 0, 1 or 2 characters
 before it are known. A network below the order-1 line on text that it has not seen remembers more than one
 character. What to try: --hidden 32, --layers 2, --time-steps 5 (how far back does the gradient reach?), --dropout 0
-(it learns the text by heart: the training loss falls further, the other one rises), --temperature 0.3 (no mistakes,
-and it repeats itself) and 1.5.
+(it learns the text by heart: the loss in training falls further, the other one does not), --temperature 0.3 (it repeats
+itself) and 1.5 (it invents words).
 
 Sources: A. Karpathy, "The unreasonable effectiveness of recurrent neural networks" (2015), for the idea and the
 temperature; W. Zaremba et al., "Recurrent neural network regularization" (2014): dropout not from step to step.
@@ -152,7 +152,7 @@ class Training:
 
 
 def written_from_checkpoint(options: argparse.Namespace, parser: argparse.ArgumentParser) -> str:
-    """What the checkpoint's network writes at the beginning of a line. Raises ValueError if the checkpoint is none, or if the
+    """What the checkpoint's network writes after a full stop. Raises ValueError if the checkpoint is none, or if the
     options ask for another network."""
     saved, arrays = checkpoint.read(options.checkpoint)
     checkpoint.check_same(options.checkpoint, saved, {name: getattr(options, name) for name in ("model", "hidden", "layers")
@@ -162,7 +162,7 @@ def written_from_checkpoint(options: argparse.Namespace, parser: argparse.Argume
     model.load_state_dict(checkpoint.part(arrays, "model."))
     print(f"{options.checkpoint}: {saved['model'].upper()}, {saved['hidden']} hidden units, after {arrays['step']} steps; "
           f"temperature {options.temperature:g}\n")
-    return sample(model, vocabulary, "\n" if "\n" in vocabulary else vocabulary[0], options.sample, options.temperature, rng)
+    return sample(model, vocabulary, "." if "." in vocabulary else vocabulary[0], options.sample, options.temperature, rng)
 
 
 def read_text(path: Path) -> str:

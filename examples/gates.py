@@ -16,12 +16,12 @@ weights knows what it has just read, too), and the largest among all units with 
 which is what the best of so many units reaches by chance.
 
 What to look at: a unit whose property is no more than the last character or two (a vowel, in a word) has an f that
-flickers: its C is written anew all the time, and i and o are open. One whose property reaches far back (a quotation,
-a sentence) has an f near 1 nearly everywhere: it keeps, adds up, and its o is mostly shut. Where f is darker, as at a
-capital letter, it forgets. "learnt?" in the table says no where random weights or chance do as well: whatever that
-row seems to show, do not believe it. Nor is a correlation the meaning of a unit: one that stands for quotations may
-do no more than forget at capital letters, of which quotations have many.
-What to try: --steps 0 (the plot of the untrained network), --steps 5000, --hidden 128, --units 12.
+flickers: its C is written anew all the time. One whose property reaches far back (a quotation, a sentence) has an f
+near 1 nearly everywhere: it keeps. Where its f is dark it forgets; the unit for quotations does so at the mark that
+ends one. "learnt?" in the table says no where random weights or chance do as well: whatever that row seems to show, do
+not believe it. Nor is a correlation the meaning of a unit: one that stands for quotations may do no more than forget at
+capital letters, of which quotations have many.
+What to try: --steps 0 (the plot of the untrained network), --steps 5000, --hidden 64, --units 12.
 
 Sources: A. Karpathy, J. Johnson and L. Fei-Fei, "Visualizing and understanding recurrent networks" (2015), for cells
 that follow quotes and line ends and for counting saturated gates; C. Olah, "Understanding LSTM Networks" (2015).

@@ -104,7 +104,7 @@ def test_a_checkpoint_writes(small, tmp_path, capsys):
     assert small("--sample", "70", "--temperature", "0.7") == written != small("--sample", "70", "--seed", "1")
     training = char_lstm.Training(char_lstm.parse(["--hidden", "8", "--batch", "4", "--time-steps", "10"])[0], TEXT)
     char_lstm.checkpoint.resume(tmp_path / "char_lstm.npz", training)
-    assert written == char_lstm.sample(training.model, training.vocabulary, " ", 70, 0.7, np.random.default_rng(0))
+    assert written == char_lstm.sample(training.model, training.vocabulary, ".", 70, 0.7, np.random.default_rng(0))
     # sizes that are not asked for are the checkpoint's
     (tmp_path / "other.npz").write_bytes(before["char_lstm.npz"])
     assert char_lstm.main(["--sample", "70", "--temperature", "0.7", "--checkpoint", "other.npz"]) == written
