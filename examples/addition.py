@@ -25,10 +25,11 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from pathlib import Path
 from typing import NamedTuple
 
+import command_line
 import numpy as np
+import plots
 from tqdm import tqdm
 
 from minigrad import no_grad, stack
@@ -39,6 +40,38 @@ VOCABULARY = " +0123456789"
 HELD_OUT = 5000  # unseen questions that are asked, or all of them if there are fewer
 SAMPLES = 5
 KERAS = 0.99  # per character, after 55 epochs
+
+
+class Adder(Module):
+    """Scores for the characters of an answer:  logits_t = h_t W + b,  h_t from the decoder, whose input at every step
+    is the last h of the encoder over the question's one-hot characters."""
+
+    def __init__(self, digits: int, hidden: int, rng: np.random.Generator):
+        self.answer_length = digits + 1
+        self.encoder = LSTM(len(VOCABULARY), hidden, rng=rng, init="orthogonal", dtype=np.float32)
+        self.decoder = LSTM(hidden, hidden, rng=rng, init="orthogonal", dtype=np.float32)
+        self.output = Linear(hidden, len(VOCABULARY), rng=rng, init="xavier", dtype=np.float32)
+        self.one_hot = np.eye(len(VOCABULARY), dtype=np.float32)
+
+    def forward(self, x: np.ndarray):
+        """x: characters (time, batch) -> logits (answer's length, batch, characters)."""
+        h, _ = self.encoder(self.one_hot[x])
+        h, _ = self.decoder(stack(*[h[-1]] * self.answer_length))
+        return self.output(h)
+
+
+def learn_epoch(model: Adder, optimizer: Adam, learnt: Questions, order: np.ndarray, batch_size: int, clip: float) -> None:
+    """Learn once from every question and its answer, in this order, batch after batch."""
+    for i in range(0, len(order), batch_size):
+        batch = learnt.part(order[i:i + batch_size])
+        optimizer.zero_grad()
+        loss = cross_entropy(model(batch.x), batch.y)
+        loss.backward()
+        clip_grad_norm(model.parameters(), clip)
+        optimizer.step()
+
+
+# -- around the idea: questions and answers as arrays, how many are right, the tables, the options ------------------
 
 
 class Questions(NamedTuple):
@@ -75,24 +108,6 @@ def draw(rng: np.random.Generator, digits: int, examples: int, forwards: bool) -
     swapped = (b * numbers + a)[examples:]
     return (ask(a[:examples], b[:examples], digits, forwards), ask(a[examples:], b[examples:], digits, forwards),
             ~np.isin(swapped, chosen[:examples]))
-
-
-class Adder(Module):
-    """Scores for the characters of an answer:  logits_t = h_t W + b,  h_t from the decoder, whose input at every step
-    is the last h of the encoder over the question's one-hot characters."""
-
-    def __init__(self, digits: int, hidden: int, rng: np.random.Generator):
-        self.answer_length = digits + 1
-        self.encoder = LSTM(len(VOCABULARY), hidden, rng=rng, init="orthogonal", dtype=np.float32)
-        self.decoder = LSTM(hidden, hidden, rng=rng, init="orthogonal", dtype=np.float32)
-        self.output = Linear(hidden, len(VOCABULARY), rng=rng, init="xavier", dtype=np.float32)
-        self.one_hot = np.eye(len(VOCABULARY), dtype=np.float32)
-
-    def forward(self, x: np.ndarray):
-        """x: characters (time, batch) -> logits (answer's length, batch, characters)."""
-        h, _ = self.encoder(self.one_hot[x])
-        h, _ = self.decoder(stack(*[h[-1]] * self.answer_length))
-        return self.output(h)
 
 
 @no_grad()
@@ -153,15 +168,8 @@ def learn(seed: int, options: argparse.Namespace, progress: tqdm) -> list[Measur
                f"or {100 * whole:.2f} % of the answers")
     measured = []
     for epoch in range(1, options.epochs + 1):
-        order = rng.permutation(options.examples)
-        for i in range(0, options.examples, options.batch):
-            batch = order[i:i + options.batch]
-            optimizer.zero_grad()
-            loss = cross_entropy(model(learnt.x[:, batch]), learnt.y[:, batch])
-            loss.backward()
-            clip_grad_norm(model.parameters(), options.clip)
-            optimizer.step()
-            progress.update()
+        learn_epoch(model, optimizer, learnt, rng.permutation(options.examples), options.batch, options.clip)
+        progress.update()
         answered = answers(model, unseen.x)
         measured.append(Measured(epoch, accuracy(answers(model, learnt.x), learnt.y), accuracy(answered, unseen.y),
                                  accuracy(answered[:, either_way], strict.y) if len(strict.a) else (np.nan, np.nan)))
@@ -197,41 +205,8 @@ def summary(runs: dict[int, list[Measured]], options: argparse.Namespace) -> str
     return "\n".join(lines)
 
 
-def plot(runs: dict[int, list[Measured]], options: argparse.Namespace) -> None:
-    """The accuracies over the epochs, one line for each seed; only if matplotlib is installed."""
-    try:
-        from matplotlib import pyplot as plt  # takes the backend Agg, which only writes files, where there is no display
-    except ImportError:
-        print("no plot: matplotlib is not installed (pip install matplotlib)")
-        return
-
-    figure, panels = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
-    for axes in panels:
-        axes.axhline(100 * KERAS, color="black", linestyle="--", linewidth=1, label="Keras's example: 99 % of characters")
-        for n, measured in enumerate(runs.values()):
-            epochs = [m.epoch for m in measured]
-            for group, colour, label in (("learnt", "C0", "learnt from"), ("unseen_either_way", "C1", "unseen either way")):
-                values = 100 * np.array([getattr(m, group) for m in measured])
-                marker = "." if len(epochs) < 5 else None
-                for column, style, what in ((0, "-", "characters"), (1, ":", "whole answers")):
-                    axes.plot(epochs, values[:, column], color=colour, linestyle=style, linewidth=1.5, marker=marker,
-                              label=None if n else f"{label}, {what}")
-        axes.set(xlabel="epoch", ylabel="right, in %")
-    panels[0].set(ylim=(0, 102), title=f"{options.digits} digits, {options.examples} questions, {options.hidden} hidden units")
-    panels[1].set(ylim=(90, 100.3), title="the same from 90 % up")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False,
-                  title="one line a seed" if len(runs) > 1 else None)
-    figure.savefig(options.plot, dpi=120)
-    print(f"plot: {options.plot}")
-    if plt.get_backend().lower() != "agg":
-        plt.show()
-    plt.close(figure)
-
-
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0],
-                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = command_line.new_parser(__doc__, "addition.png", "the first seed")
     parser.add_argument("--digits", type=int, default=2, help="of the largest number")
     parser.add_argument("--examples", type=int, default=5000, help="questions to learn from")
     parser.add_argument("--epochs", type=int, default=55, help="how often each of them is learnt from")
@@ -241,21 +216,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--clip", type=float, default=1.0, help="largest norm of the gradient")
     parser.add_argument("--forwards", action="store_true", help="read the question from its beginning")
     parser.add_argument("--seeds", type=int, default=1, help="networks, with the seeds SEED, SEED + 1, ...")
-    parser.add_argument("--seed", type=int, default=0, help="the first seed")
-    parser.add_argument("--plot", type=Path, default="addition.png", help="where to plot")
-    options = parser.parse_args(argv)
-    for name in ("examples", "epochs", "hidden", "batch", "lr", "clip", "seeds"):
-        if not getattr(options, name) > 0:
-            parser.error(f"--{name} must be above 0, not {getattr(options, name)}")
+    options = command_line.parse(parser, argv, above_0="examples epochs hidden batch lr clip seeds")
     if not 1 <= options.digits <= 9:
         parser.error(f"--digits must be 1 to 9, not {options.digits}")
     if options.examples >= 100**options.digits:
         parser.error(f"--examples must be below {100**options.digits}, the number of questions that there are, or none is left "
                      f"unseen; not {options.examples}")
-    if options.seed < 0:
-        parser.error(f"--seed must be 0 or more, not {options.seed}")
-    if not options.plot.parent.is_dir():
-        parser.error(f"there is no folder {options.plot.parent} to write {options.plot.name} into")
     return options
 
 
@@ -263,12 +229,12 @@ def main(argv: list[str] | None = None) -> dict[int, list[Measured]]:
     """Returns, for each seed, the accuracies after every epoch."""
     options = parse(argv)
     runs = {}
-    steps = -(-options.examples // options.batch) * options.epochs
-    with tqdm(total=options.seeds * steps, unit="step") as progress:
+    with tqdm(total=options.seeds * options.epochs, unit="epoch") as progress:
         for seed in range(options.seed, options.seed + options.seeds):
             runs[seed] = learn(seed, options, progress)
     print("\n" + summary(runs, options) + "\n")
-    plot(runs, options)
+    title = f"{options.digits} digits, {options.examples} questions, {options.hidden} hidden units"
+    plots.write(options.plot, plots.addition, runs, title, KERAS)
     return runs
 
 

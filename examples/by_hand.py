@@ -13,9 +13,9 @@ ends, and no error is raised: that is why one checks. What to try: the other mis
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
-
+import command_line
 import numpy as np
+import plots
 
 from minigrad import gradcheck, with_loss
 
@@ -68,6 +68,16 @@ def loss_function(inputs: list[int], targets: list[int], h_before: np.ndarray) -
     return loss, dWxh, dWhh, dWhy, dbh, dby, hs[len(inputs) - 1]
 
 
+def adagrad(parameters: list[np.ndarray], gradients: list[np.ndarray], squares: list[np.ndarray]) -> None:
+    """One step of training, in place; gradients are clipped to -5 .. 5."""
+    for w, gradient, total in zip(parameters, gradients, squares):
+        total += np.clip(gradient, -5, 5, out=gradient) ** 2
+        w -= 0.1 * gradient / np.sqrt(total + 1e-8)
+
+
+# -- around the idea: the check, the text, the options --------------------------------------------------------------
+
+
 def check(rng: np.random.Generator) -> str:
     """The report on a small network: a few characters, and two time steps more than the smallest number that has a carry."""
     start(characters=5, hidden=4, rng=rng)
@@ -82,16 +92,13 @@ def train(numbers: np.ndarray, characters: int, hidden: int, steps: int, piece: 
     """The loss of each step, in bits per character, with Adagrad."""
     start(characters, hidden, np.random.default_rng(seed))
     parameters = [Wxh, Whh, Why, bh, by]
-    memory, losses, at, h = [np.zeros_like(w) for w in parameters], [], 0, np.zeros((hidden, 1))
+    squares, losses, at, h = [np.zeros_like(w) for w in parameters], [], 0, np.zeros((hidden, 1))
     for _ in range(steps):
         if at + piece + 1 > len(numbers):
             at, h = 0, np.zeros((hidden, 1))
         inputs, targets = numbers[at:at + piece].tolist(), numbers[at + 1:at + piece + 1].tolist()
         loss, *gradients, h = loss_function(inputs, targets, h)
-        for w, gradient, squares in zip(parameters, gradients, memory):
-            gradient = np.clip(gradient, -5, 5)
-            squares += gradient ** 2
-            w -= 0.1 * gradient / np.sqrt(squares + 1e-8)
+        adagrad(parameters, gradients, squares)
         losses.append(loss / piece / np.log(2))
         at += piece
     return np.array(losses)
@@ -103,31 +110,6 @@ def averaged(losses: np.ndarray) -> np.ndarray:
     return np.convolve(losses, np.ones(n) / n, "valid")
 
 
-def plot(losses: dict[str, np.ndarray], options: argparse.Namespace) -> None:
-    """Both losses over the steps; only if matplotlib is installed."""
-    try:
-        from matplotlib import pyplot as plt  # takes the backend Agg, which only writes files, where there is no display
-    except ImportError:
-        print("no plot: matplotlib is not installed (pip install matplotlib)")
-        return
-
-    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
-    for name, of_run in losses.items():
-        smooth = averaged(of_run)
-        axes.plot(np.arange(len(of_run) - len(smooth), len(of_run)), smooth, linewidth=2, color="C3" if name else "C0",
-                  label=f"the mistake {name}: {MISTAKES[name]}" if name else "the right gradient")
-    for bits, what, offset in zip(bounds(options), ("with", "without"), (-14, 6)):
-        axes.axhline(bits, color="black", linestyle="--", linewidth=1)
-        axes.annotate(f"at best {what} memory of the letter: {bits:.2f}", (1, bits), xycoords=("axes fraction", "data"),
-                      xytext=(-6, offset), textcoords="offset points", ha="right")
-    axes.set(xlabel="step of training", ylabel="loss, bits per character", ylim=(0, None),
-             title="No error, and the loss falls: only the check says that the gradient is wrong")
-    figure.legend(loc="outside lower center", frameon=False)
-    figure.savefig(options.plot, dpi=120)
-    print(f"plot: {options.plot}")
-    plt.close(figure)
-
-
 def bounds(options: argparse.Namespace) -> tuple[float, float]:
     """Bits per character: of two letters in a line, one is free, or both are."""
     length = options.gap + 3
@@ -135,23 +117,12 @@ def bounds(options: argparse.Namespace) -> tuple[float, float]:
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0],
-                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = command_line.new_parser(__doc__, "by_hand.png", "of parameters and text")
     parser.add_argument("--mistake", choices=MISTAKES, default="no_carry", help="the one that is planted")
     parser.add_argument("--steps", type=int, default=2000, help="of training")
     parser.add_argument("--hidden", type=int, default=32, help="hidden units")
     parser.add_argument("--gap", type=int, default=3, help="dashes between a letter and its echo")
-    parser.add_argument("--seed", type=int, default=0, help="of parameters and text")
-    parser.add_argument("--plot", type=Path, default="by_hand.png", help="where to plot")
-    options = parser.parse_args(argv)
-    for name in ("steps", "hidden", "gap"):
-        if getattr(options, name) < 1:
-            parser.error(f"--{name} must be 1 or more, not {getattr(options, name)}")
-    if options.seed < 0:
-        parser.error(f"--seed must be 0 or more, not {options.seed}")
-    if not options.plot.parent.is_dir():
-        parser.error(f"there is no folder {options.plot.parent} to write {options.plot.name} into")
-    return options
+    return command_line.parse(parser, argv, above_0="steps hidden gap")
 
 
 def main(argv: list[str] | None = None) -> dict[str, np.ndarray]:
@@ -168,7 +139,9 @@ def main(argv: list[str] | None = None) -> dict[str, np.ndarray]:
         print(f"{mistake or 'right'}: {averaged(losses[mistake])[-1]:.2f} bits per character at the end")
     print("at best with memory of the letter: {:.2f}, without: {:.2f}".format(*bounds(options)))
     mistake = ""
-    plot(losses, options)
+    drawn = {"the right gradient": averaged(losses[""]),
+             f"the mistake {options.mistake}: {MISTAKES[options.mistake]}": averaged(losses[options.mistake])}
+    plots.write(options.plot, plots.by_hand, drawn, options.steps, bounds(options))
     return losses
 
 

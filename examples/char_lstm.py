@@ -3,48 +3,88 @@
     python examples/char_lstm.py                   an LSTM reads "Alice's Adventures in Wonderland"
     python examples/char_lstm.py --model rnn       the plain RNN for comparison; or gru
     python examples/char_lstm.py --text my.txt     any other text
+    python examples/char_lstm.py --sample 500 --temperature 0.7
+                                                   learns nothing; writes 500 characters with what it has learnt before
 
 What to look at: the samples, from noise over letter frequencies to words; and the plot. Its dashed lines are
 what a table of this very text's n-grams could reach: the entropy of a character when 0, 1 or 2 characters
 before it are known. A network below the order-1 line on text that it has not seen remembers more than one
-character. What to try: --hidden 32, --layers 2, --time-steps 5 (how far back does the gradient reach?).
+character. What to try: --hidden 32, --layers 2, --time-steps 5 (how far back does the gradient reach?), --dropout 0
+(it learns the text by heart: the loss in training falls further, the other one does not), --temperature 0.3 (it repeats
+itself) and 1.5 (it invents words).
 
-Source of the idea: A. Karpathy, "The unreasonable effectiveness of recurrent neural networks" (2015).
+Sources: A. Karpathy, "The unreasonable effectiveness of recurrent neural networks" (2015), for the idea and the
+temperature; W. Zaremba et al., "Recurrent neural network regularization" (2014): dropout not from step to step.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections import Counter
 from pathlib import Path
 
+import checkpoint
+import command_line
 import numpy as np
+import plots
 from tqdm import tqdm
 
-from minigrad import detach, no_grad, softmax
-from minigrad.layers import GRU, LSTM, RNN, Linear, Module, cross_entropy, load_arrays, save_arrays
+from minigrad import Tensor, detach, no_grad, softmax
+from minigrad.layers import GRU, LSTM, RNN, Dropout, Linear, Module, cross_entropy
 from minigrad.optim import Adam, clip_grad_norm
 
 HELD_OUT = 0.1  # the last tenth of the text is not learnt from
 HELD_OUT_STREAMS = 10
 LOG_EVERY = 100  # steps between measurements on the held-out text
+HALF = 750  # steps after which the learning rate is half of what it was; the same for all --steps, so that --resume may go on
 MODELS = {"lstm": LSTM, "rnn": RNN, "gru": GRU}
 
 
 class CharacterModel(Module):
-    """Scores for the next character:  logits_t = h_t W + b,  h_t from a recurrent layer over one-hot characters."""
+    """Scores for the next character:  logits_t = dropout(h_t) W + b,  h_t from a recurrent layer over one-hot characters."""
 
-    def __init__(self, model: str, characters: int, hidden: int, layers: int, rng: np.random.Generator):
+    def __init__(self, model: str, characters: int, hidden: int, layers: int, dropout: float, rng: np.random.Generator):
         self.recurrent = MODELS[model](characters, hidden, layers, rng=rng, dtype=np.float32)
+        self.dropout = Dropout(dropout, rng=rng)
         self.output = Linear(hidden, characters, rng=rng, dtype=np.float32)
         self.one_hot = np.eye(characters, dtype=np.float32)
 
     def forward(self, characters: np.ndarray, state=None):
         """characters: numbers (time, batch) -> logits (time, batch, characters), state."""
         h, state = self.recurrent(self.one_hot[characters], state)
-        return self.output(h), state
+        return self.output(self.dropout(h)), state
+
+
+def learn_piece(model: CharacterModel, optimizer: Adam, piece: np.ndarray, state, clip: float) -> tuple[Tensor, object]:
+    """One step of truncated back-propagation through time, on a piece of the text (time + 1, batch): its loss and last state."""
+    optimizer.zero_grad()
+    logits, state = model(piece[:-1], state)
+    loss = cross_entropy(logits, piece[1:])
+    loss.backward()
+    clip_grad_norm(model.parameters(), clip)
+    optimizer.step()
+    # the state goes on, its history does not: the gradient reaches back to the start of the piece and no further
+    return loss, detach(state)
+
+
+@no_grad()
+def sample(model: CharacterModel, vocabulary: str, start: str, length: int, temperature: float, rng: np.random.Generator) -> str:
+    """Text that the model writes: each character is drawn from its probabilities, softmax(logits / temperature).
+
+    Below 1 what is likely becomes likelier, near 0 the likeliest is all that is written.
+    """
+    model.eval()
+    written, state = start, None
+    for _ in range(length):
+        logits, state = model(np.array([[vocabulary.index(written[-1])]]), state)
+        p = softmax(logits[0, 0].numpy().astype(np.float64) / temperature)
+        written += vocabulary[rng.choice(len(vocabulary), p=p / p.sum())]
+    model.train()
+    return written[len(start):]
+
+
+# -- around the idea: the text, how good it is, the run from start to end, the options ------------------------------
 
 
 def entropy(text: str, order: int) -> float:
@@ -70,23 +110,14 @@ def streams(characters: np.ndarray, count: int) -> np.ndarray:
 def held_out_bits(model: CharacterModel, characters: np.ndarray) -> float:
     """Mean loss on text that was not learnt from, in bits per character."""
     columns = streams(characters, min(HELD_OUT_STREAMS, len(characters) // 2))
+    model.eval()
     logits, _ = model(columns[:-1])
+    model.train()
     return cross_entropy(logits, columns[1:]).item() / math.log(2)
 
 
-@no_grad()
-def sample(model: CharacterModel, vocabulary: str, start: str, length: int, rng: np.random.Generator) -> str:
-    """Text that the model writes: each character is drawn from the probabilities that it predicts."""
-    written, state = start, None
-    for _ in range(length):
-        logits, state = model(np.array([[vocabulary.index(written[-1])]]), state)
-        p = softmax(logits[0, 0].astype(np.float64)).numpy()
-        written += vocabulary[rng.choice(len(vocabulary), p=p / p.sum())]
-    return written[len(start):]
-
-
 class Training:
-    """Truncated back-propagation through time: pieces of the text one after the other, the state carried over."""
+    """A run: the text as pieces that are learnt one after the other, the state carried over, and what was measured."""
 
     def __init__(self, options: argparse.Namespace, text: str):
         self.options = options
@@ -96,8 +127,9 @@ class Training:
         cut = len(text) - int(len(text) * HELD_OUT)
         self.columns, self.held_out = streams(characters[:cut], options.batch), characters[cut:]
         self.rng = np.random.default_rng(options.seed)
-        self.model = CharacterModel(options.model, len(self.vocabulary), options.hidden, options.layers, self.rng)
-        self.optimizer = Adam(self.model.parameters(), lr=options.lr)
+        self.model = CharacterModel(options.model, len(self.vocabulary), options.hidden, options.layers, options.dropout,
+                                    self.rng)
+        self.optimizer = Adam(self.model.parameters(), lr=lambda step: options.lr * 0.5 ** (step / HALF))
         self.step, self.position, self.state = 0, 0, None
         self.losses: list[float] = []  # bits per character, every step
         self.held_out_losses: list[tuple[int, float]] = []  # (step, bits per character)
@@ -108,82 +140,29 @@ class Training:
         if self.position + T >= len(self.columns):
             self.position, self.state = 0, None
         piece = self.columns[self.position:self.position + T + 1]
-        self.optimizer.zero_grad()
-        logits, state = self.model(piece[:-1], self.state)
-        loss = cross_entropy(logits, piece[1:])
-        loss.backward()
-        clip_grad_norm(self.model.parameters(), self.options.clip)
-        self.optimizer.step()
-        # the state goes on, its history does not: the gradient reaches back to the start of the piece and no further
-        self.step, self.position, self.state = self.step + 1, self.position + T, detach(state)
+        loss, self.state = learn_piece(self.model, self.optimizer, piece, self.state, self.options.clip)
+        self.step, self.position = self.step + 1, self.position + T
         self.losses.append(loss.item() / math.log(2))
         return self.losses[-1]
 
-    def architecture(self) -> dict:
-        """What a checkpoint must agree with to be resumed."""
-        return {name: getattr(self.options, name) for name in ("model", "hidden", "layers", "batch", "time_steps")} | {
-            "vocabulary": self.vocabulary}
-
-    def save(self, path: Path) -> None:
-        """Write a checkpoint; the old one is replaced only when the new one is complete."""
-        state = () if self.state is None else self.state if isinstance(self.state, tuple) else (self.state,)
-        arrays = {"architecture": json.dumps(self.architecture()), "generator": json.dumps(self.rng.bit_generator.state),
-                  "step": self.step, "position": self.position, "losses": self.losses,
-                  "held_out_losses": np.array(self.held_out_losses).reshape(-1, 2)}
-        arrays |= {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        arrays |= {f"optimizer.{name}": value for name, value in self.optimizer.state_dict().items()}
-        arrays |= {f"state.{i}": s.numpy() for i, s in enumerate(state)}
-        save_arrays(path, arrays)
-
-    def load(self, path: Path) -> None:
-        """Go on from a checkpoint. Raises ValueError if it is none, or one of another architecture."""
-        try:
-            arrays = load_arrays(path)
-            saved, own = json.loads(arrays["architecture"].item()), self.architecture()
-            differences = [f"{name} is {saved.get(name)!r} there and {own[name]!r} here" for name in own
-                           if saved.get(name) != own[name]]
-        except (OSError, ValueError, KeyError, AttributeError) as error:
-            raise ValueError(f"{path} is no checkpoint of this program: {error}") from None
-        if differences:
-            raise ValueError(f"{path} is of another architecture: {'; '.join(differences)}")
-
-        def part(prefix: str) -> dict:
-            return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
-
-        self.model.load_state_dict(part("model."))
-        self.optimizer.load_state_dict(part("optimizer."))
-        self.rng.bit_generator.state = json.loads(arrays["generator"].item())
-        self.step, self.position = int(arrays["step"]), int(arrays["position"])
-        self.losses = arrays["losses"].tolist()
-        self.held_out_losses = [(int(step), bits) for step, bits in arrays["held_out_losses"]]
-        state = tuple(part("state.").values())
-        self.state = None if not state else state if self.options.model == "lstm" else state[0]
+    def measure(self) -> float:
+        """The loss on the held-out text, which is noted."""
+        self.held_out_losses.append((self.step, held_out_bits(self.model, self.held_out)))
+        return self.held_out_losses[-1][1]
 
 
-def plot(training: Training, entropies: list[float], path: Path) -> None:
-    """The loss beside the entropies; only if matplotlib is installed."""
-    try:
-        import matplotlib
-    except ImportError:
-        print("no plot: matplotlib is not installed (pip install matplotlib)")
-        return
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
-    axes.plot(range(1, training.step + 1), training.losses, color="C0", alpha=0.35, linewidth=0.8, label="training, each step")
-    steps, bits = zip(*training.held_out_losses)
-    axes.plot(steps, bits, color="C0", linewidth=2, marker="o", markersize=3, label="held-out text")
-    for order, value in enumerate(entropies):
-        axes.axhline(value, color=f"C{order + 1}", linestyle="--", linewidth=1)
-        axes.text(training.step, value, f"order-{order} entropy {value:.2f}", color=f"C{order + 1}", ha="right", va="bottom")
-    axes.set(xlabel="step", ylabel="bits per character", ylim=(0, max(training.losses) * 1.05),
-             title=f"{training.options.model.upper()}, {training.options.hidden} hidden units: "
-                   f"{bits[-1]:.2f} bits per character on held-out text")
-    axes.legend(loc="lower left")
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    print(f"plot: {path}")
+def written_from_checkpoint(options: argparse.Namespace, parser: argparse.ArgumentParser) -> str:
+    """What the checkpoint's network writes after a full stop. Raises ValueError if the checkpoint is none, or if the
+    options ask for another network."""
+    saved, arrays = checkpoint.read(options.checkpoint)
+    checkpoint.check_same(options.checkpoint, saved, {name: getattr(options, name) for name in ("model", "hidden", "layers")
+                                                      if getattr(options, name) != parser.get_default(name)})
+    vocabulary, rng = saved["vocabulary"], np.random.default_rng(options.seed)
+    model = CharacterModel(saved["model"], len(vocabulary), saved["hidden"], saved["layers"], 0, np.random.default_rng(0))
+    model.load_state_dict(checkpoint.part(arrays, "model."))
+    print(f"{options.checkpoint}: {saved['model'].upper()}, {saved['hidden']} hidden units, after {arrays['step']} steps; "
+          f"temperature {options.temperature:g}\n")
+    return sample(model, vocabulary, "." if "." in vocabulary else vocabulary[0], options.sample, options.temperature, rng)
 
 
 def read_text(path: Path) -> str:
@@ -199,44 +178,45 @@ def read_text(path: Path) -> str:
 
 
 def parse(argv: list[str] | None) -> tuple[argparse.Namespace, argparse.ArgumentParser]:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0],
-                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = command_line.new_parser(__doc__, "char_MODEL.png")
     parser.add_argument("--model", choices=MODELS, default="lstm", help="the recurrent layer")
     parser.add_argument("--text", type=Path, default=Path(__file__).parent / "data" / "alice.txt", help="what to learn")
-    parser.add_argument("--steps", type=int, default=2000, help="how long to learn, in pieces of text")
-    parser.add_argument("--hidden", type=int, default=128, help="hidden units of a layer")
+    parser.add_argument("--steps", type=int, default=3000, help="how long to learn, in pieces of text")
+    parser.add_argument("--hidden", type=int, default=192, help="hidden units of a layer")
     parser.add_argument("--layers", type=int, default=1, help="recurrent layers")
     parser.add_argument("--time-steps", type=int, default=50, help="length of a piece: how far the gradient goes back")
-    parser.add_argument("--batch", type=int, default=32, help="places of the text that are read at once")
-    parser.add_argument("--lr", type=float, default=4e-3, help="Adam's learning rate")
+    parser.add_argument("--batch", type=int, default=16, help="places of the text that are read at once")
+    parser.add_argument("--dropout", type=float, default=0.4, help="share of h that the output layer does not see in training")
+    parser.add_argument("--lr", type=float, default=0.012, help=f"Adam's learning rate at first; half of it every {HALF} steps")
     parser.add_argument("--clip", type=float, default=1.0, help="largest norm of the gradient")
-    parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
     parser.add_argument("--checkpoint", type=Path, default="char_MODEL.npz", help="where to save")
-    parser.add_argument("--plot", type=Path, default="char_MODEL.png", help="where to plot")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint, up to --steps in all")
-    options = parser.parse_args(argv)
-    for name in ("steps", "hidden", "layers", "time_steps", "batch", "lr", "clip"):
-        if not getattr(options, name) > 0:
-            parser.error(f"--{name.replace('_', '-')} must be above 0, not {getattr(options, name)}")
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument("--resume", action="store_true", help="go on from the checkpoint, up to --steps in all")
+    one.add_argument("--sample", type=int, metavar="LENGTH", help="learn nothing; write so many characters from the checkpoint")
+    parser.add_argument("--temperature", type=float, default=1.0,
+                        help="of the writing, above 0: below 1 the likely becomes likelier, near 0 nothing else is written")
+    options = command_line.parse(parser, argv, above_0="steps hidden layers time_steps batch lr clip sample temperature")
     options.checkpoint = Path(str(options.checkpoint).replace("MODEL", options.model))
     options.plot = Path(str(options.plot).replace("MODEL", options.model))
-    for path in (options.checkpoint, options.plot):
-        if not path.parent.is_dir():
-            parser.error(f"there is no folder {path.parent} to write {path.name} into")
+    if not options.sample:
+        command_line.check_folder(parser, options.checkpoint)
     return options, parser
 
 
-def main(argv: list[str] | None = None) -> float:
-    """Returns the loss on the held-out text in bits per character."""
+def main(argv: list[str] | None = None) -> float | str:
+    """Returns the loss on the held-out text in bits per character; with --sample, the text that was written."""
     options, parser = parse(argv)
     try:
+        if options.sample:
+            print(written := written_from_checkpoint(options, parser))
+            return written
         text = read_text(options.text)
         training = Training(options, text)
         if len(training.columns) <= options.time_steps or len(training.held_out) < 2:
             raise ValueError(f"the text {options.text} is too short: {len(text)} characters for {options.batch} places of "
                              f"{options.time_steps} characters; choose a smaller --batch or --time-steps")
         if options.resume:
-            training.load(options.checkpoint)
+            checkpoint.resume(options.checkpoint, training)
     except ValueError as error:
         parser.error(str(error))
 
@@ -252,18 +232,19 @@ def main(argv: list[str] | None = None) -> float:
             progress.update()
             progress.set_postfix_str(f"{bits:.2f} bits per character", refresh=False)
             if training.step % LOG_EVERY == 0 or training.step == options.steps:
-                measured = held_out_bits(training.model, training.held_out)
-                training.held_out_losses.append((training.step, measured))
+                measured = training.measure()
                 if training.step % (5 * LOG_EVERY) == 0 or training.step == options.steps:
-                    written = sample(training.model, training.vocabulary, text[0], 200, training.rng)
+                    rng = np.random.default_rng([options.seed, training.step])  # training.rng is for learning alone
+                    written = sample(training.model, training.vocabulary, text[0], 200, options.temperature, rng)
                     tqdm.write(f"\n--- step {training.step}, held-out text {measured:.3f} bits per character; "
                                f"it writes:\n{written}")
-                    training.save(options.checkpoint)
+                    checkpoint.save(options.checkpoint, training)
 
     result = training.held_out_losses[-1][1]
     print(f"\nheld-out text: {result:.3f} bits per character; order-1 entropy {entropies[1]:.3f}")
     print(f"checkpoint: {options.checkpoint}")
-    plot(training, entropies, options.plot)
+    network = f"{options.model.upper()}, {options.hidden} hidden units"
+    plots.write(options.plot, plots.char_lstm, training.losses, training.held_out_losses, entropies, network)
     return result
 
 

@@ -16,12 +16,12 @@ weights knows what it has just read, too), and the largest among all units with 
 which is what the best of so many units reaches by chance.
 
 What to look at: a unit whose property is no more than the last character or two (a vowel, in a word) has an f that
-flickers: its C is written anew all the time, and i and o are open. One whose property reaches far back (a quotation,
-a sentence) has an f near 1 nearly everywhere: it keeps, adds up, and its o is mostly shut. Where f is darker, as at a
-capital letter, it forgets. "learnt?" in the table says no where random weights or chance do as well: whatever that
-row seems to show, do not believe it. Nor is a correlation the meaning of a unit: one that stands for quotations may
-do no more than forget at capital letters, of which quotations have many.
-What to try: --steps 0 (the plot of the untrained network), --steps 5000, --hidden 128, --units 12.
+flickers: its C is written anew all the time. One whose property reaches far back (a quotation, a sentence) has an f
+near 1 nearly everywhere: it keeps. Where its f is dark it forgets; the unit for quotations does so at the mark that
+ends one. "learnt?" in the table says no where random weights or chance do as well: whatever that row seems to show, do
+not believe it. Nor is a correlation the meaning of a unit: one that stands for quotations may do no more than forget at
+capital letters, of which quotations have many.
+What to try: --steps 0 (the plot of the untrained network), --steps 5000, --hidden 64, --units 12.
 
 Sources: A. Karpathy, J. Johnson and L. Fei-Fei, "Visualizing and understanding recurrent networks" (2015), for cells
 that follow quotes and line ends and for counting saturated gates; C. Olah, "Understanding LSTM Networks" (2015).
@@ -30,19 +30,21 @@ that follow quotes and line ends and for counting saturated gates; C. Olah, "Und
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import NamedTuple
 
+import char_lstm
+import checkpoint
+import command_line
 import numpy as np
+import plots
 from char_lstm import HELD_OUT_STREAMS, CharacterModel, Training, held_out_bits, read_text, streams
 from tqdm import tqdm
 
 from minigrad import Tensor, concat, no_grad, sigmoid, tanh
-from minigrad.layers import LSTMCell, load_arrays
+from minigrad.layers import LSTMCell
 
 SHIFTS = 20  # shifts of the text against the cells that say what chance can do
-C_SCALE = 2.5  # standard deviations at both ends of the colours
 VOWELS = "aeiouAEIOU"
 SHOWN_AS = {" ": "\u2423", "\n": "\u21b5", "\t": "\u21e5"}  # characters that nobody would see on an axis
 
@@ -84,6 +86,9 @@ def difference_to_layer(model: CharacterModel, found: Gates, columns: np.ndarray
     n = sum(model.recurrent.cells[0].W_f.shape)
     h = outputs.swapaxes(0, 1).numpy().reshape(found.h.shape)
     return np.abs(h - found.h).max().item(), n * np.finfo(np.float32).eps.item()
+
+
+# -- around the idea: properties of the text, the choice of units, the table, the options ---------------------------
 
 
 def since(text: str, ends: str) -> np.ndarray:
@@ -192,90 +197,52 @@ def saturated(found: Gates) -> str:
 
 
 def plot(text: str, found: Gates, part: slice, units: list[Unit], bits: float, path: Path) -> None:
-    """Heat maps of f, i, o and C over a part of the text, a row for each unit; only if matplotlib is installed."""
-    try:
-        from matplotlib import pyplot as plt  # takes the backend Agg, which only writes files, where there is no display
-    except ImportError:
-        print("no plot: matplotlib is not installed (pip install matplotlib)")
-        return
-
+    """f, i, o and C of the units over a part of the text."""
     numbers = [unit.number for unit in units]
-    labels = [f"{unit.why}, {'' if np.isnan(unit.r) else f'r {unit.r:.2f}, '}unit {unit.number}" for unit in units]
     f, i, o, C = (values[:, numbers].astype(float) for values in found[:4])
     # a unit that counts to 30 would make all others pale: each in its own standard deviations
     C = np.divide(C - C.mean(axis=0), C.std(axis=0), out=np.zeros(C.shape), where=C.std(axis=0) > 0)
-    figure, rows = plt.subplots(4, 1, layout="constrained",
-                                figsize=(5 + 0.19 * (part.stop - part.start), 2 + 4 * (0.45 + 0.2 * len(units))))
-    titles = {"forget gate f: the share of the memory that stays": f,
-              "input gate i: the share of the new values that comes in": i,
-              "output gate o: the share that is shown": o,
-              "memory cell C, from the unit's mean over the whole text": C}
-    images = []
-    text = text[part]
-    for (title, values), axes in zip(titles.items(), rows):
-        scale = ({"cmap": "RdBu_r", "vmin": -C_SCALE, "vmax": C_SCALE} if values is C else
-                 {"cmap": "viridis", "vmin": 0, "vmax": 1})
-        images.append(axes.imshow(values[part].T, aspect="auto", interpolation="nearest", **scale))
-        axes.set_title(title, loc="left", fontsize=10)
-        axes.set_xticks(range(len(text)), [SHOWN_AS.get(character, character) for character in text],
-                        family="DejaVu Sans Mono", fontsize=10)
-        axes.set_yticks(range(len(units)), labels, fontsize=9)
-        axes.tick_params(length=0)
-        axes.set_xticks(np.arange(len(text) + 1) - 0.5, minor=True)
-        axes.set_yticks(np.arange(len(units) + 1) - 0.5, minor=True)
-        axes.grid(which="minor", color="white", linewidth=0.4)
-        axes.tick_params(which="minor", length=0)
-    figure.colorbar(images[0], ax=rows[:3], label="gate: 0 shut, 1 open", pad=0.01, aspect=30)
-    figure.colorbar(images[3], ax=rows[3], label="standard deviations", pad=0.01, aspect=10, extend="both")
-    figure.suptitle(f"An LSTM with {found.f.shape[1]} units ({bits:.2f} bits per character) reads what it has not learnt from")
-    figure.savefig(path, dpi=120)
-    print(f"plot: {path}")
-    if plt.get_backend().lower() != "agg":
-        plt.show()
-    plt.close(figure)
+    maps = {"forget gate f: the share of the memory that stays": f[part],
+            "input gate i: the share of the new values that comes in": i[part],
+            "output gate o: the share that is shown": o[part],
+            "memory cell C, from the unit's mean over the whole text": C[part]}
+    plots.write(path, plots.gates, maps, [SHOWN_AS.get(character, character) for character in text[part]],
+                [f"{unit.why}, {'' if np.isnan(unit.r) else f'r {unit.r:.2f}, '}unit {unit.number}" for unit in units],
+                f"An LSTM with {found.f.shape[1]} units ({bits:.2f} bits per character) reads what it has not learnt from")
 
 
 def network(options: argparse.Namespace, text: str) -> Training:
-    """The network before learning; its sizes are the checkpoint's if there is one. Raises ValueError if that is none."""
-    sizes = {"model": "lstm", "hidden": options.hidden, "layers": 1, "batch": 32, "time_steps": 50}
+    """The network before learning, as char_lstm.py makes it; its sizes are the checkpoint's if there is one. Raises ValueError if
+    that is none."""
+    settings, _ = char_lstm.parse(["--hidden", str(options.hidden), "--lr", str(options.lr), "--seed", str(options.seed)])
     if options.checkpoint:
-        try:
-            saved = json.loads(load_arrays(options.checkpoint)["architecture"].item())
-            sizes = {name: saved[name] for name in sizes}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{options.checkpoint} is no checkpoint of char_lstm.py: {error}") from None
-        if (sizes["model"], sizes["layers"]) != ("lstm", 1):
-            raise ValueError(f"{options.checkpoint} is of {sizes['layers']} layers of the model {sizes['model']}; "
+        saved, _ = checkpoint.read(options.checkpoint)
+        if (saved["model"], saved["layers"]) != ("lstm", 1):
+            raise ValueError(f"{options.checkpoint} is of {saved['layers']} layers of the model {saved['model']}; "
                              "this program looks into one layer of lstm")
-    training = Training(argparse.Namespace(**sizes, lr=options.lr, clip=1.0, seed=options.seed), text)
-    if len(training.columns) <= sizes["time_steps"] or len(training.held_out) - HELD_OUT_STREAMS < options.start + options.length:
+        vars(settings).update(saved)
+    training = Training(settings, text)
+    if len(training.columns) <= settings.time_steps or len(training.held_out) - HELD_OUT_STREAMS < options.start + options.length:
         raise ValueError(f"the text {options.text} is too short: {len(text)} characters, of which {len(training.held_out)} "
                          f"are not learnt from; --start and --length ask for {options.start + options.length} of them")
     return training
 
 
 def parse(argv: list[str] | None) -> tuple[argparse.Namespace, argparse.ArgumentParser]:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0],
-                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--text", type=Path, default=Path(__file__).parent / "data" / "alice.txt", help="what to learn and read")
+    usual = char_lstm.parse([])[0]
+    parser = command_line.new_parser(__doc__, "gates.png")
+    parser.add_argument("--text", type=Path, default=usual.text, help="what to learn and read")
     parser.add_argument("--checkpoint", type=Path, help="of char_lstm.py, on the same text: learns nothing, looks into this")
-    parser.add_argument("--steps", type=int, default=2000, help="how long to learn, in pieces of text")
-    parser.add_argument("--hidden", type=int, default=128, help="hidden units")
-    parser.add_argument("--lr", type=float, default=4e-3, help="Adam's learning rate")
-    parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
+    parser.add_argument("--steps", type=int, default=usual.steps, help="how long to learn, in pieces of text")
+    parser.add_argument("--hidden", type=int, default=usual.hidden, help="hidden units")
+    parser.add_argument("--lr", type=float, default=usual.lr, help="Adam's learning rate at first, as in char_lstm.py")
     parser.add_argument("--units", type=int, default=8, help="hidden units to show")
     parser.add_argument("--start", type=int, default=630, help="where the passage begins in the text that is not learnt from")
     parser.add_argument("--length", type=int, default=76, help="of the passage")
-    parser.add_argument("--plot", type=Path, default="gates.png", help="where to plot")
-    options = parser.parse_args(argv)
-    for name in ("hidden", "lr", "units", "length"):
-        if not getattr(options, name) > 0:
-            parser.error(f"--{name} must be above 0, not {getattr(options, name)}")
-    for name in ("steps", "seed", "start"):
+    options = command_line.parse(parser, argv, above_0="hidden lr units length")
+    for name in ("steps", "start"):
         if getattr(options, name) < 0:
             parser.error(f"--{name} must be 0 or more, not {getattr(options, name)}")
-    if not options.plot.parent.is_dir():
-        parser.error(f"there is no folder {options.plot.parent} to write {options.plot.name} into")
     return options, parser
 
 
@@ -291,7 +258,7 @@ def main(argv: list[str] | None = None) -> list[Unit]:
         xs = training.model.one_hot[columns]
         untrained = gates(cell, xs)
         if options.checkpoint:
-            training.load(options.checkpoint)
+            checkpoint.resume(options.checkpoint, training)
     except ValueError as error:
         parser.error(str(error))
 

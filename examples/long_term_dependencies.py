@@ -27,10 +27,11 @@ from __future__ import annotations
 
 import argparse
 import math
-from pathlib import Path
 from typing import NamedTuple
 
+import command_line
 import numpy as np
+import plots
 from tqdm import tqdm
 
 from minigrad import no_grad
@@ -63,6 +64,35 @@ def first(rng: np.random.Generator, length: int, batch: int) -> tuple[np.ndarray
     return x, symbols[0]
 
 
+class Answer(Module):
+    """A recurrent layer reads the sequence; its last output, through a Linear layer, is the answer."""
+
+    def __init__(self, model: str, task: Task, options: argparse.Namespace, rng: np.random.Generator):
+        forget_bias = task.forget_bias if options.forget_bias is None else options.forget_bias
+        extra = {"forget_bias": forget_bias} if model == "lstm" else {}
+        self.recurrent = MODELS[model](task.inputs, options.hidden, rng=rng, dtype=np.float32, **extra)
+        self.output = Linear(options.hidden, task.outputs, rng=rng, dtype=np.float32)
+        if model == "gru":  # 1 - z is what the GRU keeps: as much at first as the LSTM's forget gate
+            self.recurrent.cells[0].b_z.data[:] = -forget_bias
+
+    def forward(self, x: np.ndarray):
+        outputs, _ = self.recurrent(x)
+        return self.output(outputs[-1])
+
+
+def learn_step(network: Answer, optimizer: Adam, task: Task, x: np.ndarray, target: np.ndarray, clip: float) -> float:
+    """The loss of one batch, which is then learnt from."""
+    optimizer.zero_grad()
+    loss = task.loss(network(x), target)
+    loss.backward()
+    clip_grad_norm(network.parameters(), clip)
+    optimizer.step()
+    return loss.item()
+
+
+# -- around the idea: the tasks' baselines, when it ends, the table, the options -----------------------------------
+
+
 class Task(NamedTuple):
     sequences: object  # (rng, length, batch) -> x, target
     inputs: int
@@ -78,22 +108,6 @@ TASKS = {
     "adding": Task(adding, 2, 1, mse_loss, "mean squared error", 1 / 6, "1/6, always answering 1", 3.0),
     "first": Task(first, SYMBOLS + 1, SYMBOLS, cross_entropy, "cross-entropy", math.log(SYMBOLS), "log 8, guessing", 5.0),
 }
-
-
-class Answer(Module):
-    """A recurrent layer reads the sequence; its last output, through a Linear layer, is the answer."""
-
-    def __init__(self, model: str, task: Task, options: argparse.Namespace, rng: np.random.Generator):
-        forget_bias = task.forget_bias if options.forget_bias is None else options.forget_bias
-        extra = {"forget_bias": forget_bias} if model == "lstm" else {}
-        self.recurrent = MODELS[model](task.inputs, options.hidden, rng=rng, dtype=np.float32, **extra)
-        self.output = Linear(options.hidden, task.outputs, rng=rng, dtype=np.float32)
-        if model == "gru":  # 1 - z is what the GRU keeps: as much at first as the LSTM's forget gate
-            self.recurrent.cells[0].b_z.data[:] = -forget_bias
-
-    def forward(self, x: np.ndarray):
-        outputs, _ = self.recurrent(x)
-        return self.output(outputs[-1])
 
 
 class Run(NamedTuple):
@@ -112,12 +126,7 @@ def learn(model: str, task: Task, length: int, seed: int, options: argparse.Name
     losses: list[float] = []
     while len(losses) < options.steps:
         x, target = task.sequences(rng, length, options.batch)
-        optimizer.zero_grad()
-        loss = task.loss(network(x), target)
-        loss.backward()
-        clip_grad_norm(network.parameters(), options.clip)
-        optimizer.step()
-        losses.append(loss.item())
+        losses.append(learn_step(network, optimizer, task, x, target, options.clip))
         progress.update()
         if len(losses) >= SMOOTH and np.mean(losses[-SMOOTH:]) < ENOUGH * task.baseline:
             break
@@ -143,78 +152,26 @@ def table(name: str, runs: dict, options: argparse.Namespace) -> str:
     return "\n".join(lines)
 
 
-def smooth(losses: list[float]) -> np.ndarray:
-    window = min(SMOOTH, len(losses))
-    return np.convolve(losses, np.full(window, 1 / window), mode="valid")
-
-
-def plot(runs: dict, options: argparse.Namespace) -> None:
-    """The loss over the steps, one line for each seed; only if matplotlib is installed."""
-    try:
-        from matplotlib import pyplot as plt  # takes the backend Agg, which only writes files, where there is no display
-    except ImportError:
-        print("no plot: matplotlib is not installed (pip install matplotlib)")
-        return
-
-    figure, grid = plt.subplots(len(options.task), len(options.lengths), squeeze=False, sharex=True, sharey="row",
-                                figsize=(3.4 * len(options.lengths) + 1, 3.3 * len(options.task)), layout="constrained")
-    colours = {model: f"C{i}" for i, model in enumerate(MODELS)}
-    for name, row in zip(options.task, grid):
-        task = TASKS[name]
-        for length, axes in zip(options.lengths, row):
-            axes.axhline(1, color="black", linestyle="--", linewidth=1)
-            for model in options.models:
-                for i, run in enumerate(runs[name, length, model]):
-                    losses = smooth(run.losses) / task.baseline
-                    steps = np.arange(len(losses)) + len(run.losses) - len(losses) + 1
-                    axes.plot(steps, losses, color=colours[model], linewidth=1, label=None if i else model.upper())
-                    if run.solved(task):
-                        axes.plot(steps[-1], losses[-1], color=colours[model], marker="o", markersize=4)
-            axes.set(title=f"{name}, length {length}", yscale="log", ylim=(ENOUGH / 2, 3))
-            axes.text(0.98, 1.5, task.why, transform=axes.get_yaxis_transform(), ha="right", va="bottom", fontsize="small")
-        row[0].set_ylabel(f"{task.loss_name} / baseline")
-    for axes in grid[-1]:
-        axes.set_xlabel("step")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False,
-                  title=f"one line a seed, mean of {SMOOTH} steps\na dot: solved, below {SOLVED:g} times the baseline")
-    figure.savefig(options.plot, dpi=120)
-    print(f"plot: {options.plot}")
-    if plt.get_backend().lower() != "agg":
-        plt.show()
-    plt.close(figure)
-
-
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0],
-                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = command_line.new_parser(__doc__, "long_term_dependencies.png", "the first seed")
     parser.add_argument("--task", nargs="+", choices=TASKS, default=list(TASKS), help="what to learn")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS), help="the recurrent layers")
     parser.add_argument("--lengths", nargs="+", type=int, default=[10, 25, 50], help="of the sequences")
     parser.add_argument("--steps", type=int, default=1500, help="how long to learn at most")
     parser.add_argument("--seeds", type=int, default=3, help="networks of each kind, with the seeds SEED, SEED + 1, ...")
-    parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--hidden", type=int, default=32, help="hidden units")
     parser.add_argument("--batch", type=int, default=32, help="sequences that are learnt from at once")
     parser.add_argument("--lr", type=float, default=0.01, help="Adam's learning rate")
     parser.add_argument("--forget-bias", type=float, help="first value of the LSTM's b_f and of the GRU's -b_z; None: "
                         + ", ".join(f"{task.forget_bias:g} for {name}" for name, task in TASKS.items()))
     parser.add_argument("--clip", type=float, default=1.0, help="largest norm of the gradient")
-    parser.add_argument("--plot", type=Path, default="long_term_dependencies.png", help="where to plot")
-    options = parser.parse_args(argv)
-    for name in ("steps", "seeds", "hidden", "batch", "lr", "clip"):
-        if not getattr(options, name) > 0:
-            parser.error(f"--{name} must be above 0, not {getattr(options, name)}")
+    options = command_line.parse(parser, argv, above_0="steps seeds hidden batch lr clip")
     if min(options.lengths) < 2:
         parser.error(f"--lengths must be 2 or more, not {min(options.lengths)}")
-    if options.seed < 0:
-        parser.error(f"--seed must be 0 or more, not {options.seed}")
     if options.forget_bias is not None and not math.isfinite(options.forget_bias):
         parser.error(f"--forget-bias must be a number, not {options.forget_bias}")
     for name in ("task", "models", "lengths"):  # asked for twice is meant once
         setattr(options, name, list(dict.fromkeys(getattr(options, name))))
-    if not options.plot.parent.is_dir():
-        parser.error(f"there is no folder {options.plot.parent} to write {options.plot.name} into")
     return options
 
 
@@ -231,7 +188,7 @@ def main(argv: list[str] | None = None) -> dict[tuple[str, int, str], list[Run]]
     for name in options.task:
         print("\n" + table(name, runs, options))
     print()
-    plot(runs, options)
+    plots.write(options.plot, plots.long_term_dependencies, runs, TASKS, SMOOTH, SOLVED)
     return runs
 
 

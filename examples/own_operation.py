@@ -20,10 +20,10 @@ Sources: sigmoid gates: S. Hochreiter and J. Schmidhuber, "Long short-term memor
 from __future__ import annotations
 
 import argparse
-import math
-from pathlib import Path
 
+import command_line
 import numpy as np
+import plots
 
 from minigrad import Tensor, grad, gradcheck, op, sigmoid
 from minigrad.check.report import Report
@@ -78,6 +78,9 @@ def learn(gate, options: argparse.Namespace) -> list[float]:
     return losses
 
 
+# -- around the idea: the picture of the graph, the options ---------------------------------------------------------
+
+
 def drawn(options: argparse.Namespace) -> Graph:
     """The graph of one layer of gates and its loss; DOT beside the plot, and an image where Graphviz is installed."""
     model = Gates(slow_gate, 4, 8, options.bias, np.random.default_rng(options.seed))
@@ -94,58 +97,14 @@ def drawn(options: argparse.Namespace) -> Graph:
     return picture
 
 
-def plot(losses: dict[str, list[float]], options: argparse.Namespace) -> None:
-    """The gate, its derivatives beside the exact ones, and the losses; only if matplotlib is installed."""
-    try:
-        from matplotlib import pyplot as plt  # takes the backend Agg, which only writes files, where there is no display
-    except ImportError:
-        print("no plot: matplotlib is not installed (pip install matplotlib)")
-        return
-
-    fine, coarse = np.linspace(-5, 5, 401), np.linspace(-5, 5, 41)
-    first, second = derivatives(coarse)
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(14, 4.5), layout="constrained")
-    left.plot(fine, slow_gate(fine), label="slow_gate")
-    left.plot(fine, sigmoid(fine), color="gray", linestyle="--", label="sigmoid")
-    left.set(title="the gate", xlabel="x")
-    middle.plot(fine, (1 + fine ** 2) ** -1.5 / 2, color="C1", label=r"exact, $(1+x^2)^{-3/2}/2$")
-    middle.plot(coarse, first, "C1o", markersize=4, label="grad")
-    middle.plot(fine, -1.5 * fine * (1 + fine ** 2) ** -2.5, color="C2", label=r"exact, $-3x\,(1+x^2)^{-5/2}/2$")
-    middle.plot(coarse, second, "C2o", markersize=4, label="grad of grad")
-    middle.set(title="its first and second derivative", xlabel="x")
-    for name, values in losses.items():
-        right.plot(values, label=name, color="gray" if name == "sigmoid" else "C0",
-                   linestyle="--" if name == "sigmoid" else "-")
-    right.set(title=f"gates that start at a bias of {options.bias:g}, SGD", xlabel="step", ylabel="mean squared error",
-              ylim=(0, None))
-    for axes in (left, middle, right):
-        axes.legend(fontsize="small")
-        axes.grid(alpha=0.3)
-    figure.savefig(options.plot, dpi=120)
-    print(f"plot: {options.plot}")
-    if plt.get_backend().lower() != "agg":
-        plt.show()
-    plt.close(figure)
-
-
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0],
-                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = command_line.new_parser(__doc__, "own_operation.png")
     parser.add_argument("--steps", type=int, default=1500, help="how long to learn")
     parser.add_argument("--lr", type=float, default=30.0, help="learning rate")
     parser.add_argument("--bias", type=float, default=-10.0, help="where the gates start")
-    parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
-    parser.add_argument("--plot", type=Path, default="own_operation.png", help="where to plot; the graph is written beside it")
-    options = parser.parse_args(argv)
-    for name in ("steps", "lr"):
-        if not 0 < getattr(options, name) < math.inf:
-            parser.error(f"--{name} must be a number above 0, not {getattr(options, name)}")
+    options = command_line.parse(parser, argv, above_0="steps lr")
     if not abs(options.bias) <= 300:
         parser.error(f"--bias must be within -300 .. 300, not {options.bias}")
-    if options.seed < 0:
-        parser.error(f"--seed must be 0 or more, not {options.seed}")
-    if not options.plot.parent.is_dir():
-        parser.error(f"there is no folder {options.plot.parent} to write {options.plot.name} into")
     return options
 
 
@@ -163,7 +122,7 @@ def main(argv: list[str] | None = None) -> tuple[Report, Report, dict[str, list[
         print(f"a layer of {name}s, from a bias of {options.bias:g}: loss {values[0]:.4f}, after {len(values)} steps "
               f"{values[-1]:.4f}")
     drawn(options)
-    plot(losses, options)
+    plots.write(options.plot, plots.own_operation, slow_gate, sigmoid, derivatives, losses, options.bias)
     return wrong, right, losses
 
 

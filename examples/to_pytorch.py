@@ -38,6 +38,28 @@ def torch_model(torch, model: str, characters: int, hidden: int, layers: int):
     return CharacterModel()
 
 
+def torch_bits(torch, model, piece: np.ndarray):
+    """The loss on a piece (time + 1, batch) in bits per character, as minigrad's model has it."""
+    logits = model(piece[:-1])
+    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), torch.from_numpy(piece[1:]).flatten()) / math.log(2)
+
+
+def learn_on(torch, model, training: char_lstm.Training, steps: int) -> None:
+    """Train the torch model on the pieces of the same text."""
+    T = training.options.time_steps
+    optimizer = torch.optim.Adam(model.parameters(), lr=training.optimizer.current_lr())
+    for step in trange(steps, desc="PyTorch"):
+        start = step * T % (len(training.columns) - T)
+        loss = torch_bits(torch, model, training.columns[start:start + T + 1])
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), training.options.clip)
+        optimizer.step()
+
+
+# -- around the idea: there and back, with the losses at each border; the options -----------------------------------
+
+
 def main(argv: list[str] | None = None) -> dict[str, float]:
     """Returns the losses in bits per character at each border."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
@@ -52,32 +74,21 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
         sys.exit("this example needs PyTorch, and it is not installed: pip install torch")
 
     torch.manual_seed(0)
-    settings, _ = char_lstm.parse(["--model", options.model, "--hidden", str(options.hidden), "--layers", str(options.layers)])
+    settings, _ = char_lstm.parse(["--model", options.model, "--hidden", str(options.hidden), "--layers", str(options.layers),
+                                   "--dropout", "0"])
     training = char_lstm.Training(settings, char_lstm.read_text(settings.text))
     for _ in trange(options.steps, desc="minigrad"):
         training.learn()
     piece = char_lstm.streams(training.held_out, 10)
 
-    def bits_there(model, piece: np.ndarray):
-        logits = model(piece[:-1])
-        return torch.nn.functional.cross_entropy(logits.flatten(0, 1), torch.from_numpy(piece[1:]).flatten()) / math.log(2)
-
     losses = {"minigrad, before": char_lstm.held_out_bits(training.model, training.held_out)}
     model = torch_model(torch, options.model, len(training.vocabulary), options.hidden, options.layers)
     model.load_state_dict({name: torch.from_numpy(array) for name, array in to_torch(training.model).items()})
     with torch.no_grad():
-        losses["PyTorch, before"] = bits_there(model, piece).item()
-
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr)
-    for step in trange(options.steps, desc="PyTorch"):
-        start = step * settings.time_steps % (len(training.columns) - settings.time_steps)
-        loss = bits_there(model, training.columns[start:start + settings.time_steps + 1])
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
-        optimizer.step()
+        losses["PyTorch, before"] = torch_bits(torch, model, piece).item()
+    learn_on(torch, model, training, options.steps)
     with torch.no_grad():
-        losses["PyTorch, after"] = bits_there(model, piece).item()
+        losses["PyTorch, after"] = torch_bits(torch, model, piece).item()
     from_torch(training.model, model.state_dict())
     losses["minigrad, after"] = char_lstm.held_out_bits(training.model, training.held_out)
 

@@ -13,23 +13,27 @@ Two kinds of line are known exactly, and this program stops if it measures anyth
 The RNN with tanh stays below the line of its gain, and its gradient vanishes unless the gain is about 1 or more;
 minigrad's RNN starts at about 0.58 (the spectral radius of uniform weights within +-1/sqrt(H)). The LSTM's comes
 back along the cell, and its forget bias says how much of it; the way through the gates' weights adds to that, so
-with a large bias it may even grow. At the end, for a gain above 1, what clipping leaves of an exploded gradient.
+with a large bias it may even grow. The black line hardly falls: an RNN with relu that starts at the identity hands
+the gradient back unchanged through the units that are above 0, and cuts it off at the others, so that it loses a unit
+now and then and not a share at every step. At the end, for a gain above 1, what clipping leaves of an exploded gradient.
 What to try: --gains 1.2 2 3 (the further above 1, the more the seeds disagree), --input-scale 1 (a saturated tanh
 lets little through), --forget-biases -1 10.
 
 Sources: S. Hochreiter and J. Schmidhuber, "Long short-term memory" (1997): the error flow in a cell without a forget
 gate is constant, 1^k. F. Gers et al., "Learning to forget" (2000): the forget gate. R. Pascanu et al., "On the
-difficulty of training recurrent neural networks" (2013): gain^k, explosion and clipping. C. Olah, "Understanding
-LSTM Networks" (2015).
+difficulty of training recurrent neural networks" (2013): gain^k, explosion and clipping. Q. Le et al., "A simple way to
+initialize recurrent networks of rectified linear units" (2015): the identity. C. Olah, "Understanding LSTM Networks"
+(2015).
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-from pathlib import Path
 
+import command_line
 import numpy as np
+import plots
 from tqdm import tqdm
 
 from minigrad import Tensor, concat, grad
@@ -54,6 +58,13 @@ def rnn_cell(kind: type, gain: float, hidden: int, rng: np.random.Generator) -> 
     return cell
 
 
+def relu_cell(gain: float, hidden: int, rng: np.random.Generator) -> RNNCell:
+    """W for h is gain times the identity, as Le et al. start; b is 0."""
+    cell = RNNCell(INPUTS, hidden, rng=rng, nonlinearity="relu")
+    cell.W.data[:hidden] = gain * np.eye(hidden)
+    return cell
+
+
 def lstm_cell(forget_bias: float, hidden: int, rng: np.random.Generator, weights: float = 1.0) -> LSTMCell:
     """weights 0: all gates are constant, and h_t = o tanh(C_t) is read by nobody at the next step."""
     cell = LSTMCell(INPUTS, hidden, rng=rng, forget_bias=forget_bias)
@@ -67,8 +78,7 @@ def gradient_norms(cell: Module, xs: np.ndarray, rng: np.random.Generator) -> np
 
     s is the state, or for an LSTM the memory cell C: h_{t-1} has no way to C_t other than through the weights.
     """
-    H = cell.hidden_size
-    is_lstm = isinstance(cell, LSTMCell)
+    H, is_lstm = cell.hidden_size, isinstance(cell, LSTMCell)
     start = Tensor(rng.normal(size=(1, H)) / math.sqrt(H), requires_grad=True)
     states = [(Tensor(np.zeros((1, H))), start) if is_lstm else start]
     for x in xs:
@@ -77,6 +87,9 @@ def gradient_norms(cell: Module, xs: np.ndarray, rng: np.random.Generator) -> np
     u = rng.normal(size=(1, H))
     gradients = grad((remembered[-1] * (u / np.linalg.norm(u))).sum(), remembered)
     return np.array([np.linalg.norm(g) for g in gradients[::-1]])
+
+
+# -- around the idea: networks and seeds, the tables, the options ---------------------------------------------------
 
 
 def over_seeds(make, options: argparse.Namespace, progress: tqdm) -> np.ndarray:
@@ -105,6 +118,7 @@ def measure(options: argparse.Namespace) -> tuple[dict, dict]:
         makers["linear RNN", gain] = lambda rng, gain=gain: rnn_cell(LinearRNNCell, gain, H, rng)
         makers["RNN", gain] = lambda rng, gain=gain: rnn_cell(RNNCell, gain, H, rng)
         exact["linear RNN", gain] = gain ** k.astype(float)
+    makers["ReLU RNN", 1.0] = lambda rng: relu_cell(1.0, H, rng)
     for bias in options.forget_biases:
         makers["cell only", bias] = lambda rng, bias=bias: lstm_cell(bias, H, rng, weights=0)
         makers["LSTM", bias] = lambda rng, bias=bias: lstm_cell(bias, H, rng)
@@ -124,7 +138,8 @@ def table(norms: dict, exact: dict, options: argparse.Namespace) -> str:
     k = options.steps
     names = {"linear RNN": ("gain", "gain^k, Pascanu et al. 2013"),
              "cell only": ("forget bias", "sigmoid(bias)^k, Gers et al. 2000"),
-             "RNN": ("gain", "none: tanh' depends on the states"), "LSTM": ("forget bias", "none: gates depend on h")}
+             "RNN": ("gain", "none: tanh' depends on the states"),
+             "ReLU RNN": ("gain", "none: a unit at 0 hands nothing back"), "LSTM": ("forget bias", "none: gates depend on h")}
     lines = [f"the gradient's norm at k = {k}, relative to k = 0; {options.seeds} seeds",
              f"{'network':10}  {'':15}  {'median':>8}  {'lowest .. highest':>20}  {'exact':>8}  source"]
     for kind, (parameter, source) in names.items():
@@ -163,42 +178,8 @@ def clipping(options: argparse.Namespace) -> dict[str, np.ndarray]:
     return found
 
 
-def plot(norms: dict, exact: dict, options: argparse.Namespace) -> None:
-    """RNN and LSTM side by side; only if matplotlib is installed."""
-    try:
-        from matplotlib import pyplot as plt  # takes the backend Agg, which only writes files, where there is no display
-    except ImportError:
-        print("no plot: matplotlib is not installed (pip install matplotlib)")
-        return
-
-    k = np.arange(options.steps + 1)
-    figure, sides = plt.subplots(1, 2, figsize=(12, 5.5), sharey=True, layout="constrained")
-    for axes, kind, reference, values, parameter, formula in (
-            (sides[0], "RNN", "linear RNN", options.gains, "gain", "linear RNN: gain$^k$"),
-            (sides[1], "LSTM", "cell only", options.forget_biases, "forget bias", "cell only: sigmoid(forget bias)$^k$")):
-        for i, value in enumerate(values):
-            rows = norms[kind, value]
-            axes.fill_between(k, rows.min(axis=0), rows.max(axis=0), color=f"C{i}", alpha=0.2, linewidth=0)
-            axes.plot(k, np.median(rows, axis=0), color=f"C{i}", linewidth=2, label=f"{parameter} {value:g}")
-            axes.plot(k, exact[reference, value], color=f"C{i}", linestyle="--", linewidth=1)
-        axes.plot([], [], color="black", linestyle="--", linewidth=1, label=f"exact, {formula}")
-        axes.set(yscale="log", xlabel="k, steps back", title=f"{kind}: median and range of {options.seeds} seeds")
-        axes.legend(loc="upper left", fontsize="small")
-        axes.grid(alpha=0.3)
-    sides[0].set_ylabel("norm of the gradient, relative to k = 0")
-    smallest, largest = (f([f(values) for values in norms.values()]) for f in (np.min, np.max))
-    # 1e-16 of a gradient is already lost in the rounding of the rest
-    sides[0].set_ylim(max(1e-20, smallest / 10), 10 * largest)
-    figure.savefig(options.plot, dpi=120)
-    print(f"plot: {options.plot}")
-    if plt.get_backend().lower() != "agg":
-        plt.show()
-    plt.close(figure)
-
-
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0],
-                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = command_line.new_parser(__doc__, "vanishing_gradients.png", "the first seed")
     parser.add_argument("--steps", type=int, default=100, help="time steps, and the largest k")
     parser.add_argument("--hidden", type=int, default=32, help="hidden units")
     parser.add_argument("--gains", nargs="+", type=float, default=[0.5, 0.8, 1.0, 1.2, 1.5],
@@ -206,16 +187,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--forget-biases", nargs="+", type=float, default=[0.0, 1.0, 2.0, 5.0], help="of the LSTM")
     parser.add_argument("--input-scale", type=float, default=0.1, help="standard deviation of the inputs")
     parser.add_argument("--seeds", type=int, default=10, help="networks of each kind, with the seeds SEED, SEED + 1, ...")
-    parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--clip", type=float, default=1.0, help="largest norm of the gradient, for the last part")
     parser.add_argument("--lr", type=float, default=0.01, help="learning rate, for the last part")
-    parser.add_argument("--plot", type=Path, default="vanishing_gradients.png", help="where to plot")
-    options = parser.parse_args(argv)
-    for name in ("steps", "hidden", "seeds", "clip", "lr"):
-        if not 0 < getattr(options, name) < math.inf:
-            parser.error(f"--{name} must be a number above 0, not {getattr(options, name)}")
-    if options.seed < 0:
-        parser.error(f"--seed must be 0 or more, not {options.seed}")
+    options = command_line.parse(parser, argv, above_0="steps hidden seeds clip lr")
     if not 0 <= options.input_scale <= 1000:
         parser.error(f"--input-scale must be within 0 .. 1000, not {options.input_scale}")
     for gain in options.gains:
@@ -227,8 +201,6 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
             parser.error("--forget-biases must be at most 300, and sigmoid(bias)^steps at least 1e-150, "
                          f"not {bias} over {options.steps} steps")
     options.gains, options.forget_biases = list(dict.fromkeys(options.gains)), list(dict.fromkeys(options.forget_biases))
-    if not options.plot.parent.is_dir():
-        parser.error(f"there is no folder {options.plot.parent} to write {options.plot.name} into")
     return options
 
 
@@ -247,7 +219,7 @@ def main(argv: list[str] | None = None) -> tuple[dict, dict]:
         print(f"{name:16} " + "  ".join(columns))
     print("clip_grad_norm keeps the direction and bounds the length: the update is at most lr times the largest norm\n"
           "(Pascanu et al. 2013).\n")
-    plot(norms, exact, options)
+    plots.write(options.plot, plots.vanishing_gradients, norms, exact)
     return norms, exact
 
 

@@ -70,11 +70,15 @@ class Recurrent(Module, Generic[S]):
         forward = getattr(getattr(cell, "forward", None), "__func__", None)
         if forward is type(self).equations and type(cell).__call__ is Module.__call__:
             from_x, *weights = self.prepare(cell, x)
-            return scan(self.step, state, from_x, weights)
+            return scan(self.step_of(cell), state, from_x, weights)
         if not len(x):
             return Tensor(np.zeros((0, *state[0].shape), x.dtype)), state
         outputs, last = unroll(cell, x, state if len(state) > 1 else state[0])
         return outputs, last if len(state) > 1 else (last,)
+
+    def step_of(self, cell: Any) -> Callable:
+        """What scan repeats for this cell."""
+        return self.step
 
     def _checked(self, x: Any, state: Any) -> tuple[Tensor, list[Tensor]]:
         """x as (T, B, D) and the states as (L, B, H), in the parameters' dtype."""

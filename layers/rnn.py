@@ -5,40 +5,50 @@ Source: C. Olah, "Understanding LSTM Networks" (2015); J. Elman, "Finding struct
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
-from minigrad import Tensor, concat, tanh
+from minigrad import Tensor, concat, relu, tanh
 
 from .initial import check_generator, constant, recurrent_weight
 from .module import Module
 from .recurrent import Recurrent, cell_input
 
+NONLINEARITIES = {"tanh": tanh, "relu": relu}
+
 
 class RNNCell(Module):
     """One step:  h_t = tanh(W [h_{t-1}, x_t] + b)
 
+    with nonlinearity="relu":  h_t = max(0, W [h_{t-1}, x_t] + b)
+
     x (B, D), h (B, H) -> h_t (B, H), with W (H + D, H) and b (H,). Without h it starts from zeros.
+    nonlinearity: "tanh" or "relu". It is not saved with the parameters: who loads them says it again, as in PyTorch.
     init: "uniform" (within +-1/sqrt(H)), "xavier" or "orthogonal"; b starts at 0.
-    Raises ValueError where a shape does not fit.
+    Raises ValueError for another nonlinearity or init, and where a shape does not fit.
     """
 
-    def __init__(self, input_size: int, hidden_size: int, *, rng: np.random.Generator, init: str = "uniform",
-                 dtype: npt.DTypeLike = np.float64) -> None:
+    def __init__(self, input_size: int, hidden_size: int, *, rng: np.random.Generator, nonlinearity: str = "tanh",
+                 init: str = "uniform", dtype: npt.DTypeLike = np.float64) -> None:
         check_generator(rng)
-        self.input_size, self.hidden_size = input_size, hidden_size
+        if nonlinearity not in list(NONLINEARITIES):
+            raise ValueError(f"nonlinearity must be {' or '.join(map(repr, NONLINEARITIES))}, not {nonlinearity!r}")
+        self.input_size, self.hidden_size, self.nonlinearity = input_size, hidden_size, nonlinearity
         self.W = recurrent_weight(init, rng, input_size, hidden_size, dtype)
         self.b = constant(0.0, (hidden_size,), dtype)
 
     def forward(self, x: npt.ArrayLike, h: npt.ArrayLike | None = None) -> Tensor:
         x, h = cell_input(self, x, h, "h")
-        return tanh(concat(h, x, axis=-1) @ self.W + self.b)
+        return NONLINEARITIES[self.nonlinearity](concat(h, x, axis=-1) @ self.W + self.b)
 
 
 class RNN(Recurrent[Tensor]):
     """Plain recurrent networks over whole sequences, in layers. At each time step, with [h, x] for h and x side by side:
 
         h_t = tanh(W [h_{t-1}, x_t] + b)
+        with nonlinearity="relu":  h_t = max(0, W [h_{t-1}, x_t] + b)
 
         rnn = RNN(65, 128, rng=np.random.default_rng(0))
         outputs, h = rnn(x)              # x (T, B, 65) -> (T, B, 128), (1, B, 128)
@@ -51,10 +61,10 @@ class RNN(Recurrent[Tensor]):
     - batch_first: x and the outputs are (B, T, ...) instead of (T, B, ...); states are not concerned.
     - bidirectional: each layer has a second cell, which reads the sequence from its end. The outputs of both stand side by
       side (T, B, 2H), and states are (2L, B, H): layer 0 forwards, layer 0 backwards, layer 1 forwards, ...
-    - init, dtype: the cell's, see RNNCell.
+    - nonlinearity: "tanh" or "relu"; init, dtype: the cell's too, see RNNCell.
 
     `cells` holds the RNNCells, whose parameters are called "cells.0.W" and so on.
-    Raises ValueError where a shape does not fit.
+    Raises ValueError for another nonlinearity or init, and where a shape does not fit.
 
     Source: C. Olah, "Understanding LSTM Networks" (2015); J. Elman, "Finding structure in time" (1990).
     """
@@ -70,3 +80,11 @@ class RNN(Recurrent[Tensor]):
     def step(h: Tensor, from_x: Tensor, W_h: Tensor) -> tuple[Tensor]:
         """RNNCell's equation, as W [h, x] = W_h h + W_x x."""
         return tanh(h @ W_h + from_x),
+
+    @staticmethod
+    def relu_step(h: Tensor, from_x: Tensor, W_h: Tensor) -> tuple[Tensor]:
+        """The same with relu for tanh."""
+        return relu(h @ W_h + from_x),
+
+    def step_of(self, cell: RNNCell) -> Callable:
+        return self.relu_step if cell.nonlinearity == "relu" else self.step

@@ -25,7 +25,8 @@ Arrays = dict[str, np.ndarray]
 
 def to_torch(module: Module) -> Arrays:
     """The state dict for a torch.nn model with the same layers under the same names: RNN, LSTM, RNNCell, LSTMCell, Linear
-    and Embedding. bias_ih has the biases; bias_hh is 0.
+    and Embedding. bias_ih has the biases; bias_hh is 0. No state dict has an RNN's nonlinearity: make the model there with the
+    same one, torch.nn.RNN(..., nonlinearity="relu").
 
         torch_model.load_state_dict({name: torch.from_numpy(a) for name, a in to_torch(model).items()})
 

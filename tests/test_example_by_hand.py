@@ -47,7 +47,7 @@ def test_without_matplotlib_there_is_no_plot(small, tmp_path, capsys, monkeypatc
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (("--steps", "0"), "--steps must be 1 or more"), (("--seed", "-1"), "--seed must be 0 or more"),
+    (("--steps", "0"), "--steps must be a number above 0"), (("--seed", "-1"), "--seed must be 0 or more"),
     (("--mistake", "none"), "invalid choice"), (("--plot", "nowhere/x.png"), "no folder nowhere"),
 ])
 def test_bad_options_end_in_one_clear_error(small, capsys, arguments, message):

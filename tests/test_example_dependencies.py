@@ -18,9 +18,6 @@ LEARNING = ("--hidden", "8", "--batch", "8", "--steps", "30", "--seeds", "2", "-
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MPLBACKEND", "Agg")  # no windows, on machines that could show them
-    if "matplotlib" in sys.modules:
-        sys.modules["matplotlib"].use("Agg")
 
 
 def test_gradients_are_the_exact_powers(tmp_path, capsys):
@@ -48,6 +45,25 @@ def test_the_numbers_at_a_hundred_steps(capsys):
         assert exact[key][100] == pytest.approx(value, rel=1e-12, abs=0)
         assert norms[key][:, 100] == pytest.approx(value, rel=1e-10, abs=0)
     assert " 2.5e-14 " in capsys.readouterr().out
+
+
+def test_the_gradient_of_relu_comes_back_through_the_units_that_stay_above_0():
+    units_lost = set()
+    for seed in range(3):
+        rng, again = np.random.default_rng(seed), np.random.default_rng(seed)
+        cell, xs = vanishing_gradients.relu_cell(1.0, 6, rng), 0.3 * np.random.default_rng(9).normal(size=(12, 4))
+        W_x = vanishing_gradients.relu_cell(1.0, 6, again).W.data[6:]
+        norms = vanishing_gradients.gradient_norms(cell, xs, rng)
+        h, u = again.normal(size=6) / math.sqrt(6), again.normal(size=6)
+        above = []
+        for x in xs:
+            h = np.maximum(0, h + x @ W_x)
+            above.append(h > 0)
+        for k in range(13):
+            on = np.all(above[len(xs) - k:], axis=0) if k else np.ones(6, bool)
+            assert norms[k] == pytest.approx(np.linalg.norm(u[on]) / np.linalg.norm(u), rel=1e-12)
+            units_lost.add(6 - on.sum())
+    assert len(units_lost) > 2  # some units were lost on the way, and not all of them at once
 
 
 def test_a_wrong_gradient_stops_the_program(monkeypatch):
@@ -146,8 +162,8 @@ def test_without_matplotlib_there_is_no_plot(tmp_path, capsys, monkeypatch, prog
     (vanishing_gradients, ("--gains", "1.5", "--steps", "1000"), "not 1.5 over 1000 steps"),
     (vanishing_gradients, ("--forget-biases", "-800"), "--forget-biases must be at most 300"),
     (vanishing_gradients, ("--plot", "nowhere/x.png"), "no folder nowhere"),
-    (long_term_dependencies, ("--steps", "0"), "--steps must be above 0"),
-    (long_term_dependencies, ("--lr", "nan"), "--lr must be above 0"),
+    (long_term_dependencies, ("--steps", "0"), "--steps must be a number above 0"),
+    (long_term_dependencies, ("--lr", "nan"), "--lr must be a number above 0"),
     (long_term_dependencies, ("--lengths", "1"), "--lengths must be 2 or more"),
     (long_term_dependencies, ("--seed", "-1"), "--seed must be 0 or more"),
     (long_term_dependencies, ("--forget-bias", "nan"), "--forget-bias must be a number"),

@@ -96,7 +96,8 @@ def test_addition_is_the_same_again(in_empty_folder):
 
 
 def test_gates_are_what_the_layer_computes():
-    options = char_lstm.argparse.Namespace(model="lstm", hidden=6, layers=1, batch=4, time_steps=10, lr=0.01, clip=1.0, seed=0)
+    options = char_lstm.argparse.Namespace(model="lstm", hidden=6, layers=1, batch=4, time_steps=10, dropout=0.4, lr=0.01,
+                                           clip=1.0, seed=0)
     training = char_lstm.Training(options, TEXT)
     columns = char_lstm.streams(training.held_out, 3)
     found = gates.gates(training.model.recurrent.cells[0], training.model.one_hot[columns])
@@ -168,20 +169,20 @@ def test_without_matplotlib_there_is_no_plot(in_empty_folder, capsys, monkeypatc
 
 
 @pytest.mark.parametrize(("run", "arguments", "message"), [
-    (add, ("--epochs", "0"), "--epochs must be above 0"),
-    (add, ("--lr", "nan"), "--lr must be above 0"),
+    (add, ("--epochs", "0"), "--epochs must be a number above 0"),
+    (add, ("--lr", "nan"), "--lr must be a number above 0"),
     (add, ("--digits", "0"), "--digits must be 1 to 9"),
     (add, ("--digits", "10"), "--digits must be 1 to 9"),
     (add, ("--examples", "100"), "--examples must be below 100"),
     (add, ("--seed", "-1"), "--seed must be 0 or more"),
     (add, ("--plot", "nowhere/x.png"), "no folder nowhere"),
     (add, ("--hidden", "many"), "invalid int value"),
-    (look, ("--hidden", "0"), "--hidden must be above 0"),
+    (look, ("--hidden", "0"), "--hidden must be a number above 0"),
     (look, ("--steps", "-1"), "--steps must be 0 or more"),
     (look, ("--plot", "nowhere/x.png"), "no folder nowhere"),
     (look, ("--text", "nothing.txt"), "cannot read the text"),
     (look, ("--start", "1000"), "too short"),
-    (look, ("--checkpoint", "nothing.npz"), "nothing.npz is no checkpoint"),
+    (look, ("--checkpoint", "nothing.npz"), "there is no checkpoint nothing.npz"),
     (look, ("--checkpoint", "text.txt"), "text.txt is no checkpoint"),
 ])
 def test_bad_arguments_end_in_one_clear_error(in_empty_folder, capsys, run, arguments, message):

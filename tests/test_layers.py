@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_layers_forward import ReluRNN, ReluRNNCell
 
 from minigrad import Tensor, grad, gradcheck, no_grad, tanh
 from minigrad.layers import (
@@ -35,7 +36,7 @@ def randomise(model, rng):
 # -- gradients ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cell", [RNNCell, LSTMCell, GRUCell])
+@pytest.mark.parametrize("cell", [RNNCell, ReluRNNCell, LSTMCell, GRUCell])
 @pytest.mark.parametrize("order", [1, 2])
 @settings(max_examples=5)
 @given(B=sizes, D=sizes, H=sizes, seed=seeds)
@@ -49,7 +50,7 @@ def test_cell_gradients(cell, order, B, D, H, seed):
     assert {"x", "h"} <= names or {"x", "state[0]", "state[1]"} <= names
 
 
-@pytest.mark.parametrize("sequence", [RNN, LSTM, GRU])
+@pytest.mark.parametrize("sequence", [RNN, ReluRNN, LSTM, GRU])
 @settings(max_examples=5)
 @given(T=sizes, B=sizes, D=sizes, H=sizes, layers=st.integers(1, 2), bidirectional=st.booleans(), batch_first=st.booleans(),
        seed=seeds)
@@ -252,9 +253,23 @@ def assert_layer_equals_cell(sequence):
             "which run whole sequences: change them as well, in the same file"))
 
 
-@pytest.mark.parametrize("sequence", [RNN, LSTM, GRU])
+@pytest.mark.parametrize("sequence", [RNN, ReluRNN, LSTM, GRU])
 def test_layer_equals_cell_gradients_included(sequence):
     assert_layer_equals_cell(sequence)
+
+
+def test_the_nonlinearity_is_the_cell_s(tmp_path):
+    """A layer may be given cells of the other kind, in scan as in the loop; the parameters are the same by name."""
+    model, other = RNN(3, 4, 2, rng=np.random.default_rng(0)), RNN(3, 4, 2, rng=np.random.default_rng(0), nonlinearity="relu")
+    model.save(tmp_path / "rnn.npz")
+    other.load(tmp_path / "rnn.npz")
+    x = np.random.default_rng(1).normal(size=(5, 2, 3))
+    assert model.state_dict().keys() == other.state_dict().keys() and (model(x)[0].data != other(x)[0].data).all()
+    assert {cell.nonlinearity for cell in other.cells} == {"relu"} and other(x)[0].data.min() == 0
+    model.cells[1] = other.cells[1]
+    below, _ = model(x)
+    expected, _ = unroll(other.cells[1], unroll(model.cells[0], x)[0])
+    np.testing.assert_allclose(below.data, expected.data, rtol=1e-13, atol=1e-14)  # sums of 8 products, in another order
 
 
 @pytest.mark.parametrize("sequence", [RNN, LSTM, GRU])
@@ -728,6 +743,9 @@ def rng():
     (lambda: RNN(2, 3, 2, rng=rng())(np.ones((5, 4, 2)), np.ones((1, 4, 3))), ValueError, ["h_0", "(1, 4, 3)", "(2, 4, 3)"]),
     (lambda: RNN(2, 3, rng=0), TypeError, ["default_rng"]),
     (lambda: RNN(2, 3, rng=rng(), init="zeros"), ValueError, ["'uniform' or 'xavier' or 'orthogonal'", "zeros"]),
+    (lambda: RNN(2, 3, rng=rng(), nonlinearity="sigmoid"), ValueError, ["nonlinearity must be 'tanh' or 'relu'", "'sigmoid'"]),
+    (lambda: RNNCell(2, 3, rng=rng(), nonlinearity=["relu"]), ValueError, ["'tanh' or 'relu'", "not ['relu']"]),
+    (lambda: LSTM(2, 3, rng=rng(), nonlinearity="relu"), TypeError, ["nonlinearity"]),
     (lambda: mse_loss(Tensor(np.ones(3)), np.ones((3, 1))), ValueError, ["(3,)", "(3, 1)", "equal"]),
     (lambda: cross_entropy(Tensor(np.ones((2, 3))), [0, 3]), ValueError, ["target[1] is 3", "0 .. 2"]),
     (lambda: cross_entropy(Tensor(np.ones((2, 3))), [0, -1]), ValueError, ["target[1] is -1"]),

@@ -31,6 +31,7 @@ MODULES = {
     "rnn": lambda: layers.RNN(4, 6, rng=rng()),
     "rnn 2 layers": lambda: layers.RNN(4, 6, 2, rng=rng()),
     "rnn bidirectional": lambda: layers.RNN(4, 6, 2, rng=rng(), bidirectional=True),
+    "rnn relu": lambda: layers.RNN(4, 6, 2, rng=rng(), bidirectional=True, nonlinearity="relu"),
     "lstm": lambda: layers.LSTM(4, 6, rng=rng()),
     "lstm 2 layers": lambda: layers.LSTM(4, 6, 2, rng=rng()),
     "lstm bidirectional": lambda: layers.LSTM(4, 6, 2, rng=rng(), bidirectional=True),
@@ -39,6 +40,7 @@ MODULES = {
     "embedding": lambda: layers.Embedding(7, 4, rng=rng()),
     "lstm cell": lambda: layers.LSTMCell(4, 6, rng=rng()),
     "rnn cell": lambda: layers.RNNCell(4, 6, rng=rng()),
+    "rnn cell relu": lambda: layers.RNNCell(4, 6, rng=rng(), nonlinearity="relu"),
 }
 
 

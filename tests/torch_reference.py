@@ -86,6 +86,11 @@ def main():
             values.append(p.detach().numpy().copy())
         found[f"optimizer {name}"] = {"start": start, "gradients": gradients, "values": np.array(values)}
 
+    for name, options in (("rnn relu", {"num_layers": 2, "bidirectional": True}), ("rnn cell relu", {})):
+        layers = (torch.nn.RNN if options else torch.nn.RNNCell)(D, H, nonlinearity="relu", **options)
+        x, h = (random(rng, T, B, D), random(rng, 4, B, H)) if options else (random(rng, B, D), random(rng, B, H))
+        found[name] = module_case(layers, (x, h), rng)
+
     OUT.parent.mkdir(exist_ok=True)
     np.savez_compressed(OUT, version=torch.__version__, **{f"{case}/{name}": np.asarray(value)
                                                           for case, values in found.items() for name, value in values.items()})
