@@ -1,16 +1,7 @@
-"""The example and the guide on gradients written by hand: they run, and they print what they say."""
-
-import linecache
-import re
-from contextlib import redirect_stdout
-from io import StringIO
-from pathlib import Path
+"""The example on gradients written by hand: it runs, and it names each mistake. Its guide: test_readme.py."""
 
 import by_hand
 import pytest
-from test_readme import stable
-
-GUIDE = Path(by_hand.__file__).parent / "guides" / "by_hand.md"
 
 
 @pytest.fixture
@@ -54,28 +45,3 @@ def test_bad_options_end_in_one_clear_error(small, capsys, arguments, message):
     with pytest.raises(SystemExit):
         small(*arguments)
     assert message in capsys.readouterr().err
-
-
-def blocks_of_guide():
-    """What the guide's blocks print, and what stands there. Lines of the program can be quoted, as from a file."""
-    namespace, printed, written = {"__name__": "guide"}, [], []
-    for number, (language, block) in enumerate(re.findall(r"^```(\w+)\n(.*?)^```", GUIDE.read_text(encoding="utf-8"),
-                                                           re.MULTILINE | re.DOTALL)):
-        if language == "python":
-            name = f"<by_hand.md, block {number}>"
-            linecache.cache[name] = len(block), None, block.splitlines(keepends=True), name
-            out = StringIO()
-            with redirect_stdout(out):
-                exec(compile(block, name, "exec"), namespace)
-            printed += [out.getvalue()] if out.getvalue() else []
-        else:
-            written.append(block)
-    return printed, written
-
-
-def test_the_guide_prints_what_it_says():
-    printed, written = blocks_of_guide()
-    assert len(printed) == len(written) == 3
-    for report, block in zip(printed, written):
-        assert stable(report) == stable(block)
-        assert max(map(len, report.splitlines())) <= 100

@@ -46,9 +46,9 @@ def test_learns_and_leaves_checkpoint_and_plot(small, tmp_path, capsys, model):
 
 @pytest.mark.parametrize("options", [("--model", "lstm"), ("--model", "rnn"), ("--layers", "2")])
 def test_resuming_equals_an_uninterrupted_run(small, options):
-    whole = small(*options, "--checkpoint", "whole.npz", steps=100)
-    small(*options, "--checkpoint", "parts.npz", steps=37)
-    resumed = small(*options, "--checkpoint", "parts.npz", "--resume", steps=100)
+    whole = small(*options, "--checkpoint", "whole.npz", steps=40)
+    small(*options, "--checkpoint", "parts.npz", steps=15)
+    resumed = small(*options, "--checkpoint", "parts.npz", "--resume", steps=40)
     with np.load("whole.npz") as one, np.load("parts.npz") as other:
         for name in one.files:
             if name.startswith("model.") or name == "losses":

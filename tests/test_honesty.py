@@ -24,7 +24,7 @@ THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 def test_no_false_alarm_for_random_programs():
     verdicts = Counter()
 
-    @settings(max_examples=10_000 if THOROUGH else 100)
+    @settings(max_examples=10_000 if THOROUGH else 40)
     @given(graphs())
     def draw(graph):
         report = gradcheck(graph.f, *graph.inputs)

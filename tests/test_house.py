@@ -1,6 +1,7 @@
 """The rooms of the house and the arrows between them: who imports whom, who touches what, and how long a file may be."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -26,11 +27,21 @@ def modules(root):
     return found
 
 
+parsed = functools.cache(ast.parse)  # the copies below differ from the project in one file only
+
+
+@functools.cache
+def slots(text):
+    """What the text of a module says of a private slot of a Tensor: its name and line."""
+    return [(node.attr, node.lineno) for node in ast.walk(parsed(text))
+            if isinstance(node, ast.Attribute) and node.attr in SLOTS]
+
+
 def imports(name, files):
     """The modules of the package that a module imports outside its functions, for type checkers too. A package's __init__
     stands for the package, except for the modules in it."""
     package = name if files[name].name == "__init__.py" else name.rpartition(".")[0]
-    found, waiting = set(), list(ast.parse(files[name].read_text(encoding="utf-8")).body)
+    found, waiting = set(), list(parsed(files[name].read_text(encoding="utf-8")).body)
     while waiting:
         statement = waiting.pop()
         if isinstance(statement, ast.Import):
@@ -77,14 +88,13 @@ def problems(root):
         text = file.read_text(encoding="utf-8")
         if len(text.splitlines()) > 300:
             found.append(f"{name} has more than 300 lines")
-        tree = ast.parse(text)
+        tree = parsed(text)
         bottom = [isinstance(statement, (ast.Import, ast.ImportFrom)) for statement in tree.body]
         first = next((i for i, statement in enumerate(tree.body) if isinstance(statement, (ast.FunctionDef, ast.ClassDef))), None)
         if first is not None and any(bottom[first:]):
             found.append(f"{name} has an import below a function or class")
         if name not in ("minigrad.core", "minigrad.tensor"):
-            found += [f"{name} touches {node.attr}, line {node.lineno}" for node in ast.walk(tree)
-                      if isinstance(node, ast.Attribute) and node.attr in SLOTS]
+            found += [f"{name} touches {slot}, line {line}" for slot, line in slots(text)]
         if name.startswith("minigrad.ops") and "minigrad.tensor" in arrows[name]:
             found.append(f"{name} imports minigrad.tensor")
     return found

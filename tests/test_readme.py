@@ -50,6 +50,9 @@ def printed(tmp_path, monkeypatch):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_blocks_of_a_page(page, printed):
     found = printed(page)
+    assert all(len(line) <= 100 for report in found for line in report.splitlines())  # columns
+    if page.name == "by_hand.md":
+        assert len(list(filter(None, found))) == page.read_text(encoding="utf-8").count("```text") == 3  # nothing is left out
     if page == README:
         assert len(found) == 4 and "WRONG" in found[0]
         assert float(found[1]) < 0.001  # as the comment there says

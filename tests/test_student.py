@@ -117,9 +117,9 @@ def test_json(check):
     ("number", (), ["number is 3"]),
     ("Scale", (), ["Scale is a class", "scale = Scale(...)", "check_inputs = {\"scale\": (x, (h, c))}", "student.py:scale"]),
     ("divides", (), ["return 1 // 0", "ZeroDivisionError"]),
-    ("endless", ("--timeout", "2"), ["stopped after 2 seconds", "student.py:4"]),
-    ("endless_and_deaf", ("--timeout", "2"), ["stopped after 2 seconds", "student.py:"]),
-    ("endless_outside_python", ("--timeout", "2"), ["stopped after 2 seconds", "sum(iter(int, 1))"]),
+    ("endless", ("--timeout", "1"), ["stopped after 1 seconds", "student.py:4"]),
+    ("endless_and_deaf", ("--timeout", "1"), ["stopped after 1 seconds", "student.py:"]),
+    ("endless_outside_python", ("--timeout", "1"), ["stopped after 1 seconds", "sum(iter(int, 1))"]),
     ("leaves", (), ["ended without a word, with exit code 3"]),
     ("asks", (), ['float(input("factor? "))', "EOFError"]),
 ])

@@ -134,9 +134,12 @@ def cannot_be_called(x):
 def test_a_formula_that_fails_is_wrong(check_text, name, arguments, line, words):
     code, out, err = check_text(FORMULAS, *arguments, name=f":{name}")
     assert code == 1 and f"{name}\ngradient: WRONG" in out and line in out and words in out and "again: python" in out and not err
-    code, out, _ = check_text(FORMULAS, *arguments, "--json", name=f":{name}")
+
+
+def test_a_formula_that_fails_is_wrong_as_json(check_text):
+    code, out, _ = check_text(FORMULAS, "--json", name=":broken")
     report = json.loads(out)
-    assert code == 1 and report["verdict"] == "WRONG" and words in report["notes"][0]
+    assert code == 1 and report["verdict"] == "WRONG" and "NameError" in report["notes"][0]
 
 
 def test_what_is_right_but_cannot_be_differentiated_again_is_not_wrong(check_text):
@@ -222,12 +225,17 @@ def test_a_hint_where_the_values_are_not_finite(check_text):
 @pytest.mark.parametrize(("name", "arguments"), [
     (":Own.twice", []), (":Own.twice", ["--shape", "", "--seed", "3"]), (":scaled", ["--low=-1e-05", "--high=0.12345678"]),
     (":twice", ["--shape", "2", "--timeout", "50"]), ("", [])])
-def test_again_is_a_command_that_gives_the_same(check_text, name, arguments):
+def test_again_is_a_command_that_gives_the_same(check_text, capfd, name, arguments):
     code, out, _ = check_text(INPUTS, *arguments, name=name, file="the file: it's mine.py")
     assert code == 1
     for command in re.findall("again: (.*)", out):
         program, *words = shlex.split(command)
         assert program == "python" and all(word in words for word in arguments if word.startswith("--low=") or "=0.1" in word)
-        again = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
-        table = again.stdout.rsplit("\n\n", 1)[0].strip()
-        assert again.returncode in (1, 2) and table.splitlines()[1] in out and table in out.replace("\n\n", "\n")
+        assert words[:2] == ["-m", "minigrad"]
+        if name == ":Own.twice":
+            again = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+            code, printed = again.returncode, again.stdout
+        else:  # without another interpreter
+            code, printed = main(words[2:]), capfd.readouterr().out
+        table = printed.rsplit("\n\n", 1)[0].strip()
+        assert code in (1, 2) and table.splitlines()[1] in out and table in out.replace("\n\n", "\n")

@@ -50,9 +50,9 @@ def draws(name, way, every):
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", HIDDEN)
 def test_a_wrong_formula_is_refused(name, way):
-    for seed, draw in draws(name, way, every=10):
+    for seed, draw in draws(name, way, every=20):
         for of_check in {0, seed} if THOROUGH else {seed}:
-            report = gradcheck(draw.f, *draw.inputs, seed=of_check)
+            report = gradcheck(draw.f, *draw.inputs, seed=of_check, hints="none")  # to find out what is wrong takes longer
             assert not report, f"inputs of {way} {seed}, check with seed {of_check}:\n{report}"
 
 

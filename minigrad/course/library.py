@@ -63,6 +63,8 @@ def library(folder: Path, withhold: Sequence[str], with_minigrad: bool) -> list[
 def _cut(file: Path, name: str) -> bool:
     """Put a function or class that only says that it is missing in the place of the one with this name."""
     text = file.read_text(encoding="utf-8")
+    if f"def {name}" not in text and f"class {name}" not in text:
+        return False  # most files; to parse them all takes longer than to grade
     for node in ast.parse(text).body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == name:
             lines = text.split("\n")
