@@ -88,7 +88,8 @@ def measure(names: list[str], shape: tuple[int, int, int], rounds: int, seconds:
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", type=int, nargs="*", choices=ROWS, default=list(ROWS), help="of the table")
-    parser.add_argument("--only", nargs="*", choices=CONTESTANTS, help="contestants, by default all that are installed")
+    parser.add_argument("--only", nargs="*", choices=CONTESTANTS,
+                        help="contestants, by default all that are installed; a table needs ours")
     parser.add_argument("--rounds", type=int, default=8, help="turns that each contestant has (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=1.0, help="that a turn lasts (default %(default)s)")
     parser.add_argument("--worker", nargs=4, help=argparse.SUPPRESS)
@@ -99,7 +100,7 @@ def main(argv: list[str] | None = None) -> None:
     names = options.only or [name for name in CONTESTANTS if name not in NEEDS or find_spec(NEEDS[name])]
     print(f"ms per step; {sys.version.split()[0]}, one thread, medians over {options.rounds} turns of {options.seconds:g} s")
     for table in TABLES:
-        columns = [name for name in table if name in names]
+        columns = [name for name in table if name in names and table[0] in names]
         if columns:
             print(f"\n{'T, B, H':<14}" + "".join(f"{name:>16}" for name in columns))
         for row in options.rows if columns else ():
