@@ -30,17 +30,18 @@ def _minigrad_step(x, target, W, b, V, c, kind: str) -> Step:
     H = len(V)
     layer = getattr(layers, kind)(x.shape[-1], H, rng=np.random.default_rng(0), dtype=np.float32)
     output = layers.Linear(H, V.shape[1], rng=np.random.default_rng(0), dtype=np.float32)
-    weights = [p for name, p in layer.named_parameters() if ".W" in name]  # LSTM: f, i, c~, o; GRU: z, r, h~
-    for p, block in zip(weights, np.split(W, 4, axis=1) if kind != "LSTM" else (np.split(W, 4, axis=1)[i] for i in (0, 1, 3, 2))):
+    blocks = np.split(W, 4, axis=1)
+    if "LSTM" in kind:
+        blocks = [blocks[i] for i in (0, 1, 3, 2)]
+        (layer if kind == "LSTMCell" else layer.cells[0]).b_f.data[:] = 0
+    for p, block in zip((p for name, p in layer.named_parameters() if "W" in name), blocks):  # LSTM: f, i, c~, o; GRU: z, r, h~
         p.data[:] = block
-    if kind == "LSTM":
-        layer.cells[0].b_f.data[:] = 0
     output.W.data[:] = V
     optimizer = SGD(layer.parameters() + output.parameters(), lr=LR)
 
     def step() -> float:
         optimizer.zero_grad()
-        h, _ = layer(x)
+        h, _ = layers.unroll(layer, x) if kind == "LSTMCell" else layer(x)
         loss = layers.cross_entropy(output(h), target)
         loss.backward()
         optimizer.step()
@@ -50,6 +51,11 @@ def _minigrad_step(x, target, W, b, V, c, kind: str) -> Step:
 
 def minigrad(**given) -> Step:
     return _minigrad_step(**given, kind="LSTM")
+
+
+def minigrad_loop(**given) -> Step:
+    """An ordinary loop over LSTMCell, each operation recorded."""
+    return _minigrad_step(**given, kind="LSTMCell")
 
 
 def minigrad_gru(**given) -> Step:
@@ -145,7 +151,11 @@ def _torch_step(x, target, W, b, V, c, kind: str) -> Step:
     x, target = torch.from_numpy(x), torch.from_numpy(target)
     W, b, V, c = (torch.from_numpy(a.copy()).requires_grad_() for a in (W, b, V, c))
     parameters = [W, b, V, c]
-    composed = kind == "composed"
+    if kind == "loop":  # LSTMCell's equations: four products
+        Ws = [torch.from_numpy(a.copy()).requires_grad_() for a in blocks]
+        bs = [torch.zeros(H, requires_grad=True) for _ in blocks]
+        parameters = [*Ws, *bs, V, c]
+    composed = kind in ("composed", "loop")
     if not composed:
         order = {"LSTM": (1, 0, 3, 2), "GRU": (1, 0, 2), "RNN": (0,)}[kind]  # LSTM: i, f, g, o; GRU: r, z, n
         rows = torch.from_numpy(np.concatenate([blocks[i] for i in order], axis=1).T.copy())
@@ -162,7 +172,8 @@ def _torch_step(x, target, W, b, V, c, kind: str) -> Step:
         h = C = torch.zeros(x.shape[1], H)
         outputs = []
         for x_t in x:
-            f, i, o, g = (torch.cat([h, x_t], dim=1) @ W + b).chunk(4, dim=1)
+            h_x = torch.cat([h, x_t], dim=1)
+            f, i, o, g = [h_x @ W_k + b_k for W_k, b_k in zip(Ws, bs)] if kind == "loop" else (h_x @ W + b).chunk(4, dim=1)
             C = torch.sigmoid(f) * C + torch.sigmoid(i) * torch.tanh(g)
             h = torch.sigmoid(o) * torch.tanh(C)
             outputs.append(h)
@@ -181,6 +192,10 @@ def _torch_step(x, target, W, b, V, c, kind: str) -> Step:
 
 def torch_composed(**given) -> Step:
     return _torch_step(**given, kind="composed")
+
+
+def torch_loop(**given) -> Step:
+    return _torch_step(**given, kind="loop")
 
 
 def torch_fused(**given) -> Step:
@@ -255,5 +270,6 @@ def mygrad(x, target, W, b, V, c) -> Step:
 CONTESTANTS: dict[str, Callable[..., Step]] = {
     "minigrad": minigrad, "by hand": numpy_by_hand, "matmuls": numpy_matmuls, "torch composed": torch_composed,
     "torch nn.LSTM": torch_fused, "HIPS autograd": hips_autograd, "MyGrad": mygrad, "minigrad GRU": minigrad_gru,
-    "torch nn.GRU": torch_gru, "minigrad RNN": minigrad_rnn, "torch nn.RNN": torch_rnn,
+    "torch nn.GRU": torch_gru, "minigrad RNN": minigrad_rnn, "torch nn.RNN": torch_rnn, "minigrad loop": minigrad_loop,
+    "torch loop": torch_loop,
 }

@@ -17,6 +17,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -25,7 +26,7 @@ import numpy as np
 from contestants import CONTESTANTS, arrays
 from lstm_step import ONE_THREAD, ROWS
 
-from minigrad import Tensor, gradcheck, matmul, no_grad, ops
+from minigrad import Tensor, gradcheck, matmul, ops
 from minigrad.layers import LSTM
 
 SCALES = {"T": [(T, 8, 64) for T in (10, 30, 100, 300, 1000, 3000, 10_000)],
@@ -88,21 +89,54 @@ def operations() -> None:
         print(f"{name:<12}" + "".join(f"{median(values) / 200 * 1e6:>10.2f}" for values in times.values()))
 
 
+def in_turns(contestants: dict[str, Callable[[], object]], rounds: int, repeat: int = 1) -> str:
+    """The median seconds of process time of each, and by how much the first takes longer."""
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, run in contestants.items():
+            start = time.process_time()
+            for _ in range(repeat):
+                run()
+            times[name].append((time.process_time() - start) / repeat)
+    found = {name: median(values) for name, values in times.items()}
+    ours = next(iter(found.values()))
+    return ", ".join(f"{name} {seconds:.3g} s ({ours / seconds:.2f})" for name, seconds in found.items())
+
+
+def one_add() -> None:
+    x, g = np.full((1, 100), 0.01, np.float32), np.ones((1, 100), np.float32)
+    a, b = (Tensor(x, requires_grad=True) for _ in range(2))
+    contestants: dict[str, Callable[[], object]] = {"minigrad": lambda: (a + b).backward(g)}
+    if find_spec("torch"):
+        import torch
+
+        p, q = (torch.tensor(x, requires_grad=True) for _ in range(2))
+        contestants["torch"] = lambda: (p + q).backward(torch.from_numpy(g))
+    print("\none add, forward and backward:", in_turns(contestants, 30, 300))
+
+
 def check_of_a_layer() -> None:
+    """gradcheck of one layer, and torch's of nn.LSTM, which has the same sizes."""
     rng = np.random.default_rng(0)
     lstm, x = LSTM(8, 16, rng=rng), rng.normal(size=(10, 4, 8))
     state = tuple(rng.normal(size=(1, 4, 16)) for _ in range(2))
-    forward = []
-    for _ in range(200):
-        start = time.perf_counter()
-        with no_grad():
-            lstm(x, state)
-        forward.append(time.perf_counter() - start)
-    start = time.perf_counter()
+    contestants: dict[str, Callable[[], object]] = {"minigrad": lambda: gradcheck(lstm, x, state)}
+    if find_spec("torch"):
+        import torch
+
+        torch.set_num_threads(1)
+        layer = torch.nn.LSTM(8, 16).double()
+        inputs = [torch.tensor(a, requires_grad=True) for a in (x, *state)]
+        names, parameters = zip(*((name, p.detach().requires_grad_()) for name, p in layer.named_parameters()))
+
+        def f(x, h, c, *parameters):
+            outputs, (h, c) = torch.func.functional_call(layer, dict(zip(names, parameters)), (x, (h, c)))
+            return outputs, h, c
+
+        contestants["torch.autograd.gradcheck"] = lambda: torch.autograd.gradcheck(f, (*inputs, *parameters))
     report = gradcheck(lstm, x, state)
-    seconds, entries = time.perf_counter() - start, sum(row.checked for row in report.rows)
-    print(f"\ngradcheck of LSTM(8, 16), T 10, B 4: {report.verdict}, {entries} entries in {seconds:.2f} s, "
-          f"{seconds / entries / median(forward):.1f} forwards' time per entry")
+    print(f"gradcheck of LSTM(8, 16), T 10, B 4: {report.verdict}, {sum(row.checked for row in report.rows)} entries;",
+          in_turns(contestants, 3))
 
 
 def memory(names: list[str]) -> None:
@@ -151,6 +185,7 @@ def main(argv: list[str] | None = None) -> None:
         return
     names = [name for name in PEERS if not name.startswith("torch") or find_spec("torch")]
     operations()
+    one_add()
     check_of_a_layer()
     memory(names)
     scaling(names, options.plot)
