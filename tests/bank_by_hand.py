@@ -1,7 +1,7 @@
 """A bank of passes written by hand, right and wrong, to hold gradcheck against. It was written without a look at what gradcheck
 searches for; what it says is judged by regular expressions, so read it once with --verbose.
 
-    python tests/bank_by_hand.py [--seed S] [--draws N] [--only NAME] [--verbose]
+    python tests/bank_by_hand.py [--seed S] [--draws N] [--only NAME] [--later] [--verbose]
 """
 
 from __future__ import annotations
@@ -18,20 +18,22 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 import bank_by_hand_gates as gates  # noqa: E402
 import bank_by_hand_gru as gru  # noqa: E402
+import bank_by_hand_later as later  # noqa: E402
 import bank_by_hand_layers as layers  # noqa: E402
 import bank_by_hand_losses as losses  # noqa: E402
 import bank_by_hand_mistakes_beyond as beyond  # noqa: E402
 import bank_by_hand_mistakes_gates as of_gates  # noqa: E402
+import bank_by_hand_mistakes_later as of_later  # noqa: E402
 import bank_by_hand_mistakes_rnn as of_rnn  # noqa: E402
 import bank_by_hand_rnn as rnn  # noqa: E402
 import bank_by_hand_rnn2 as rnn2  # noqa: E402
 from bank_by_hand_judge import LOCATED, MISLEADING, NAMED, OTHER, SILENT, UNCAUGHT, drawn, judge  # noqa: E402
 from bank_by_hand_kinds import Draw, planted  # noqa: E402
 
-MODULES = {kind.name: module for module in (rnn, rnn2, gates, gru, losses, layers) for kind in module.KINDS}
+MODULES = {kind.name: module for module in (rnn, rnn2, gates, gru, losses, layers, later) for kind in module.KINDS}
 RIGHT = [kind for module in (rnn, rnn2, gates, gru, losses, layers) for kind in module.KINDS]
 WRONG = [*of_rnn.MISTAKES, *of_gates.MISTAKES, *beyond.MISTAKES]
-KIND = {kind.name: kind for kind in RIGHT}
+KIND = {kind.name: kind for kind in [*RIGHT, *later.KINDS]}
 
 
 def run_right(kinds: list, seed: int, draws: int, verbose: bool) -> int:
@@ -121,9 +123,11 @@ def main() -> int:
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--only", default="", help="kinds, families or mistakes whose name has this in it")
     parser.add_argument("--verbose", action="store_true", help="print every report")
+    parser.add_argument("--later", action="store_true", help="the third bank instead")
     given = parser.parse_args()
-    alarms = run_right([k for k in RIGHT if given.only in k.name], given.seed, given.draws, given.verbose)
-    mistakes = [m for m in WRONG if given.only in m.id or given.only in m.family or given.only in m.kind]
+    right, wrong = (later.KINDS, of_later.MISTAKES) if given.later else (RIGHT, WRONG)
+    alarms = run_right([k for k in right if given.only in k.name], given.seed, given.draws, given.verbose)
+    mistakes = [m for m in wrong if given.only in m.id or given.only in m.family or given.only in m.kind]
     alarms += run_wrong(mistakes, given.seed, given.draws, given.verbose)
     return min(alarms, 1)
 

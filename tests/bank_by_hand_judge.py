@@ -1,4 +1,12 @@
-"""What a report says of a planted mistake: is it named or located, is it passed over, does it mislead?"""
+"""What a report says of a planted mistake: is it named or located, is it passed over, does it mislead?
+
+The rule. A sentence NAMES the mistake if it says what is wrong and in what: the quantity, the operation or the line in which the
+mistake really is. It LOCATES it if it says from which time step on, for which output, in which entries or through which line of
+the forward pass the gradient goes wrong, and that is so. It is NEITHER if it says something that is true and fits any mistake, or
+"no simple pattern"; it MISLEADS if it blames what is right. Which line or quantity is the right one is not guessed here: each
+mistake has `good` claims, and bank_by_hand_places.py, from the two sources read side by side, has the place in the forward pass
+to which the wrong line of the backward pass belongs.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +16,7 @@ from types import ModuleType
 
 import numpy as np
 from bank_by_hand_kinds import Draw, Kind, Mistake
+from bank_by_hand_places import PLACES
 
 
 from minigrad.check.by_hand import ByHand
@@ -63,6 +72,17 @@ CLAIMS = {  # what a sentence can blame, or where it can locate the error
     "rolled": r"\brolled\b",
     "not smooth": r"not smooth|not finite",
 }
+WHAT = re.compile(  # is wrong with a place that the sentence names as well
+    r"stands where|(factor|derivative of).* is missing|too much|\bis lost|part is lost|counts? (twice|by half|[\d/]+ times)"
+    r"|wrong sign|is used (where|without|in what|throughout|as the gradient)|transposed|in another order|are exchanged"
+    r"|times what (it should be|arrives, times)|it is what arrives at index"
+    r"|gets only the last|applied twice|wrong side|averaged, not summed|only that of the|one number for all|gone through forward"
+    r"|only .* counts|treated as|is missing: is the penalty|stands twice")
+WHERE = re.compile(r"follows from (one error|errors in)|passes through|only what goes|right in step|right for what arrives"
+                   r"|gives wrong values for exactly|wrong already for what arrives|gets something from index|right elsewhere"
+                   r"|only wrong entries")
+STEPS = re.compile(r"the gradient of \S+ is right in steps? \d+.* and wrong before|right for what arrives at (step|output|ind)")
+QUOTED = re.compile(r"\(line \d+.*?\)(?=$|;| and | but)")
 NO_PATTERN = re.compile(r"no simple pattern|no pattern|no diagnosis|too small to show")
 
 
@@ -128,8 +148,16 @@ def judge(mistake: Mistake, report: Report, wrong: set[str]) -> Judged:
 def of_sentence(mistake: Mistake, text: str) -> str:
     if NO_PATTERN.search(text):
         return SILENT
-    good = [wanted for wanted in mistake.good if re.search(CLAIMS.get(wanted, wanted), text)]
+    said, place = QUOTED.sub("", text), PLACES.get(mistake.id, "") or next(
+        (good.removeprefix("line:") for good in mistake.good if good.startswith("line:")), "")
+    here = bool(place) and bool(re.search(place, text))
+    good = [wanted for wanted in mistake.good if not wanted.startswith("line:") and re.search(CLAIMS.get(wanted, wanted), said)]
+    if WHERE.search(said) and not WHAT.search(said):
+        seen = STEPS.search(said) or good == ["place"]  # what was observed, entry by entry or step by step, is so
+        return LOCATED if here or seen or good else MISLEADING if place else OTHER
+    if here and WHAT.search(said) or good and good != ["place"]:
+        return NAMED
     if good:
-        return LOCATED if good == ["place"] else NAMED
-    blamed = [claim for claim, pattern in CLAIMS.items() if re.search(pattern, text) and claim not in mistake.fine]
-    return MISLEADING if [claim for claim in blamed if claim not in ("place", "shape")] else OTHER
+        return LOCATED
+    blamed = [claim for claim, pattern in CLAIMS.items() if re.search(pattern, said) and claim not in mistake.fine]
+    return MISLEADING if [claim for claim in blamed if claim not in ("place", "shape")] or WHAT.search(said) else OTHER

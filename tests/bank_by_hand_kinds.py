@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import linecache
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
@@ -97,7 +98,9 @@ def planted(mistake: Mistake, module: ModuleType) -> Kind:
             raise ValueError(f"{mistake.id}: {old!r} is {function.count(old)} times in {mistake.where}")
         text = text.replace(function, function.replace(old, new))
     namespace: dict[str, Any] = {"__name__": f"{module.__name__}_{mistake.id}"}
-    exec(compile(text, f"<{mistake.id}>", "exec"), namespace)
+    file = f"<{mistake.id}>"
+    linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file  # a student's lines can be quoted
+    exec(compile(text, file, "exec"), namespace)
     return next(kind for kind in namespace["KINDS"] if kind.name == mistake.kind)
 
 

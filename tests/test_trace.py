@@ -38,7 +38,15 @@ def gathered(x, W, b):
     return (1 / (1 + np.exp(-x[[0, 0, 2]])) @ W.T).T.reshape(-1) ** 2 + np.outer(b, b[:3]).ravel() - np.abs(b).sum()
 
 
-@pytest.mark.parametrize("f", [buffers, joined, statistics, one_sided, gathered])
+def changed_later(x, W, b):
+    p = np.exp(x @ W)
+    picked = np.take_along_axis(p, np.array([[0], [3], [1]]), 1)[:, 0]
+    total = np.log(picked).sum() + np.linalg.norm(b) + np.linalg.norm(x * b, axis=1).sum() + (b * b).sum()
+    p[:, 0] -= 1  # as losses do that go on with their gradient
+    return float(total)
+
+
+@pytest.mark.parametrize("f", [buffers, joined, statistics, one_sided, gathered, changed_later])
 def test_gradients_of_a_trace(f):
     inputs = {"x": X, "W": W, "b": B}
     trace = trace_of(f, lambda mark: [f(*(mark(name, x) for name, x in inputs.items()))])
@@ -57,6 +65,17 @@ def test_words_for_a_place():
     matmul = next(node for node in trace.nodes if node.name == "matmul")
     assert variable(tanh.place) == "out[t]" and line_of(tanh.place).endswith(": out[t] = np.tanh(x[t].dot(W) + b)")
     assert [argument(matmul.place, i) for i in (0, 1)] == ["x[t]", "W"]
+
+
+def test_a_loop_over_weights_is_a_place_for_each():
+    def layers(x, weights):
+        for A in weights:
+            x = np.tanh(x @ A)
+        return x
+
+    trace = trace_of(layers, lambda mark: [layers(mark("x", X), [mark("first", W), mark("second", W.T)])])
+    assert [(node.name, node.turn, node.place[-1]) for node in trace.nodes] == [
+        (name, 0, f"for {weight}") for weight in ("first", "second") for name in ("matmul", "tanh")]
 
 
 def test_what_stands_in_a_file_in_place_of_a_function_is_not_quoted():

@@ -33,12 +33,13 @@ def diagnose(situations: list[Situation]) -> list[Named]:
     if not np.isfinite(first.analytic).all():
         return [_seen(f"{(~np.isfinite(first.analytic)).sum()} entries are NaN or infinite")]
     if not any(s.analytic.any() for s in situations):
-        return [_seen("it is zero everywhere: no gradient reaches this input (a detach() or an array on the way?)")]
+        return [_seen("it is zero everywhere: no gradient reaches this input (is it never added up? in the engine: a "
+                      "detach() or an array on the way?)")]
     if not any(s.numeric.any() for s in situations):
         return [_seen("it should be zero everywhere: f does not change with this input near these values")]
     if first.numeric.any() and np.median(first.relative_error[first.numeric != 0]) > UNCERTAIN:
         return [_seen("no diagnosis: the numeric gradient is not accurate enough")]
-    return _first_that_fits(situations, (_factor, _mistakes))
+    return _first_that_fits(situations, (_factor, _mistakes, _of_itself))
 
 
 def at_the_output(situations: list[Situation]) -> list[Named]:
@@ -115,7 +116,7 @@ def _mistakes(s: Situation) -> Iterator[Named]:
     for family, fit in FAMILIES:
         if found >= MOST or family is hypotheses.terms and found > 1 or found and family is hypotheses.uses:
             return
-        if found and family is blocks.powers:
+        if found and family in (blocks.powers, hypotheses.one_index):
             continue
         for hypothesis in family(s):
             text = fit(s, *hypothesis) if hypothesis[1].shape == s.x.shape else None
@@ -149,6 +150,17 @@ def _times_a_constant(s: Situation, text: str, gradient: np.ndarray, error: np.n
     return text if c == 1 else f"{text}; and it is {CONSTANTS[c]} times that" if c in CONSTANTS else None
 
 
+def _of_itself(s: Situation) -> Iterator[Named]:
+    """A multiple of the input too much, or missing: what a penalty on its size gives."""
+    of_loss = float(s.gs[0].ravel()[0]) if s.jacobian.shape[0] == 1 else 1.0
+    difference, x = s.analytic - s.numeric, of_loss * s.x
+    c = float((difference * x).sum()) / (float((x * x).sum()) or 1.0)
+    if (np.abs(difference) > 100 * s.error).any() and (np.abs(difference - c * x) <= s.error + ROUNDING * np.abs(x)).all():
+        yield Named(f"{abs(c):.4g} {s.name} is {'missing' if c < 0 else 'too much'}: is the penalty on its size (weight decay) "
+                    f"{'in the loss and not in the gradient' if c < 0 else 'in the gradient and not in the loss'}?",
+                    "a term of a sum is missing, or one too much")
+
+
 def _as_a_term(s: Situation, text: str, term: np.ndarray, error: np.ndarray) -> str | None:
     c = _ratio(s.numeric - s.analytic, term, error + s.error)
     if c not in CONSTANTS or ((term != 0) & (np.abs(c * term) <= 10 * (error + s.error))).any():  # too small to be confirmed
@@ -162,6 +174,7 @@ FAMILIES: list[tuple[Callable[[Situation], Iterator[Hypothesis]], Callable[..., 
     (hypotheses.uses, _exactly), (hypotheses.cotangents, _exactly), (blocks.some_blocks, _exactly),
     (blocks.softmax_forms, _exactly), (hypotheses.exchanged, _exactly), (hypotheses.inputs, _exactly), (blocks.powers, _exactly),
     (hypotheses.factors, _times_a_constant), (hypotheses.formulas, _times_a_constant), (hypotheses.terms, _as_a_term),
+    (hypotheses.one_index, _exactly),
 ]
 
 GUESSED = "it is the formula of another function, or a term or a factor in it is not right"
@@ -174,6 +187,7 @@ WORDS: dict[Callable, str] = {
     hypotheses.uses: "of several uses or contributions not all are added up, or not along the right axis",
     hypotheses.cotangents: "the gradient that arrives at the output is not used as it arrives",
     hypotheses.exchanged: "it is another input's gradient", hypotheses.by_sign: "it is wrong for some signs of the input",
+    hypotheses.one_index: "the gradient that arrives is not used as it arrives, or not passed on",
     hypotheses.inputs: "another quantity stands where one is right", hypotheses.passed_through: NO_FACTOR,
     hypotheses.factors: NO_FACTOR, hypotheses.formulas: GUESSED, hypotheses.terms: "a term of a sum is missing",
 }

@@ -10,7 +10,7 @@ import numpy as np
 
 from .diagnosis import GUESSED, Named, at_the_output, diagnose, exchanged, one_factor, places
 from .function import Point, cut
-from .locate import located
+from .locate import NOT_TIMES_G, located
 from .sample import CALLS
 from .situation import Situation
 from .story import stories
@@ -42,21 +42,22 @@ class Evidence:
         "full"; "family", which gives no formula away; or "none"."""
         if hints == "none" or finding.kinks_meet:
             return []
-        if np.isfinite(finding.of_entries("low")[finding.wrong]).any():
+        name = finding.input.name
+        if np.isfinite(finding.of_entries("low")[finding.wrong]).any() and name not in self._stories[0]:
             return ["no diagnosis: wrong entries lie on a kink of f, where its slope is none of the gradient's"]
         if finding.numeric.jacobian is None:
             return ["for a diagnosis check a smaller case (fewer hidden units, inputs or time steps)"]
-        name = finding.input.name
         if name not in self.known:
             self.known[name] = self._named(name)
         return list(dict.fromkeys(n.family if hints == "family" else n.text for n in self.known[name])) or [NOTHING]
 
     def _named(self, name: str) -> list[Named]:
         """What explains all wrong inputs together goes before what explains one."""
-        story, several, situations = self._stories.get(name), len(self._wrong) > 1, self._situations[name]
+        (stories, entrances), several, situations = self._stories, len(self._wrong) > 1, self._situations[name]
+        story = stories.get(name)
         if several and self._alike:
             return self._alike
-        if several and story and all(self._stories.get(f.input.name) == story for f in self._wrong):
+        if several and story and all(stories.get(f.input.name) == story for f in self._wrong):
             return [story]
         simple = one_factor(situations) or exchanged(situations)
         if several and (simple or story):
@@ -65,8 +66,10 @@ class Evidence:
         if own or story:
             return [story, *own[:1]] if story and (not own or own[0].family == GUESSED) else own
         located, where = [self._located[name]] if name in self._located else [], places(situations)
-        vague = (*VAGUE, "the only wrong entries") if several else VAGUE
-        return where if where and not where[0].text.startswith(vague) else located or where
+        telling = bool(where) and not where[0].text.startswith((*VAGUE, "the only wrong entries") if several else VAGUE)
+        if name in entrances and not (telling and not several) and not (located and located[0].text == NOT_TIMES_G):
+            return [entrances[name]]
+        return where if telling else located or where
 
     @cached_property
     def _located(self) -> dict[str, Named]:
@@ -78,8 +81,10 @@ class Evidence:
     @cached_property
     def _alike(self) -> list[Named]:
         """What is simple and true of all wrong inputs."""
-        first, *others = [at_the_output(situations) for situations in self._situations.values()]
-        return [named for named in first if all(named in found for found in others)]
+        of_rows = [{named.text.partition(" (")[0]: named for named in at_the_output(situations)}
+                   for situations in self._situations.values()]  # what stands in brackets depends on the input's shape
+        same = [text for text in of_rows[0] if all(text in row for row in of_rows)]
+        return [max((row[text] for row in of_rows), key=lambda named: len(named.text)) for text in same]
 
     @cached_property
     def _situations(self) -> dict[str, list[Situation]]:
@@ -101,10 +106,11 @@ class Evidence:
         return CALLS * sum(x.size for x in self.here.xs) <= self.budget
 
     @cached_property
-    def _stories(self) -> dict[str, Named]:
+    def _stories(self) -> tuple[dict[str, Named], dict[str, Named]]:
+        """What is wrong, and where the error enters."""
         trace = getattr(self.here.function, "trace", None)
         if trace is None or any(f.numeric.jacobian is None for f in self.findings) or not self._affordable:
-            return {}
+            return {}, {}
         there, v, findings = self._elsewhere
         return stories(trace, [(self.findings, self.v, self.here.xs), (findings, v, there.xs)])
 

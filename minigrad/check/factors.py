@@ -9,11 +9,10 @@ from itertools import combinations
 import numpy as np
 
 from .place import variable, written
-from .program import Mistake, Program, at, passing_on, value_name, where, with_value
+from .program import FACTOR, Mistake, Program, at, passing_on, value_name, where, with_value
 from .trace import Changes, Edge
 
 SLOPE = "the derivative of an activation is not right, or is taken of another quantity"
-FACTOR = "a factor of a product is missing, or another quantity or sign stands in its place"
 RIGHT = {"tanh": "1 - y^2, tanh's derivative,", "sigmoid": "y (1 - y), sigmoid's derivative,", "maximum": "(x > 0)"}
 SLOPES: Sequence[tuple[str, Callable]] = (
     ("1 + y^2", lambda x, y: 1 + y * y),
@@ -92,8 +91,9 @@ def _replaced(program: Program, edges: list[Edge]) -> Iterator[Mistake]:
     other, edge = 1 - edges[0].number, edges[0]
     for name, values in program.quantities(edges, edge.values[other].shape):
         if not all(np.array_equal(value, e.values[other]) for value, e in zip(values, edges)):
+            what = f"an earlier {name}" if name == value_name(edge, other) else name
             yield Mistake(
-                f"{name} stands where {value_name(edge, other)} is right in what goes back to {where(edge)}{at(edge)}",
+                f"{what} stands where {value_name(edge, other)} is right in what goes back to {where(edge)}{at(edge)}",
                 FACTOR,
                 {edge: with_value(edge, other, value) for edge, value in zip(edges, values)},
             )

@@ -52,6 +52,8 @@ FORMULAS: dict[str, list[Callable[..., np.ndarray]]] = {
     "sigmoid": [lambda g, x, y: g * y * (1 - y)],
 }
 
+ELEMENTWISE = FORMULAS.keys() - {"matmul"}
+
 
 def reduction(name: str, x: np.ndarray, axis: Any) -> Callable[..., np.ndarray]:
     """The formula for x of x.sum(axis) and the like."""

@@ -170,6 +170,16 @@ def passed_through(s: Situation) -> Iterator[Hypothesis]:
         yield (f"it is g{of_g}" if of_g else "it is g itself: the operation's own derivative is missing"), *with_error(g, back)
 
 
+def one_index(s: Situation) -> Iterator[Hypothesis]:
+    """What arrives at one index of an output is taken for the gradient, as that of the first step for the initial state's."""
+    for j, g in enumerate(s.gs):
+        for axis, n in enumerate(g.shape):
+            for k in range(n if n <= MANY_INDICES and g.shape[:axis] + g.shape[axis + 1:] == s.x.shape else 0):
+                of_output = f"output {j}" if len(s.gs) > 1 else "the output"
+                yield (f"it is what arrives at index {k} of axis {axis} of {of_output}, and nothing that comes back through "
+                       "later operations", g.take(k, axis), ROUNDING * np.abs(g.take(k, axis)))
+
+
 def formulas(s: Situation) -> Iterator[Hypothesis]:
     """Another function's derivative."""
     for of_g, g, values, back in elementwise(s):
@@ -193,7 +203,7 @@ def factors(s: Situation) -> Iterator[Hypothesis]:
             if wrong != text:
                 yield f"{wrong}, stands where {text}, is right", *s.for_cotangents([g * instead / slope])
     values = fitting({s.name: s.x, **s.others}, y.shape) | {"y": y}
-    for text, factor in sorted((f for name, q in values.items() for f in _of_one(name, q)), key=lambda f: len(f[0])):
+    for text, factor in sorted((f for name, q in values.items() for f in of_one(name, q)), key=lambda f: len(f[0])):
         if text in ("exp y", "log y", "sqrt y"):  # true, but nobody writes it
             continue
         yield f"a factor {text} is missing", *s.for_cotangents([g / factor])
@@ -233,7 +243,7 @@ def _factors(values: Values) -> Iterator[tuple[str, np.ndarray]]:
         f"{n} y": x * y, f"y / {n}": y / x, f"{n} / y": x / y,
     }.items()
     for name, q in values.items():
-        yield from _of_one(name, q)
+        yield from of_one(name, q)
     for name, q in values.items():
         if name not in (n, "y"):
             yield from {f"{name} {n}": q * x, f"{name} y": q * y, f"{name} / {n}": q / x, f"{n} / {name}": x / q,
@@ -241,7 +251,7 @@ def _factors(values: Values) -> Iterator[tuple[str, np.ndarray]]:
                         f"({n} > {name})": x > q, f"({n} < {name})": x < q}.items()
 
 
-def _of_one(name: str, q: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+def of_one(name: str, q: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     yield from {name: q, f"1 / {name}": 1 / q, f"{name}^2": q * q, f"1 / {name}^2": 1 / (q * q), f"(1 - {name})": 1 - q,
                 f"(1 + {name})": 1 + q, f"(1 - {name}^2)": 1 - q * q, f"(1 + {name}^2)": 1 + q * q,
                 f"{name} (1 - {name})": q * (1 - q), f"log {name}": np.log(q), f"exp {name}": np.exp(q),

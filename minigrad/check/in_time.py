@@ -82,7 +82,7 @@ def carries(program: Program) -> Iterator[Mistake]:
             (edge, np.isin(program.maker[edge.ids], places) & (program.turn[edge.ids] < last))
             for edges in program.groups.values()
             for edge in edges
-            if len(edges) == 1
+            if len(edges) == 1 and (np.isin(program.maker[edge.ids], places) & (program.turn[edge.ids] == last)).any()
         ]
         if any(mask.any() for _, mask in readers):
             yield Mistake(
@@ -100,6 +100,46 @@ def _at_start(program: Program, pieces: list[tuple[Edge, np.ndarray]]) -> list[E
     return [
         edge for edge in dict.fromkeys(firsts) if edge.node.turn == 0 and (program.maker[edge.ids] >= len(program.places)).all()
     ]
+
+
+def forward(program: Program) -> Iterator[Mistake]:
+    """The loop of the backward pass runs forward: what step t passes back arrives at step t+1, the last one's at the start."""
+    trace, pieces = program.trace, [piece for some in program.carried.values() for piece in some]
+    places, first = list(program.places), [(edge, edge.ids > 0) for edge in _at_start(program, pieces)]
+    if not pieces or not first:
+        return
+    without = masked([*pieces, *first])
+
+    def errors(v: np.ndarray) -> np.ndarray:
+        error = np.zeros(trace.count)
+        for turn in range(max(edge.node.turn for edge, _ in pieces) + 1):
+            total, passed = trace.totals(v, without, error), np.zeros(trace.count)
+            for edge, mask in [*pieces, *first]:
+                if edge.node.turn == turn:
+                    ids, part = np.broadcast_arrays(edge.ids, edge.back(total[edge.node.ids], *edge.values) * mask)
+                    passed += np.bincount(ids.ravel(), part.ravel(), trace.count)
+            for place in program.carried:
+                nodes, start = program.nodes[places[place]], [e.ids for e, _ in first if _reads(program, e, place)]
+                now = nodes[turn - 1].ids if turn else start[0] if start else None
+                to = nodes[turn + 1].ids if turn + 1 in nodes else start[0] if start else None
+                if now is not None and to is not None:
+                    error[to] += passed[now]
+        return error
+
+    yield Mistake(
+        f"the steps are gone through forward: what step t passes back arrives at step t+1, not at step t-1; does the loop of the "
+        f"backward pass begin at the first step? ({program.lines[next(iter(program.carried))]})",
+        IN_TIME,
+        without,
+        None,
+        errors,
+    )
+
+
+def _reads(program: Program, edge: Edge, place: int) -> bool:
+    """The argument is the place's result in later turns."""
+    later = program.groups[program.places[edge.node.place], edge.number][1:]
+    return any((program.maker[e.ids] == place).any() for e in later)
 
 
 def one_step(program: Program) -> Iterator[Mistake]:
@@ -156,11 +196,18 @@ def off_by_one(program: Program) -> Iterator[Mistake]:
         functions = ((lambda a: a), np.tanh, (lambda a: 1 / (1 + np.exp(-a))))
         for shift, which in ((-1, "before"), (1, "after")):
             instead = {
-                f(state).tobytes(): f(states[(k + shift) % len(states)]) for k, state in enumerate(states) for f in functions
+                f(state).tobytes(): f(states[(k + shift) % len(states)])
+                for k, state in enumerate(states)
+                for f in functions
+                if state.any()  # other arrays may be zero too
             }
             changes: Changes = {}
             for node in program.trace.nodes:
-                values = tuple(instead.get(value.tobytes(), value) for value in node.edges[0].values)
+                initial = {edge.number for edge in node.edges if np.array_equal(edge.ids, first[0].ids)}
+                values = tuple(
+                    states[shift] if i in initial else instead.get(value.tobytes(), value)
+                    for i, value in enumerate(node.edges[0].values)
+                )
                 if any(new is not old for new, old in zip(values, node.edges[0].values)):
                     changes |= {edge: lambda g, total, e=edge, v=values: e.back(g, *v) for edge in node.edges}
             yield Mistake(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .adapters import lent_globals
-from .trace import Trace, join_sigmoids
+from .trace import Trace, join_sigmoids, join_squares, split_by_weights
 from .tracing import Traced, deeply, first_traced, ids_of, plain, traced
 
 
@@ -27,6 +27,8 @@ def trace_of(f: Callable, call: Callable[[Callable[[str, np.ndarray], Any]], lis
     trace.outputs = np.concatenate([ids_of(y).ravel() for y in outputs])
     trace.prune()
     join_sigmoids(trace)
+    join_squares(trace)
+    split_by_weights(trace)
     return trace
 
 

@@ -19,6 +19,7 @@ from .trace import Trace
 from .verdict import Finding
 
 MOST_EXPERIMENTS = 80
+NOT_TIMES_G = "something is added that is not multiplied by g: it is not zero where nothing arrives"
 Experiment = tuple[int, int, int]  # a gradient arrives only at: number of the output, axis, index
 
 
@@ -33,7 +34,7 @@ def located(
     same = {key: names for key, names in seen[0].items() if all(other.get(key) == names for other in seen)}
     at_zero = here.gradients(np.zeros(sum(int(np.prod(shape)) for shape in shapes)))
     found = {
-        f.input.name: "something is added that is not multiplied by g: it is not zero where nothing arrives"
+        f.input.name: NOT_TIMES_G
         for f, g in zip(findings, at_zero)
         if f.input.name in wrong and g.any()
     }

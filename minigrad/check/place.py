@@ -9,12 +9,14 @@ import textwrap
 from functools import lru_cache
 from typing import Any
 
+COMPREHENSIONS = ("<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>")
 LONGEST = 60  # characters of a line that are quoted
 
 
 def _frame(place: tuple[Any, ...]) -> tuple[Any, int]:
     """The function and instruction to speak of: not those inside a helper like sigmoid(x), but its call."""
     name, *frames = place
+    frames = [frame for frame in frames if not isinstance(frame, str)]  # the weight that a loop has come to
     return frames[1] if len(frames) > 1 and (name == "sigmoid" or "sig" in frames[0][0].co_name.lower()) else frames[0]
 
 
@@ -32,6 +34,9 @@ def _position(place: tuple[Any, ...]) -> tuple[Any, int, int | None, int | None,
 def _lines(code: Any) -> tuple[str, ...]:
     """The function's source; nothing if there is none, or if what stands there now is something else."""
     try:
+        if code.co_name in COMPREHENSIONS:  # whose source begins elsewhere, for Python
+            lines = inspect.findsource(code)[0][code.co_firstlineno - 1:]
+            return tuple(line.rstrip("\n") for line in lines)
         text = inspect.getsource(code)
     except (OSError, TypeError, SyntaxError):
         return ()

@@ -10,13 +10,12 @@ from itertools import combinations
 
 import numpy as np
 
-from .factors import FACTOR, before_or_after, exchanged, factors, other_gradients, replaced, replaced_in_products, slopes
-from .in_time import carries, off_by_one, one_step, other_steps
+from .factors import before_or_after, exchanged, factors, other_gradients, replaced, replaced_in_products, slopes
+from .in_time import carries, forward, off_by_one, one_step, other_steps
 from .place import argument, written
-from .program import Mistake, Program, at, masked, times, value_name, where, with_value
+from .program import FACTOR, LOST, Mistake, Program, at, ids_of, masked, times, value_name, where, with_value
 from .trace import Trace
 
-LOST = "something that is used more than once, or that several gradients reach, does not get all of them"
 SUMMED = "where something is broadcast, its gradient is not summed as it should be"
 SIZES = "a matrix fits only because two sizes are equal"
 
@@ -26,8 +25,8 @@ REDUCTIONS = ("sum", "mean", "max", "min", "var", "std")
 def planted(trace: Trace) -> Iterator[Mistake]:
     """All of them, the likely ones first."""
     program = Program(trace)
-    for family in (carries, lost, repeated, one_step, off_by_one, slopes, factors, other_steps, transposed, sums, replaced,
-                   exchanged, other_gradients, before_or_after, both_lost, replaced_in_products):
+    for family in (carries, forward, lost, repeated, one_step, off_by_one, slopes, factors, other_steps, transposed, sums,
+                   replaced, exchanged, other_gradients, before_or_after, both_lost, replaced_in_products):
         yield from family(program)
 
 
@@ -44,24 +43,33 @@ def lost(program: Program) -> Iterator[Mistake]:
             )
         for factor, text in ((-1.0, "has the wrong sign"), (2.0, "counts twice"), (0.5, "counts by half")):
             yield Mistake(f"what goes back to {where(edges[0])} {text}{at(edges[0])}", FACTOR, times(edges, factor))
+        for n in sorted({n for n in (*edges[0].node.value.shape, *edges[0].ids.shape) if n > 2}):
+            for factor, text in ((n, f"{n} times: is a division missing"), (1 / n, f"1/{n} times: is it divided by a length")):
+                yield Mistake(f"what goes back to {where(edges[0])} counts {text}?{at(edges[0])}", FACTOR, times(edges, factor))
 
 
 def repeated(program: Program) -> Iterator[Mistake]:
-    """Entries that are taken several times at once, as by E[index]."""
+    """Entries that are taken several times, as by E[index]: at once, or cut into steps afterwards."""
     for edges in program.groups.values():
-        kept = []
-        for edge in edges:
-            flat = edge.ids.ravel()[::-1]
-            last = np.zeros(flat.size, bool)
-            last[np.unique(flat, return_index=True)[1]] = True
-            kept.append((edge, ~last[::-1].reshape(edge.ids.shape) & (edge.ids > 0)))
-        if any(mask.any() for _, mask in kept):
-            yield Mistake(
-                f"what is taken several times in {argument(edges[0].node.place, edges[0].number)} gets only the last of its "
-                f"gradients: d[index] += adds a repeated index once, np.add.at(d, index, ...) each time{at(edges[0])}",
-                LOST,
-                masked(kept),
-            )
+        ids = ids_of(edges)
+        turn = np.concatenate([np.full(edge.ids.size, t) for t, edge in enumerate(edges)])
+        row = np.concatenate([np.indices(edge.ids.shape)[0].ravel() if edge.ids.ndim else np.zeros(1) for edge in edges])
+        lost = []
+        for order in (np.arange(ids.size), np.lexsort((turn, row))):  # step by step, or sequence by sequence
+            last = np.zeros(ids.size, bool)
+            last[order[::-1][np.unique(ids[order][::-1], return_index=True)[1]]] = True
+            lost.append(~last & (ids > 0))
+        shared = len(edges) > 1 and all(np.array_equal(edge.ids, edges[0].ids) for edge in edges)  # as weights by all steps
+        for mask in lost if not shared else ():
+            if mask.any():
+                ends = np.cumsum([edge.ids.size for edge in edges])[:-1]
+                pieces = [part.reshape(edge.ids.shape) for part, edge in zip(np.split(mask, ends), edges)]
+                yield Mistake(
+                    f"what is taken several times in {argument(edges[0].node.place, edges[0].number)} gets only the last of "
+                    f"its gradients: d[index] += adds a repeated index once, np.add.at(d, index, ...) each time{at(edges[0])}",
+                    LOST,
+                    masked(list(zip(edges, pieces))),
+                )
 
 
 def both_lost(program: Program) -> Iterator[Mistake]:

@@ -10,17 +10,24 @@ from functools import cached_property
 import numpy as np
 
 from .place import argument, line_of, variable, written
-from .trace import Changes, Edge, Node, Trace
+from .trace import Changes, Edge, Node, Place, Trace
+
+FACTOR = "a factor of a product is missing, or another quantity or sign stands in its place"
+LOST = "something that is used more than once, or that several gradients reach, does not get all of them"
+
+SHORT = 30  # characters of a sum that is quoted besides one of its parts
 
 
 @dataclass
 class Mistake:
-    """A sentence, the family that it belongs to (for a hint that gives no formula away), and what some edges pass on instead."""
+    """A sentence, the family that it belongs to (for a hint that gives no formula away), and what some edges pass on instead.
+    errors: added to the gradients that arrive, of v."""
 
     text: str
     family: str
     changes: Changes
     arriving: np.ndarray | None = None  # which of the gradients at the outputs count
+    errors: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 class Program:
@@ -31,7 +38,7 @@ class Program:
         self.trace = trace
         self.maker, self.turn = np.full(trace.count, -1), np.full(trace.count, -1)
         self.places = {place: i for i, place in enumerate(dict.fromkeys(node.place for node in trace.nodes))}
-        self.nodes: dict[object, dict[int, Node]] = defaultdict(dict)
+        self.nodes: dict[Place, dict[int, Node]] = defaultdict(dict)
         self.groups: dict[tuple[int, int], list[Edge]] = defaultdict(list)
         for node in trace.nodes:
             self.maker[node.ids], self.turn[node.ids] = self.places[node.place], node.turn
@@ -40,7 +47,8 @@ class Program:
                 self.groups[self.places[node.place], edge.number].append(edge)
         for i, ids in enumerate(trace.inputs.values()):
             self.maker[ids] = len(self.places) + i
-        self.names = [*(variable(place) for place in self.places), *trace.inputs]
+        self.names = [*(" ".join([variable(place), *(part for part in place[1:] if isinstance(part, str))])
+                        for place in self.places), *trace.inputs]
         self.lines = [*(line_of(place) for place in self.places), *([""] * len(trace.inputs))]
 
     @cached_property
@@ -78,6 +86,11 @@ class Program:
         return [(f"the {age} {name}" if names.count(name) > 1 else name, values) for age, name, values in found.values()]
 
 
+def ids_of(edges: Sequence[Edge] | Sequence[Node]) -> np.ndarray:
+    """Of all of them, one after the other; 0 for constants."""
+    return np.concatenate([edge.ids.ravel() for edge in edges])
+
+
 # -- what an edge passes on instead --------------------------------------------------------------------
 
 
@@ -113,8 +126,10 @@ def value_name(edge: Edge, number: int) -> str:
 
 def where(edge: Edge) -> str:
     """h in h @ Wh"""
-    name = argument(edge.node.place, edge.number)
-    return name if edge.node.name in ("add", "subtract") else f"{name} in {written(edge.node.place)}"
+    name, operation = argument(edge.node.place, edge.number), written(edge.node.place)
+    of_sum = edge.node.name in ("add", "subtract")
+    context = f" {edge.node.place[-1]}" if isinstance(edge.node.place[-1], str) else ""  # which of the weights of a loop
+    return (name if of_sum and (len(operation) > SHORT or operation.startswith("the ")) else f"{name} in {operation}") + context
 
 
 def at(edge: Edge) -> str:

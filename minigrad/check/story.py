@@ -13,7 +13,9 @@ from functools import cached_property
 import numpy as np
 
 from .diagnosis import Named
+from .entrance import entered
 from .function import Arrays
+from .origin import Differences
 from .place import line_of, variable
 from .planted import planted
 from .program import Mistake
@@ -22,6 +24,8 @@ from .trace import Trace
 from .verdict import Finding
 
 OPERATIONS = 400_000  # of the trace, that all planted mistakes together may run again
+NO_GRADIENT = "it is no gradient, but a value that the forward computes"
+MANY = 2  # of so many wrong inputs one is explained, or more
 AS_IF = "it is what it would be if this were so: "
 
 
@@ -41,6 +45,11 @@ class Seen:
             found.setdefault(mistake.text, []).append(mistake)
         return found
 
+    def differences(self) -> Differences:
+        found = self.trace.gradients(self.v, {})
+        return Differences(self.trace, self.v, {f.input.name: f.input.analytic for f in self.findings},
+                           {f.input.name: _rounding(f, found) for f in self.findings})
+
     def believed(self) -> bool:
         """The trace's gradients are the numeric ones."""
         found = self.trace.gradients(self.v, {})
@@ -54,7 +63,7 @@ class Seen:
         found: dict[str, np.ndarray] = {}
         with suppress(ValueError, IndexError):  # shapes that fit in one step do not in all
             v = self.v if mistake.arriving is None else self.v * mistake.arriving
-            found = self.trace.gradients(v, mistake.changes)
+            found = self.trace.gradients(v, mistake.changes, mistake.errors(v) if mistake.errors else 0.0)
         if not found:
             return set(), False
         fits = {
@@ -74,13 +83,16 @@ def _rounding(f: Finding, found: dict[str, np.ndarray]) -> np.ndarray:
     return ROUNDING * (f.numeric.terms + np.abs(found[f.input.name]) + np.abs(f.input.analytic).max(initial=0))
 
 
-def stories(trace: Callable[[Arrays], Trace], points: list[tuple[list[Finding], np.ndarray, Arrays]]) -> dict[str, Named]:
-    """A mistake for each wrong input that one explains. points: the findings, the cotangent and the inputs' values."""
+def stories(
+    trace: Callable[[Arrays], Trace], points: list[tuple[list[Finding], np.ndarray, Arrays]]
+) -> tuple[dict[str, Named], dict[str, Named]]:
+    """A mistake for each wrong input that one explains, and where the error enters for others. points: the findings, the
+    cotangent and the inputs' values."""
     seen = []
     with suppress(Exception):  # what a function does with arrays that are not quite NumPy's is unknown
         seen = [Seen(findings, v, trace(xs)) for findings, v, xs in points]
     if not seen or len(seen[0].trace.nodes) < 2 or not all(s.believed() for s in seen):  # of one operation all is known
-        return {}
+        return {}, {}
     wrong = {f.input.name for f in seen[0].findings if f.wrong.any()}
     found: list[tuple[Mistake, set[str], bool]] = []
     for mistake in _affordable(seen[0].trace):
@@ -88,11 +100,17 @@ def stories(trace: Callable[[Arrays], Trace], points: list[tuple[list[Finding], 
         if names:
             found.append((mistake, names, of_all))
             if names == wrong and of_all and any(told[1] == wrong and told[2] for told in _confirmed(seen, found[-1:])):
-                return dict.fromkeys(wrong, Named(mistake.text, mistake.family))
+                return dict.fromkeys(wrong, Named(mistake.text, mistake.family)), {}
     confirmed = _confirmed(seen, found)
     told = _best(confirmed, wrong)
     told |= _besides(seen, confirmed, wrong - told.keys())
-    return {**_values(seen, wrong - told.keys()), **told}
+    told |= _values(seen, wrong - told.keys())
+    if told.keys() >= wrong:
+        return told, {}
+    named, located = entered([s.differences() for s in seen])
+    if {**named, **located}.keys() >= wrong and len(told) * MANY < len(wrong):
+        return named, located  # what explains all goes before what explains a few
+    return {**named, **told}, located
 
 
 def _besides(seen: list[Seen], confirmed: list[tuple[Mistake, set[str], bool]], left: set[str]) -> dict[str, Named]:
@@ -107,10 +125,11 @@ def _besides(seen: list[Seen], confirmed: list[tuple[Mistake, set[str], bool]], 
         both.append([Mistake(m.text, m.family, {**main.changes, **m.changes}, main.arriving) for m in mistakes])
     told: dict[str, Named] = {}
     for mistake in both[0]:
-        names = (seen[0].explained(mistake)[0] & left) - told.keys()
+        explained = seen[0].explained(mistake)[0]
+        names = (explained & left) - told.keys() if explained >= first[1] else set()  # with what the first one explains
         for s, others in zip(seen[1:], both[1:]) if names else ():
             there = [s.explained(m)[0] for m in others if m.text == mistake.text]
-            names &= set().union(*there)
+            names &= set().union(*(some for some in there if some >= first[1]))
         told |= dict.fromkeys(names, Named(f"besides that, {mistake.text}", mistake.family))
         if told.keys() >= left:
             break
@@ -118,17 +137,19 @@ def _besides(seen: list[Seen], confirmed: list[tuple[Mistake, set[str], bool]], 
 
 
 def _values(seen: list[Seen], names: set[str]) -> dict[str, Named]:
-    """What is no gradient at all, but a value that the function computes."""
+    """What is no gradient at all, but a value that the function computes; of a loss, perhaps times what arrives there."""
     found: dict[str, Named] = {}
     for name in names:
         given = [next(f.input.analytic for f in s.findings if f.input.name == name) for s in seen]
         for nodes in zip(*(s.trace.nodes for s in seen)):
+            line = f"the value of {variable(nodes[0].place)} in step {nodes[0].turn} ({line_of(nodes[0].place)})"
             if all(node.value.shape == g.shape and np.array_equal(node.value, g) for node, g in zip(nodes, given)):
-                found[name] = Named(
-                    f"it is no gradient: it is the value of {variable(nodes[0].place)} in step {nodes[0].turn} "
-                    f"({line_of(nodes[0].place)})",
-                    "it is no gradient, but a value that the forward computes",
-                )
+                found[name] = Named(f"it is no gradient: it is {line}", NO_GRADIENT)
+            elif all(node.value.shape == g.shape and s.v.size == 1 for node, g, s in zip(nodes, given, seen)):
+                ratios = [g / (node.value * s.v[0]) for node, g, s in zip(nodes, given, seen)]
+                if all(np.allclose(r, ratios[0].flat[0], rtol=1e-9, atol=0) for r in ratios) and nodes[0].value.size > 1:
+                    found[name] = Named(f"it is {ratios[0].flat[0]:.6g} times what arrives, times {line}: something is to be "
+                                        "subtracted from that, or to be multiplied by it", NO_GRADIENT)
     return found
 
 

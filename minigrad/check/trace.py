@@ -74,9 +74,10 @@ class Trace:
                     used[edge.ids] = True
         self.nodes = kept[::-1]
 
-    def totals(self, v: np.ndarray, changes: Changes) -> np.ndarray:
-        """The gradient of v . outputs for every id; an edge in `changes` passes on what its function makes of g and of these."""
-        total = np.bincount(self.outputs, v, self.count)
+    def totals(self, v: np.ndarray, changes: Changes, error: np.ndarray | float = 0.0) -> np.ndarray:
+        """The gradient of v . outputs for every id; an edge in `changes` passes on what its function makes of g and of these.
+        error: is added to them."""
+        total = self.arriving(v) + error
         for node in reversed(self.nodes):
             g = total[node.ids]
             for edge in node.edges:
@@ -90,10 +91,21 @@ class Trace:
                     total += np.bincount(ids.ravel(), part.ravel(), self.count)
         return total
 
-    def gradients(self, v: np.ndarray, changes: Changes) -> dict[str, np.ndarray]:
+    def arriving(self, v: np.ndarray) -> np.ndarray:
+        return np.bincount(self.outputs, v, self.count)
+
+    def gradients(self, v: np.ndarray, changes: Changes, error: np.ndarray | float = 0.0) -> dict[str, np.ndarray]:
         """The same for each input."""
-        total = self.totals(v, changes)
+        total = self.totals(v, changes, error)
         return {name: total[ids] for name, ids in self.inputs.items()}
+
+
+def join_squares(trace: Trace) -> None:
+    """x * x becomes one operation: its two arguments are one use of x, as people think of it."""
+    for node in trace.nodes:
+        if node.name == "multiply" and len(node.edges) == 2 and np.array_equal(node.edges[0].ids, node.edges[1].ids):
+            node.name = "square"
+            node.edges = [Edge(node.edges[0].ids, FORMULAS["square"][0], (node.edges[0].values[0], node.value), 0, node)]
 
 
 def join_sigmoids(trace: Trace) -> None:
@@ -117,3 +129,33 @@ def join_sigmoids(trace: Trace) -> None:
                 node.name = "sigmoid"
                 node.edges = [Edge(minus.edges[0].ids, FORMULAS["sigmoid"][0], (z, node.value), 0, node)]
     trace.prune()
+
+
+def split_by_weights(trace: Trace) -> None:
+    """A loop over layers or gates, which reads one weight after another at the same place, becomes a place for each weight."""
+    owner, context = np.full(trace.count, -1), np.full(trace.count, -1)
+    for i, ids in enumerate(trace.inputs.values()):
+        owner[ids] = i
+    of_place: dict[Place, list[Node]] = {}
+    for node in trace.nodes:
+        of_place.setdefault(node.place, []).append(node)
+    own: dict[Node, int] = {}
+    for nodes in of_place.values():
+        for numbers in zip(*([edge.ids for edge in node.edges] for node in nodes)):
+            weights = [int(owner[ids.flat[0]]) if ids.size and len(np.unique(owner[ids])) == 1 else -1 for ids in numbers]
+            if _takes_turns(weights):
+                own |= dict(zip(nodes, weights))
+    for node in trace.nodes:  # what is made of a weight's product belongs to it
+        inherited = [int(context[edge.ids.flat[0]]) for edge in node.edges if edge.ids.size]
+        context[node.ids] = own[node] = own.get(node, next((c for c in inherited if c >= 0), -1))
+    for place, nodes in of_place.items():
+        if _takes_turns([own[node] for node in nodes]):
+            seen: dict[int, int] = {}
+            for node in nodes:
+                node.turn = seen[own[node]] = seen.get(own[node], -1) + 1
+                node.place = (*place, f"for {list(trace.inputs)[own[node]]}")
+
+
+def _takes_turns(weights: list[int]) -> bool:
+    """Several ones, each as often as the others."""
+    return min(weights) >= 0 and len(set(weights)) > 1 and len({weights.count(weight) for weight in weights}) == 1

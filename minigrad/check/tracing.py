@@ -76,6 +76,8 @@ class Traced(np.ndarray):
             return traced(y, _record(trace, "einsum", backs, args[1:], y), trace)
         if name == "where" and len(args) == 3:
             return _moved(lambda x, y: np.where(plain(args[0]), x, y), *args[1:])
+        if name == "norm" and set(kwargs) <= {"axis", "keepdims"} and len(args) == 1:
+            return np.sqrt(np.sum(np.multiply(args[0], args[0]), **kwargs))
         if name == "clip" and "out" not in kwargs:
             return np.minimum(np.maximum(args[0], args[1]), args[2])
         return function(*deeply(plain, args), **{key: deeply(plain, x) for key, x in kwargs.items()})
@@ -123,11 +125,12 @@ def first_traced(x: Any) -> Iterator[Traced]:
 
 
 def _moved(move: Callable, *xs: Any) -> Any:
-    """What only moves numbers, done with the numbers and with their ids."""
-    values, ids = (
-        move(*deeply(part, xs))
-        for part in (plain, lambda x: ids_of(x) if isinstance(x, np.ndarray) else 0 if isinstance(x, float) else x)
-    )
+    """What only moves numbers, done with the numbers and with their ids; integers may be indices."""
+
+    def ids_or_index(x: Any) -> Any:
+        return ids_of(x) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else 0 if isinstance(x, float) else x
+
+    values, ids = (move(*deeply(part, xs)) for part in (plain, ids_or_index))
     trace = next(first_traced(xs)).of_trace
     if isinstance(values, (list, tuple)):
         return type(values)([traced(value, i, trace) for value, i in zip(values, ids)])
@@ -170,7 +173,7 @@ def _record(
         Edge(ids_of(x).copy(), back, values, i, node) for i, (x, back) in enumerate(zip(inputs, backs)) if ids_of(x).any()
     ]
     trace.nodes += [node] if node.edges else []
-    return ids if node.edges else np.zeros(y.shape, int)
+    return ids.copy() if node.edges else np.zeros(y.shape, int)  # the result may be changed in place later
 
 
 def _place() -> Iterator[tuple[Any, int]]:

@@ -1,0 +1,273 @@
+"""What is wrong at the place where the error enters: the gradient that the student had there, held against the right one.
+
+The right one is what the place gets from the places after it if these have the student's gradients: so what is wrong because
+of a later step is not blamed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations, permutations
+
+import numpy as np
+
+from .formulas import ELEMENTWISE
+from .hypotheses import of_one
+from .origin import Differences, Origin
+from .place import variable, written
+from .program import FACTOR, LOST, at, ids_of, value_name, where
+from .trace import Changes, Edge, Node
+
+EXACT = 1e-7  # of the largest number: the student's gradient comes out of a system of equations
+CONSTANTS = {0.0: "is lost", -1.0: "has the wrong sign", 2.0: "counts twice", 0.5: "counts by half"}
+MOST_PARTS = 5  # of which all subsets are tried
+LIKELY, POSSIBLE, TWO_FACTORS = range(3)
+WITH_FACTOR = ELEMENTWISE - {"add", "subtract", "negative", "positive"}
+ORDER = "the right numbers are in wrong places"
+Key = tuple[int, int]  # of a group of edges
+Guess = tuple[int, str, str]  # how likely, in words, and the family
+
+
+class Block:
+    """An argument in all turns, and all operations that read exactly this: what it had, what is right, and what each gives."""
+
+    def __init__(self, differences: Differences, origin: Origin, keys: Sequence[Key]) -> None:
+        assert origin.error is not None and origin.had is not None
+        self.program, self.keys, self.total = differences.program, tuple(keys), origin.had
+        self.edges = [self.program.groups[key] for key in keys]
+        ids = ids_of(self.edges[0])
+        self.ids = ids[ids > 0]
+        self.had, self.error = origin.had[self.ids], origin.error[self.ids]
+        self.right = self.had - self.error
+        self.arriving = differences.trace.arriving(differences.v)
+        self.size = max(np.abs(self.had).max(initial=0), np.abs(self.right).max(initial=0))
+
+    def fits(self, gradient: np.ndarray) -> bool:
+        return bool((np.abs(gradient - self.had) <= EXACT * self.size).all())
+
+    def passed(self, edges: Sequence[Edge], gs: Sequence[np.ndarray], factors: Sequence[np.ndarray] | None = None) -> np.ndarray:
+        """What these pass on of gs; factors: each passes on g times this instead."""
+        total = np.zeros(self.program.trace.count)
+        for k, (edge, g) in enumerate(zip(edges, gs)):
+            part, ids = np.broadcast_arrays(edge.back(g, *edge.values) if factors is None else g * factors[k], edge.ids)
+            total += np.bincount(ids.ravel(), part.ravel(), total.size)
+        return total[self.ids]
+
+    def guesses(self) -> Iterator[Guess]:
+        """All that give what the student had."""
+        yield from self._constants()
+        gs = [[self.total[edge.node.ids] for edge in edges] for edges in self.edges]
+        parts = [self.passed(edges, g) for edges, g in zip(self.edges, gs)]
+        yield from self._lost(parts)
+        for edges, g, part in zip(self.edges, gs, parts):
+            yield from self._arrives_in_part(edges, g, self.right - part)
+            yield from self._factors(edges, g, part, self.right - part)
+
+    @property
+    def name(self) -> str:
+        """Of what is read."""
+        edge, makers = self.edges[0][-1], np.unique(self.program.maker[self.ids])
+        return self.program.names[makers[0]] if len(makers) == 1 and makers[0] >= 0 else value_name(edge, edge.number)
+
+    def _constants(self) -> Iterator[Guess]:
+        what, line = where(self.edges[0][0]) if len(self.edges) == 1 else self.name, at(self.edges[0][0])
+        for factor, text in CONSTANTS.items():
+            if self.fits(factor * self.right):
+                yield LIKELY, f"what goes back to {what} {text}{line}", FACTOR if factor else LOST
+        large = np.abs(self.right) > 0.1 * np.abs(self.right).max(initial=0)
+        ratio = float(np.median(self.had[large] / self.right[large])) if large.any() else 1.0
+        if ratio not in (0, 1) and len(self.right) > 1 and self.fits(ratio * self.right):
+            yield POSSIBLE, f"what goes back to {what} is {ratio:.6g} times what it should be{line}", FACTOR
+
+    def _lost(self, parts: list[np.ndarray]) -> Iterator[Guess]:
+        names, arriving = [where(edges[0]) for edges in self.edges], self.arriving[self.ids]
+        if arriving.any():
+            parts, names = [*parts, arriving], [*names, "the output that it is"]
+        for n in range(1, len(parts)) if len(parts) <= MOST_PARTS else ():
+            for lost in combinations(range(len(parts)), n):
+                if self.fits(self.right - sum(parts[i] for i in lost)):
+                    uses = " and ".join(names[i] for i in lost)
+                    yield LIKELY, f"of what goes back to {self.name}, {uses} is lost{at(self.edges[0][0])}", LOST
+
+    def _arrives_in_part(self, edges: list[Edge], gs: list[np.ndarray], rest: np.ndarray) -> Iterator[Guess]:
+        """Of the gradient that arrives at the result, what comes from one of its uses does not count here."""
+        result, nodes = variable(edges[0].node.place), [edge.node for edge in edges]
+        uses = self._uses(nodes)
+        while len(uses) == 1 and uses[0][2] and uses[0][2][0].node.name == "add" and len(uses[0][2]) == len(edges):
+            nodes = [edge.node for edge in uses[0][2]]
+            result, uses = variable(nodes[0].place), self._uses(nodes)
+        for text, part, _ in uses if len(uses) > 1 else ():
+            if self.fits(rest + self.passed(edges, [g - lost for g, lost in zip(gs, part)])):
+                yield LIKELY, (f"the gradient of {result} is used without what comes from {text}, in what goes back to "
+                               f"{where(edges[0])}{at(edges[0])}"), LOST
+
+    def _uses(self, nodes: list[Node]) -> list[tuple[str, list[np.ndarray], list[Edge]]]:
+        """Of the results of one place: what each of its uses gives to them."""
+        own, results = [self.arriving[node.ids] for node in nodes], ids_of(nodes)
+        found: list[tuple[str, list[np.ndarray], list[Edge]]] = [("the output that it is", own, [])] if any(
+            g.any() for g in own) else []
+        for others in self.program.groups.values():
+            if np.isin(ids_of(others), results).any():
+                total = np.zeros(self.program.trace.count)
+                for e in others:
+                    part, ids = np.broadcast_arrays(e.back(self.total[e.node.ids], *e.values), e.ids)
+                    total += np.bincount(ids.ravel(), part.ravel(), total.size)
+                found.append((where(others[0]), [total[node.ids] for node in nodes], others))
+        return found
+
+    def _factors(self, edges: list[Edge], gs: list[np.ndarray], part: np.ndarray, rest: np.ndarray) -> Iterator[Guess]:
+        """Another factor, one too many, or one that is missing."""
+        place = f"in what goes back to {where(edges[0])}{at(edges[0])}"
+        for text, fs in self._forms(edges, edges[0].node.value.shape) if edges[0].node.name in WITH_FACTOR else ():
+            if self.fits(rest + self.passed(edges, gs, fs)):
+                yield LIKELY, f"{text} stands where {_own_factor(edges[0])} is right {place}", FACTOR
+        if not all(edge.distinct for edge in edges):
+            return
+        texts, table = [], []
+        for text, fs in self._forms(edges, edges[0].ids.shape):
+            f = np.concatenate([f.ravel()[edge.ids.ravel() > 0] for f, edge in zip(fs, edges)])
+            if f.shape == part.shape and np.isfinite(f).all() and f.all():
+                texts.append(text)
+                table.append(f)
+        rows, own = np.array(table).reshape(len(texts), len(part)), self.had - rest
+        for i in self._equal(own * rows, part):
+            yield POSSIBLE, f"the factor {texts[i]} is missing {place}", FACTOR
+        for i in self._equal(part * rows, own):
+            yield POSSIBLE, f"there is a factor {texts[i]} too much {place}", FACTOR
+        for i, f in enumerate(rows):
+            for j in self._equal(part * rows, own * f):
+                if not np.array_equal(f, rows[j]):
+                    yield TWO_FACTORS, f"{texts[j]} stands where {texts[i]} is right {place}", FACTOR
+
+    @staticmethod
+    def _equal(rows: np.ndarray, to: np.ndarray) -> np.ndarray:
+        size = np.abs(to).max(initial=0)
+        return np.flatnonzero((np.abs(rows - to) <= EXACT * size).all(axis=1)) if size else np.zeros(0, int)
+
+    def _forms(self, edges: list[Edge], shape: tuple[int, ...]) -> list[tuple[str, list[np.ndarray]]]:
+        """Of all quantities in all turns; those of this operation first."""
+        found: list[tuple[str, list[np.ndarray]]] = []
+        own = [value_name(edges[0], i) for i in range(len(edges[0].values))]
+        for name, values in self.program.quantities(edges, shape):
+            if not any(map(varies, values)):
+                continue  # a constant: what is so many times too large is said in other words
+            new = name.removeprefix("the new ")
+            short = new if new.isidentifier() else f"({name})"
+            per_turn = [forms(short, value) for value in values]
+            some = [(text, [turn[text] for turn in per_turn]) for text in per_turn[0]]
+            some = [(text, fs) for text, fs in some if any(map(varies, fs))]
+            found = [*some, *found] if name in own else [*found, *some]
+        return found
+
+
+def forms(name: str, q: np.ndarray) -> dict[str, np.ndarray]:
+    """What people write of a quantity: q itself, 1 - q, q (1 - q), tanh q, ..."""
+    return {**dict(of_one(name, q)), f"tanh {name}": np.tanh(q), f"(1 - tanh({name})^2)": 1 - np.tanh(q) ** 2,
+            f"({name} > 0)": q > 0, f"sign({name})": np.sign(q)}
+
+
+def varies(a: np.ndarray) -> bool:
+    return bool((a != a.flat[0]).any()) if a.size else False
+
+
+def _own_factor(edge: Edge) -> str:
+    name, y = edge.node.name, variable(edge.node.place)
+    if name == "multiply":
+        return value_name(edge, 1 - edge.number)
+    return f"{'1 - y^2' if name == 'tanh' else 'y (1 - y)'}, with y = {y}," if name in ("tanh", "sigmoid") else (
+        f"the derivative of {written(edge.node.place)}")
+
+
+def blocks(d: Differences, origin: Origin) -> dict[tuple[Key, ...], Block]:
+    """The operations that read numbers of the origin and nothing else, by what they read: those with an error."""
+    keys: dict[bytes, list[Key]] = {}
+    for key, edges in d.program.groups.items():
+        ids = ids_of(edges)
+        if np.isin(ids, [0, *origin.whole]).all():
+            keys.setdefault(ids.tobytes(), []).append(key)
+    found = (Block(d, origin, some) for some in keys.values())
+    return {block.keys: block for block in found if block.error.any()}
+
+
+def names(points: Sequence[Differences], origin: Sequence[Origin]) -> Guess | None:
+    """What explains all errors of the origin, at every point."""
+    reordered = _reordered(points, origin)
+    if reordered:
+        return LIKELY, reordered, ORDER
+    of_loss = _of_loss(points, origin)
+    if of_loss:
+        return LIKELY, of_loss, FACTOR
+    if any(o.error is None for o in origin):
+        return None
+    here, *others = [blocks(d, o) for d, o in zip(points, origin)]
+    left, error = np.zeros(points[0].trace.count, bool), origin[0].error
+    assert error is not None
+    left[error != 0] = True
+    told: list[Guess] = []
+    for keys, block in here.items():
+        if left[block.ids].any() and all(keys in some for some in others):
+            guesses = sorted(dict.fromkeys(block.guesses()), key=lambda g: (g[0], len(g[1]) if g[0] == TWO_FACTORS else 0))
+            there = [set(some[keys].guesses()) for some in others] if guesses else []
+            found = next((guess for guess in guesses if all(guess in some for some in there)), None)
+            if found:
+                told.append(found)
+                left[block.ids] = False
+    return None if left.any() or not told else (
+        max(kind for kind, _, _ in told), "; and ".join(text for _, text, _ in told), told[0][2])
+
+
+def _reordered(points: Sequence[Differences], origin: Sequence[Origin]) -> str:
+    """Parts of a result that different operations read, as gates, whose gradients are joined in another order."""
+    found: list[dict[str, None]] = []
+    for d, o in zip(points, origin):
+        makers = np.unique(d.program.maker[o.whole])
+        place = list(d.program.places)[makers[0]] if len(makers) == 1 and 0 <= makers[0] < len(d.program.places) else None
+        nodes = list(d.program.nodes[place].values()) if place else []
+        parts = {key: edges for key, edges in d.program.groups.items() if len(edges) == len(nodes) and nodes
+                 and all(edge.ids.size and np.isin(edge.ids, node.ids).all() and edge.ids.size < node.ids.size
+                         for edge, node in zip(edges, nodes))}
+        one = {edges[0].ids.tobytes(): edges for edges in parts.values()}
+        texts: dict[str, None] = {}
+        if 1 < len(one) <= 4 and len({edges[0].ids.shape for edges in one.values()}) == 1:
+            for order in permutations(range(len(one))):
+                if order != tuple(range(len(one))) and d.gives(_changed(nodes, list(one.values()), order)):
+                    names = [value_name(edges[0], edges[0].number) for edges in one.values()]
+                    name, parts_of = d.program.names[makers[0]], ", ".join(names)
+                    texts[f"in the gradient of {name} the parts for {parts_of} are in another order: "
+                          f"{', '.join(names[i] for i in order)}{at(nodes[0].edges[0])}"] = None
+        found.append(texts)
+    return next((text for text in found[0] if all(text in texts for texts in found[1:])), "")
+
+
+def _of_loss(points: Sequence[Differences], origin: Sequence[Origin]) -> str:
+    """A quantity, times what arrives at the loss, is all that the place has."""
+    found: list[dict[str, None]] = []
+    for d, o in zip(points, origin):
+        texts: dict[str, None] = {}
+        for place, nodes in d.program.nodes.items() if d.v.size == 1 else ():
+            if np.isin(o.ids, ids_of(list(nodes.values()))).all():
+                edges, name = [node.edges[0] for node in nodes.values()], d.program.names[d.program.places[place]]
+                shape = edges[0].node.value.shape
+                for text, values in d.program.quantities(edges, shape):
+                    for part in {1.0, *(1 / n for n in (*shape, int(np.prod(shape))))}:
+                        changes = {edge: lambda g, total, e=edge, q=q, v=part * d.v[0]: e.back(v * q, *e.values)
+                                   for node, q in zip(nodes.values(), values) for edge in node.edges}
+                        if not d.gives(changes):
+                            continue
+                        texts[f"{text} itself is used as the gradient of {name}: something is to be subtracted from it, or to be "
+                              f"multiplied by it{at(edges[0])}"] = None
+        found.append(texts)
+    return next((text for text in found[0] if all(text in texts for texts in found[1:])), "")
+
+
+def _changed(nodes: Sequence[Node], parts: Sequence[Sequence[Edge]], order: tuple[int, ...]) -> Changes:
+    """g of each node, in which part i comes from part order[i]."""
+    changes: Changes = {}
+    for turn, node in enumerate(nodes):
+        first = int(node.ids.flat[0])
+        index = np.arange(node.ids.size)
+        for i, j in enumerate(order):
+            index[parts[i][turn].ids.ravel() - first] = parts[j][turn].ids.ravel() - first
+        changes |= {edge: lambda g, total, e=edge, index=index: e.back(g.ravel()[index].reshape(g.shape), *e.values)
+                    for edge in node.edges}
+    return changes

@@ -1,0 +1,119 @@
+"""Through which place the error enters, in words: for all wrong inputs together, and for those that alone are wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from .at_origin import EXACT, POSSIBLE, blocks, forms, names, varies
+from .diagnosis import Named
+from .origin import Differences, Origin, origins
+from .program import FACTOR, Program, at, ids_of, value_name, where
+from .trace import Edge
+
+
+def entered(points: Sequence[Differences]) -> tuple[dict[str, Named], dict[str, Named]]:
+    """What is wrong, and where, for inputs of which that can be said."""
+    wrong = [name for name in points[0].inputs if any(point.is_wrong(name) for point in points)]
+    located = {name: Named(text, text) for name in wrong if (text := _alone(points, name))}
+    left_out: tuple[str, ...] = ()
+    found = origins(points, left_out)
+    if not found and located:
+        left_out = tuple(located)
+        found = origins(points, left_out)
+    guesses = [guess for origin in found if (guess := names(points, origin))]
+    if not guesses and len(wrong) == 1:
+        guesses = [(POSSIBLE, text, FACTOR) for text in _factors(points, wrong[0])]
+    explained = [name for name in wrong if name not in left_out] if found else wrong
+    if guesses:
+        _, text, family = min(guesses, key=lambda guess: guess[0])
+        return dict.fromkeys(explained, Named(text, family)), located
+    if found:
+        text = _from_one_place(points[0], found)
+        located = {**located, **dict.fromkeys(explained, Named(text, text))}
+    return {}, located
+
+
+def _factors(points: Sequence[Differences], name: str) -> Iterator[str]:
+    """Between the gradient and the right one there is a quantity."""
+    found: list[dict[str, None]] = []
+    for point in points:
+        columns = point.names == point.inputs.index(name)
+        had = point.given[columns].reshape(point.trace.inputs[name].shape)
+        right = had - point.wrong[columns].reshape(had.shape)
+        texts: dict[str, None] = {}
+        for edge in (edges[0] for edges in point.program.groups.values() if len(edges) == 1):
+            for quantity, value in ((value_name(edge, i), value) for i, value in enumerate(edge.values)):
+                if value.ndim == had.ndim and all(n in (1, m) for n, m in zip(value.shape, had.shape)) and varies(value):
+                    for text, form in forms(quantity if quantity.isidentifier() else f"({quantity})", value).items():
+                        if np.abs(had - right * form).max() <= EXACT * np.abs(had).max():
+                            texts[f"there is a factor {text} too much"] = None
+                        if np.abs(right - had * form).max() <= EXACT * np.abs(right).max():
+                            texts[f"a factor {text} is missing"] = None
+        found.append(texts)
+    return (text for text in found[0] if all(text in texts for texts in found[1:]))
+
+
+def _from_one_place(point: Differences, found: list[list[Origin]]) -> str:
+    """The place nearest to the outputs, and the one furthest from them, between which the error must be."""
+    program, first, last = point.program, found[0][0], found[-1][0]
+    text = f"all that is wrong follows from one error, in {_gradient(program, first)}"
+    wrong = list(blocks(point, first).values()) if first.error is not None else []
+    if len({block.ids.tobytes() for block in wrong}) > 1:
+        parts = " and ".join(dict.fromkeys(where(block.edges[0][0]) for block in wrong))
+        text = f"all that is wrong follows from errors in {_gradient(program, first)}, in what comes from {parts}"
+    elif len(found) > 1:
+        text = f"all that is wrong follows from one error, between {_gradient(program, first)} and {_gradient(program, last)}"
+    elif not _readers(program, first.whole) and (program.maker[first.whole] < len(program.places)).all():
+        text = f"all that is wrong passes through {_gradient(program, first)}, of which different operations read parts"
+    return f"{text}{_steps(program, first)}{_line(program, first)}"
+
+
+def _readers(program: Program, ids: np.ndarray) -> list[list[Edge]]:
+    """What reads exactly these numbers."""
+    return [edges for edges in program.groups.values() if np.array_equal(np.unique((read := ids_of(edges))[read > 0]), ids)]
+
+
+def _gradient(program: Program, origin: Origin) -> str:
+    """the gradient of h, which is read in h @ Wh"""
+    readers, makers = _readers(program, origin.whole), np.unique(program.maker[origin.whole])
+    if len(readers) == 1 and len(makers) == 1 and readers[0][0].node.name not in ("add", "subtract"):
+        return f"what goes back to {where(readers[0][0])}"
+    name = value_name(readers[0][-1], readers[0][-1].number) if readers else program.names[makers.max()]
+    return f"the gradient of {program.names[makers[0]] if len(makers) == 1 and makers[0] >= 0 else name}"
+
+
+def _line(program: Program, origin: Origin) -> str:
+    readers = _readers(program, origin.whole)
+    makers = [m for m in np.unique(program.maker[origin.whole]) if 0 <= m < len(program.places)]
+    return f" ({program.lines[makers[0]]})" if makers else at(readers[0][0]) if readers else ""
+
+
+def _steps(program: Program, origin: Origin) -> str:
+    """In which turns."""
+    turns = program.turn[origin.ids]
+    bad = np.unique(turns if origin.error is None else turns[origin.error[origin.ids] != 0])
+    makers = program.maker[origin.whole]
+    last = max((turn for m in np.unique(makers) if 0 <= m < len(program.places)
+                for turn in program.nodes[list(program.places)[m]]), default=0)
+    if bad.size == 0 or bad[-1] >= last:
+        return ""
+    return f", which is right in step {bad[-1] + 1}{' on' if bad[-1] + 1 < last else ''} and wrong " + (
+        f"in step {bad[-1]}{' and before' if len(bad) > 1 else ''}" if bad[-1] >= 0 else "before")
+
+
+def _alone(points: Sequence[Differences], name: str) -> str:
+    """An input is wrong, but others that get their gradients from the same places are right."""
+    program, mine = points[0].program, points[0].trace.inputs[name]
+    groups = [edges for edges in program.groups.values() if np.isin(mine, ids_of(edges)).any()]
+    reached = [set(points[0].reached(ids_of([edge.node for edge in edges]))) - {name} for edges in groups]
+    right = [{other for other in some if not any(point.is_wrong(other) for point in points)} for some in reached]
+    if not groups or not all(right):
+        return ""
+    others = [other for other in points[0].inputs if any(other in some for some in right)]
+    place = f"what goes from {program.names[program.maker[groups[0][0].node.ids.flat[0]]]} back to {where(groups[0][0])}" if (
+        len(groups) == 1) else f"what goes back to {name} itself, not what arrives where it is read,"
+    many = len(others) > 1
+    return (f"only {place} is wrong: {', '.join(others)}, which {'get their gradients' if many else 'gets its gradient'} through "
+            f"the same place{'s' if len(groups) > 1 else ''}, {'are' if many else 'is'} right{at(groups[0][0])}")

@@ -1,0 +1,178 @@
+"""Where the error enters: the numbers of the traced forward whose gradients, if they alone were wrong, give all that is wrong.
+
+If an error e is added to the gradients of some numbers, the inputs' gradients change by e times what these numbers get of the
+inputs: so the difference between the student's and the right gradients lies in a space that belongs to these numbers.
+Mostly that space is small, and a place that explains every entry of every input is no accident; what would explain anything,
+random numbers too, is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .formulas import ELEMENTWISE
+from .program import Program, ids_of
+from .trace import Changes, Trace
+
+MOST_NUMBERS = 4_000_000  # in the table of what each number of the trace passes back to each entry of an input
+SMALL = 1e-9  # of two directions, where they are the same but for rounding errors
+TWICE = 2  # more numbers than the space has directions: a larger set will hardly have a smaller space
+LOOSE = 1e3  # rounding errors are so much larger after a system of equations
+
+
+@dataclass
+class Origin:
+    """The ids of the numbers, in all turns and in those with an error; and, if they follow from the inputs' gradients, the error
+    there and the gradients for every id that the student must have had."""
+
+    whole: np.ndarray
+    ids: np.ndarray
+    error: np.ndarray | None = None
+    had: np.ndarray | None = None
+
+
+def passed_back(trace: Trace, without: Changes) -> np.ndarray:
+    """A row for each id: what all entries of all inputs get, if a gradient of 1 arrives at that number; not through these."""
+    sizes = [ids.size for ids in trace.inputs.values()]
+    table, start = np.zeros((trace.count, sum(sizes))), 0
+    for ids in trace.inputs.values():
+        table[ids.ravel(), np.arange(start, start + ids.size)] = 1
+        start += ids.size
+    for node in trace.nodes:
+        rows = np.zeros((node.value.size, table.shape[1]))
+        for edge in (edge for edge in node.edges if edge not in without):
+            if node.name in ELEMENTWISE:
+                part, ids = np.broadcast_arrays(edge.back(np.ones(node.value.shape), *edge.values), edge.ids)
+                rows += part.reshape(-1, 1) * table[ids.ravel()]
+                continue
+            for k in range(node.value.size):
+                g = np.zeros(node.value.size)
+                g[k] = 1
+                part, ids = np.broadcast_arrays(edge.back(g.reshape(node.value.shape), *edge.values), edge.ids)
+                rows[k] += part.ravel() @ table[ids.ravel()]
+        table[node.ids.ravel()] = rows
+    return table
+
+
+class Differences:
+    """At one point: what is wrong in all gradients, one after the other, and what errors of single numbers would give."""
+
+    def __init__(self, trace: Trace, v: np.ndarray, analytic: dict[str, np.ndarray], tolerance: dict[str, np.ndarray]) -> None:
+        self.trace, self.v, self.program = trace, v, Program(trace)
+        total = np.abs(trace.totals(v, {}))
+        self.has_gradient = total > SMALL * total.max(initial=0)
+        self.read = np.zeros(trace.count, bool)  # not an output and nothing else
+        self.read[ids_of([edge for node in trace.nodes for edge in node.edges])] = True
+        self.without: Changes = {  # the maximum that softmax subtracts, of which no formula speaks
+            edge: lambda g, total, e=edge: np.zeros(e.ids.shape)
+            for node in trace.nodes if node.name in ("max", "amax") and not self.has_gradient[node.ids].any()
+            for edge in node.edges
+        }
+        self.given = np.concatenate([analytic[name].ravel() for name in trace.inputs])
+        self.tolerance = np.concatenate([tolerance[name].ravel() for name in trace.inputs])
+        self.wrong = self.given - self._gradients({})
+        self.inputs = list(trace.inputs)
+        self.names = np.concatenate([np.full(ids.size, i) for i, ids in enumerate(trace.inputs.values())])
+        self.wrong[np.abs(self.wrong) <= self.tolerance] = 0
+
+    def is_wrong(self, name: str) -> bool:
+        return bool(self.wrong[self.names == self.inputs.index(name)].any())
+
+    def reached(self, ids: np.ndarray) -> list[str]:
+        """The inputs that get something from these."""
+        columns = np.abs(self.table[ids]).max(axis=0, initial=0) > 0
+        return [name for i, name in enumerate(self.inputs) if columns[self.names == i].any()]
+
+    def _gradients(self, changes: Changes) -> np.ndarray:
+        return np.concatenate([g.ravel() for g in self.trace.gradients(self.v, {**self.without, **changes}).values()])
+
+    def gives(self, changes: Changes) -> bool:
+        """The student's gradients follow."""
+        return bool((np.abs(self._gradients(changes) - self.given) <= self.tolerance).all())
+
+    @cached_property
+    def table(self) -> np.ndarray:
+        return passed_back(self.trace, self.without)
+
+    def rank(self, ids: np.ndarray, kept: np.ndarray) -> int:
+        """Of the space of differences that errors at these ids give in these entries; 0 if what is wrong is not in it, or if
+        anything at all that is wrong in the same inputs would be."""
+        rows, wrong, names = self.table[ids][:, kept], self.wrong[kept], self.names[kept]
+        if not (np.abs(rows).max(axis=0, initial=0) > 0)[wrong != 0].all():
+            return 0
+        space = directions(rows)
+        anything = np.random.default_rng(0).normal(size=wrong.size) * np.isin(names, names[wrong != 0])
+        left, of_anything = (d - (d @ space.T) @ space for d in (wrong, anything))
+        fits = (np.abs(left) <= LOOSE * self.tolerance[kept]).all()
+        return len(space) if fits and np.linalg.norm(of_anything) > 1e-3 * np.linalg.norm(anything) else 0
+
+    def origin(self, whole: np.ndarray, ids: np.ndarray, kept: np.ndarray) -> Origin:
+        """The error itself, if no other gives the same."""
+        error, _, rank, _ = np.linalg.lstsq(self.table[ids][:, kept].T, self.wrong[kept], rcond=SMALL)
+        if rank < len(ids):
+            return Origin(whole, ids)  # another error gives the same
+        of_all = np.zeros(self.trace.count)
+        of_all[ids] = np.where(np.abs(error) > 1e-7 * np.abs(error).max(initial=0), error, 0)
+        return Origin(whole, ids, of_all, self.trace.totals(self.v, self.without, of_all))
+
+
+def directions(rows: np.ndarray) -> np.ndarray:
+    """Orthonormal rows for the same space: what is left of each beside the ones before; twice, as rounding errors grow."""
+    found = np.zeros((min(rows.shape), rows.shape[1]))
+    n = 0
+    for row in rows:
+        left = row / (np.sqrt(row @ row) or 1.0)
+        for _ in range(2):
+            left = left - (found[:n] @ left) @ found[:n]
+        size = np.sqrt(left @ left)
+        if size > SMALL and n < len(found):
+            found[n] = left / size
+            n += 1
+    return found[:n]
+
+
+def candidates(program: Program) -> list[np.ndarray]:
+    """Sets of ids that belong together: the results of a place, and an argument, in all turns; not the inputs' own."""
+    first = max(ids.max(initial=0) for ids in program.trace.inputs.values()) + 1
+    groups = [*map(ids_of, program.groups.values()), *(ids_of(list(nodes.values())) for nodes in program.nodes.values())]
+    for place, pieces in program.carried.items():  # a state in all steps, with the initial one
+        results = list(program.nodes[list(program.places)[place]].values())
+        groups.append(np.concatenate([ids_of([edge for edge, _ in pieces]), ids_of(results)]))
+    sets = {(found := np.unique(ids[ids > 0])).tobytes(): found for ids in groups}
+    return sorted((ids for ids in sets.values() if ids.max(initial=0) >= first), key=lambda ids: (len(ids), -ids.max()))
+
+
+def origins(points: Sequence[Differences], left_out: Iterable[str]) -> list[list[Origin]]:
+    """At each point the places that explain all, but for these inputs; of several the ones of the smallest space, nearest to
+    the outputs first."""
+    here = points[0]
+    kept = ~np.isin(here.names, [here.inputs.index(name) for name in left_out])
+    sets = [candidates(point.program) for point in points]
+    if here.trace.count * len(here.names) > MOST_NUMBERS or not here.wrong[kept].any() or len({len(some) for some in sets}) > 1:
+        return []
+    found: list[tuple[int, list[np.ndarray]]] = []
+    for some in (some for some in zip(*sets) if (here.has_gradient & here.read)[some[0]].any()):
+        if found and len(some[0]) > TWICE * found[0][0]:
+            break
+        ranks = [point.rank(ids, kept) for point, ids in zip(points, some)]
+        if all(ranks):
+            found.append((ranks[0], list(some)))
+    found.sort(key=lambda origin: -origin[1][0].max())
+    least = min((rank for rank, _ in found), default=0)
+    return [[point.origin(whole, ids, kept) for point, whole, ids in zip(points, some, _narrowed(points, some, kept))]
+            for rank, some in found if rank == least]
+
+
+def _narrowed(points: Sequence[Differences], some: list[np.ndarray], kept: np.ndarray) -> list[np.ndarray]:
+    """Without the turns that are right: the last ones, or the first ones."""
+    for which in (-1, 0):
+        for turn in np.unique(points[0].program.turn[some[0]])[::1 if which == 0 else -1]:
+            fewer = [ids[point.program.turn[ids] != turn] for point, ids in zip(points, some)]
+            if not all(len(ids) and point.rank(ids, kept) for point, ids in zip(points, fewer)):
+                break
+            some = fewer
+    return some
