@@ -11,6 +11,7 @@ import numpy as np
 from .diagnosis import GUESSED, Named, at_the_output, diagnose, exchanged, one_factor, places
 from .function import Point, cut
 from .locate import located
+from .operations import blamed
 from .sample import CALLS
 from .situation import Situation
 from .story import stories
@@ -46,6 +47,8 @@ class Evidence:
             return ["no diagnosis: wrong entries lie on a kink of f, where its slope is none of the gradient's"]
         if finding.numeric.jacobian is None:
             return ["for a diagnosis check a smaller case (fewer hidden units, inputs or time steps)"]
+        if self._blamed:
+            return [n.family if hints == "family" else n.text for n in self._blamed]
         name = finding.input.name
         if name not in self.known:
             self.known[name] = self._named(name)
@@ -67,6 +70,10 @@ class Evidence:
         located, where = [self._located[name]] if name in self._located else [], places(situations)
         vague = (*VAGUE, "the only wrong entries") if several else VAGUE
         return where if where and not where[0].text.startswith(vague) else located or where
+
+    @cached_property
+    def _blamed(self) -> list[Named]:
+        return blamed(self.here, self._elsewhere[0].xs, self.v, self.findings, self.rng, self.budget) if self._affordable else []
 
     @cached_property
     def _located(self) -> dict[str, Named]:
