@@ -44,7 +44,8 @@ class FailedFormula(Report):
 class Options:
     """shapes: of the inputs in turn; by default the file's check_inputs, or (3, 4) for each. low, high: the range of their
     values. timeout: seconds for the file and for each check. backward: the name of a function in the file that gives the
-    gradients, written by hand. The others are gradcheck's. What the file prints goes to standard error."""
+    gradients, written by hand; step: of one that gives a step of the recurrence. The others are gradcheck's. What the file prints
+    goes to standard error."""
 
     shapes: tuple[tuple[int, ...], ...] = ()
     low: float = -2.0
@@ -54,7 +55,9 @@ class Options:
     budget: int = 20_000
     timeout: float = 60.0
     backward: str = ""
+    step: str = ""
     hints: str = "full"
+    time_axis: int | None = None
 
 
 def check_file(target: str, options: Options) -> Iterator[tuple[str, Report | CannotCheckError]]:
@@ -71,7 +74,7 @@ def check_file(target: str, options: Options) -> Iterator[tuple[str, Report | Ca
         try:
             try:
                 loaded, _ = _until(worker, time.monotonic() + options.timeout)(
-                    {"do": "load", "name": name, "backward": options.backward}, [])
+                    {"do": "load", "name": name, "backward": options.backward, "step": options.step}, [])
                 names = texts(loaded.get("names"))
             except WorkerEndedError as error:
                 raise _last_words(error, path, options) from None
@@ -117,7 +120,7 @@ def _checked(name: str, path: Path, options: Options, ask: Ask) -> Report | Cann
     try:
         with np.errstate(all="ignore"):
             opened, xs = ask({"do": "open", "name": name, "shapes": options.shapes, "low": options.low, "high": options.high,
-                              "seed": options.seed}, [])
+                              "seed": options.seed, "time_axis": options.time_axis}, [])
             report = judge(Checked(ask, opened, xs), lambda v: _second(ask, v),
                            (lambda v: _single(ask, v, xs)) if opened.get("float32") is True else None,
                            options.order, options.seed, options.budget, "none")
@@ -145,7 +148,7 @@ def _with_hints(report: Report | CannotCheckError, options: Options, ask: Ask) -
         return report, True
     try:
         answer, _ = ask({"do": "words", "order": report.order, "seed": options.seed, "budget": options.budget,
-                         "hints": options.hints}, [])
+                         "hints": options.hints, "time_axis": options.time_axis}, [])
         words = {clean(str(name), 200): [f"hint: {clean(text, LONGEST_HINT)}" for text in texts(said)[:MOST_HINTS]]
                  for name, said in _pairs(answer.get("words"))}
     except (CannotCheckError, WorkerEndedError) as error:
@@ -203,6 +206,7 @@ def _command(name: str, path: Path, options: Options, shapes: Sequence[Sequence[
     words += [f"--shape={','.join(map(str, shape))}" for shape in shapes]
     words += [f"--{option}={getattr(options, option)!r}" for option in ("low", "high", "order", "seed", "budget", "timeout")
               if getattr(options, option) != getattr(Options, option)]
-    words += [f"--{option}={getattr(options, option)}" for option in ("backward", "hints")
+    words += [f"--{option}={getattr(options, option)}" for option in ("backward", "step", "hints")
               if getattr(options, option) != getattr(Options, option)]
+    words += [f"--time-axis={options.time_axis}"] if options.time_axis is not None else []
     return shlex.join(words)
