@@ -85,8 +85,7 @@ def _functions(f: Any, seen: dict[int, Any]) -> Iterator[Any]:
     if id(f) in seen or (getattr(f, "__module__", None) or "").split(".")[0] in ("numpy", "builtins", "minigrad"):
         return
     seen[id(f)] = f
-    inner = [getattr(f, name, None)
-             for name in ("forward_with_cache", "f", "step", "function", "func", "__wrapped__", "__func__")]
+    inner = [getattr(f, name, None) for name in ("forward_with_cache", "f", "function", "func", "__wrapped__", "__func__")]
     if hasattr(f, "__globals__"):
         yield f
         inner += [cell.cell_contents for cell in f.__closure__ or () if cell != type(cell)()]
