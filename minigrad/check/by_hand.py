@@ -73,6 +73,11 @@ class ByHand:
     def xs(self) -> Arrays:
         return [self.every[name] for name in self.names]
 
+    def with_inputs(self, every: dict[str, np.ndarray]) -> ByHand:
+        """The same with other arrays of floating-point numbers, of other sizes too; global variables stay as they are."""
+        arguments = self._filled(iter(every.values()))
+        return ByHand(self.f, self.backward, tuple(arguments[:-1] if getattr(self.f, "parameters", None) else arguments))
+
     def _fresh(self, xs: Sequence[np.ndarray]) -> list[Any]:
         """The arguments, all arrays in them copied, with these numbers in the ones that are differentiated."""
         return self._filled(map(np.array, {**self.every, **dict(zip(self.names, xs))}.values()))

@@ -21,6 +21,7 @@ from .noise import generator
 from .problem import Problem, Recorded, argument_names
 from .report import HINTS, NOT_GIVEN, OK, WRONG, Report, Row
 from .single import with_float32
+from .sizes import at_other_sizes
 
 
 def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, step: Callable | None = None, order: int = 1,
@@ -118,8 +119,9 @@ def _by_hand(f: Callable, backward: Callable, inputs: tuple, judged: Callable[..
     with np.errstate(all="ignore"):
         function = ByHand(f, backward, inputs, step=step, time_axis=time_axis)
         report = judged(function, lambda v: None, single if function.in_float32 else None, 1)
+        others = at_other_sizes(function) if report else []
     not_given = {name: x.shape for name, x in function.not_given.items()}
-    return written_by_hand(report, function.shape_problems, not_given, list(function.notes))
+    return written_by_hand(report, function.shape_problems, not_given, [*function.notes, *others])
 
 
 def written_by_hand(report: Report, shape_problems: dict[str, str], not_given: dict[str, tuple[int, ...]],
