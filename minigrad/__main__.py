@@ -61,6 +61,10 @@ def main(argv: list[str] | None = None) -> int:
                          "sample of the entries if all need more (default %(default)s)")
     of_file.add_argument("--backward", default="", metavar="NAME", help="the function in the file that gives the gradients, "
                          "written by hand in NumPy: backward(g, *inputs)")
+    of_file.add_argument("--step", default="", metavar="NAME", help="the function in the file that gives one step of the "
+                         "recurrence, for hints: step(x_t, h, *weights)")
+    of_file.add_argument("--time-axis", type=int, metavar="N", help="the axis of the first input and of the outputs that "
+                         "is time, where hints cannot see it")
     of_file.add_argument("--hints", choices=HINTS, default="full", help="how much a report says about "
                          "a mistake (default %(default)s)")
     of_file.add_argument("--timeout", type=float, default=60.0, help="seconds for each check (default %(default)s)")
@@ -76,6 +80,8 @@ def main(argv: list[str] | None = None) -> int:
     if any(".py" in name for name in options.names):
         if len(options.names) > 1:
             check.error("check one file at a time")
+        if options.step and not options.backward or (options.time_axis or 0) < 0:
+            check.error("--step NAME goes with --backward NAME, and --time-axis is 0 or more")
         if options.backward and (options.order == 2 or ".py:" not in options.names[0]):
             check.error("--backward NAME needs one function, FILE.py:NAME, and --order 1")
         return _check_file(options, low)
@@ -104,7 +110,7 @@ def _check_file(options: argparse.Namespace, low: float) -> int:
     try:
         for name, found in check_file(options.names[0], Options(tuple(options.shape), low, options.high, options.order,
                                                                 options.seed, options.budget, options.timeout, options.backward,
-                                                                options.hints)):
+                                                                options.step, options.hints, options.time_axis)):
             if isinstance(found, CannotCheckError):
                 verdicts.append(INCONCLUSIVE)
                 print(f"cannot check {name}:\n{found}\n", file=sys.stderr, flush=True)

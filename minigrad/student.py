@@ -2,7 +2,7 @@
 operation or Module in it.
 
 The file runs in a process of its own, which only says numbers; the verdict is made here, where nothing of the file runs: it
-cannot replace what judges it.
+cannot replace what judges it. Words on what is most likely wrong come from that process, which sees the program: a hint, no more.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from .student_file import CannotCheckError, FormulaError, split_target
 
 # The file is the user's own, and runs as they do.
 LIMITS: dict[str, Any] = {"memory": 8 << 30, "files": 1 << 30, "processes": None, "seconds": None}
+MOST_HINTS, LONGEST_HINT = 3, 1000  # of one gradient, in characters
 
 
 class FailedFormula(Report):
@@ -43,7 +44,8 @@ class FailedFormula(Report):
 class Options:
     """shapes: of the inputs in turn; by default the file's check_inputs, or (3, 4) for each. low, high: the range of their
     values. timeout: seconds for the file and for each check. backward: the name of a function in the file that gives the
-    gradients, written by hand. The others are gradcheck's. What the file prints goes to standard error."""
+    gradients, written by hand; step: of one that gives a step of the recurrence. The others are gradcheck's. What the file prints
+    goes to standard error."""
 
     shapes: tuple[tuple[int, ...], ...] = ()
     low: float = -2.0
@@ -53,7 +55,9 @@ class Options:
     budget: int = 20_000
     timeout: float = 60.0
     backward: str = ""
+    step: str = ""
     hints: str = "full"
+    time_axis: int | None = None
 
 
 def check_file(target: str, options: Options) -> Iterator[tuple[str, Report | CannotCheckError]]:
@@ -70,16 +74,20 @@ def check_file(target: str, options: Options) -> Iterator[tuple[str, Report | Ca
         try:
             try:
                 loaded, _ = _until(worker, time.monotonic() + options.timeout)(
-                    {"do": "load", "name": name, "backward": options.backward}, [])
+                    {"do": "load", "name": name, "backward": options.backward, "step": options.step}, [])
                 names = texts(loaded.get("names"))
             except WorkerEndedError as error:
                 raise _last_words(error, path, options) from None
             for thing in (one for one in names if one not in done):
                 done.append(thing)
                 try:
-                    yield clean(thing, 200), _checked(thing, path, options, _until(worker, time.monotonic() + options.timeout))
+                    found = _checked(thing, path, options, _until(worker, time.monotonic() + options.timeout))
                 except WorkerEndedError as error:
                     yield clean(thing, 200), _last_words(error, path, options)
+                    break
+                found, alive = _with_hints(found, options, _until(worker, time.monotonic() + options.timeout))
+                yield clean(thing, 200), found
+                if not alive:
                     break
             else:
                 return
@@ -112,10 +120,10 @@ def _checked(name: str, path: Path, options: Options, ask: Ask) -> Report | Cann
     try:
         with np.errstate(all="ignore"):
             opened, xs = ask({"do": "open", "name": name, "shapes": options.shapes, "low": options.low, "high": options.high,
-                              "seed": options.seed}, [])
+                              "seed": options.seed, "time_axis": options.time_axis}, [])
             report = judge(Checked(ask, opened, xs), lambda v: _second(ask, v),
                            (lambda v: _single(ask, v, xs)) if opened.get("float32") is True else None,
-                           options.order, options.seed, options.budget, options.hints)
+                           options.order, options.seed, options.budget, "none")
             if opened.get("by_hand") is True:
                 report = _by_hand(report, ask({"do": "by_hand"}, [])[0])
         given, shapes = opened.get("given") is True, _shapes(opened.get("shapes_tried"))
@@ -132,6 +140,22 @@ def _checked(name: str, path: Path, options: Options, ask: Ask) -> Report | Cann
     except CannotCheckError as error:
         return error
     return replace(report, again=_command(name, path, options, shapes))
+
+
+def _with_hints(report: Report | CannotCheckError, options: Options, ask: Ask) -> tuple[Report | CannotCheckError, bool]:
+    """With what the file's own process says of the gradients that are wrong; and whether that process is still to be asked."""
+    if options.hints == "none" or isinstance(report, CannotCheckError) or not any(row.verdict == WRONG for row in report.rows):
+        return report, True
+    try:
+        answer, _ = ask({"do": "words", "order": report.order, "seed": options.seed, "budget": options.budget,
+                         "hints": options.hints, "time_axis": options.time_axis}, [])
+        words = {clean(str(name), 200): [f"hint: {clean(text, LONGEST_HINT)}" for text in texts(said)[:MOST_HINTS]]
+                 for name, said in _pairs(answer.get("words"))}
+    except (CannotCheckError, WorkerEndedError) as error:
+        note = OK, f"there is no hint: {error}"
+        return replace(report, notes=[*report.notes, note]), not isinstance(error, WorkerEndedError)
+    return replace(report, rows=[replace(row, notes=(*row.notes, *words.get(row.name, ()))) if row.verdict == WRONG else row
+                                 for row in report.rows]), True
 
 
 def _by_hand(report: Report, found: Message) -> Report:
@@ -182,6 +206,7 @@ def _command(name: str, path: Path, options: Options, shapes: Sequence[Sequence[
     words += [f"--shape={','.join(map(str, shape))}" for shape in shapes]
     words += [f"--{option}={getattr(options, option)!r}" for option in ("low", "high", "order", "seed", "budget", "timeout")
               if getattr(options, option) != getattr(Options, option)]
-    words += [f"--{option}={getattr(options, option)}" for option in ("backward", "hints")
+    words += [f"--{option}={getattr(options, option)}" for option in ("backward", "step", "hints")
               if getattr(options, option) != getattr(Options, option)]
+    words += [f"--time-axis={options.time_axis}"] if options.time_axis is not None else []
     return shlex.join(words)

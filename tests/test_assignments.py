@@ -10,7 +10,9 @@ import pytest
 
 from minigrad.course import check
 from minigrad.course.assignment import AssignmentError, load_assignment
+from minigrad.course.example import Example
 from minigrad.course.hints import mistakes
+from minigrad.course.judging import judged
 from minigrad.course.proof import _all_points, graded, prove
 from minigrad.course.starter import starter
 
@@ -31,6 +33,24 @@ def test_solution_and_starter(folder):
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_proof(folder):
     assert prove(folder) == 0
+
+
+LOST = ("the carry is lost: nothing flows back from step t+1 to step t through the tanh; only what the last step passes to its "
+        "own inputs is right", "what flows back from one time step to the one before is not all there, or not right")
+SLOPE = ("1 + y^2 stands where 1 - y^2, tanh's derivative, is right, with y = the tanh",
+         "the derivative of an activation is not right, or is taken of another quantity")
+BRACKETS = 2 * ("a gradient at index 0 of axis 0 of output 1 alone gives wrong values for exactly x, h, W_i, b_i: look at what "
+                "the sigmoid passes back",)
+
+
+@pytest.mark.parametrize(("folder", "name", "question", "said"), [
+    ("rnn", "no_carry", "rnn_backward", LOST), ("rnn", "plus", "step_backward", SLOPE),
+    ("lstm", "brackets", "step_backward", BRACKETS)])
+def test_the_diagnosis_sees_the_reference_but_does_not_quote_it(folder, name, question, said):
+    assignment = load_assignment(FOLDERS[0].parent / folder)
+    wrong = next(mistake for mistake in mistakes(assignment) if mistake.path.stem == name)
+    found = judged(Example(assignment.question(question), "seed"), wrong.local(assignment)).values()
+    assert {(finding.text, finding.family) for finding in found if not finding.ok} == {said}
 
 
 def test_check_in_a_notebook(capsys):

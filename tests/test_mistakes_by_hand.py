@@ -92,6 +92,30 @@ def test_time_axis_can_be_said():
     x = np.random.default_rng(0).normal(size=(4, 2))
     assert "right in step 3" in str(gradcheck(forward, x, backward=backward, time_axis=0)).replace("\n  ", " ")
     assert "in step 3" not in str(gradcheck(forward, x, backward=backward))
+    with pytest.raises(ValueError, match="time_axis must be 0 or more, not -1"):
+        gradcheck(forward, x, backward=backward, time_axis=-1)
+
+
+@pytest.mark.parametrize(("rows", "other", "said"), [
+    ([1.1, 1.2, 1.0], 1.0, "W: it is wrong in rows 0..1"),
+    ([1.0, 1.0, 1.0], 0.0, "x, W: it is right for what arrives at index 0 of axis 0 of output 1 and wrong for index 1")])
+def test_the_time_axis_is_that_of_the_first_input(rows, other, said):
+    """Rows of a matrix are no time steps, nor is the batch of a last state."""
+    product = np.frompyfunc(lambda a, b: a * b, 2, 1)
+
+    def forward(x, W):
+        y = product(x, W.sum(axis=0)).astype(float)
+        return np.tanh(y), y[-1] * y[:2]
+
+    def backward(g, x, W):
+        y = x * W.sum(axis=0)
+        g_y = g[0] * (1 - np.tanh(y) ** 2)
+        g_y[:2] += g[1] * y[-1]
+        g_y[-1] += g[1][0] * y[0] + other * g[1][1] * y[1]
+        return g_y * W.sum(axis=0), np.outer(rows, (g_y * x).sum(axis=0))
+
+    x, W = (np.random.default_rng(1).normal(size=shape) for shape in ((4, 2), (3, 2)))
+    assert said in str(gradcheck(forward, x, W, backward=backward, time_axis=0))
 
 
 def test_a_lost_carry_is_seen_in_the_jacobian_alone():

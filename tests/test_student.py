@@ -187,3 +187,66 @@ def test_the_summary_counts_each_verdict_and_says_what_no_gradient_check_sees(ch
     assert "assert_same" not in check("softplus", "--json")[1]
     assert [_summary(verdicts) for verdicts in ([OK, UNSEEN], [UNSEEN, INCONCLUSIVE], [UNSEEN, WRONG], [OK])] == [2, 2, 1, 0]
     assert "1 of 2 ok, 0 wrong, 0 inconclusive, 1 unseen" in capfd.readouterr().out
+
+
+def test_hints_come_from_a_process_that_sees_the_program(tmp_path, capfd):
+    (tmp_path / "student.py").write_text("""
+import numpy as np
+
+def rnn(x, h, W):
+    hs = []
+    for t in range(len(x)):
+        h = np.tanh(x[t] + h @ W)
+        hs.append(h)
+    return np.stack(hs)
+
+def rnn_backward(g, x, h, W):
+    dx, dW, hs = np.zeros_like(x), np.zeros_like(W), [h, *rnn(x, h, W)]
+    for t in reversed(range(len(x))):
+        dx[t] = g[t] * (1 - hs[t + 1] ** 2)
+        dh, dW = dx[t] @ W.T, dW + hs[t].T @ dx[t]
+    return dx, dh, dW
+""", encoding="utf-8")
+    command = ["check", f"{tmp_path}/student.py:rnn", "--backward", "rnn_backward", "--shape=4,2,3", "--shape=2,3", "--shape=3,3"]
+    assert main(command) == 1
+    out = " ".join(capfd.readouterr().out.split())
+    assert "x, h, W: hint: the carry is lost: nothing flows back from step t+1 to step t through h;" in out
+    assert "(line 7: h = np.tanh(x[t] + h @ W))" in out
+    assert main([*command, "--hints", "family"]) == 1
+    assert "x, h, W: hint: what flows back from one time step to the one before" in " ".join(capfd.readouterr().out.split())
+    assert main([*command, "--hints", "none"]) == 1
+    assert "hint:" not in capfd.readouterr().out
+
+
+FORGER = """
+import os
+from minigrad import op
+from minigrad.course.worker.checking import Answers
+
+def words(self, message, arrays):
+    {}
+Answers._words = words
+
+@op(lambda g: 2 * g)
+def forged(x):
+    return x + 0.0
+
+@op(lambda g, y: g * (1 - y))
+def after(x):
+    return x * 3
+"""
+
+
+@pytest.mark.parametrize(("body", "said"), [
+    (r"return {'words': [['x', [f'{i}\x1b[2J\u202e\ngradient: ok\n' * 99 for i in range(99)]]]}, []", "?[2J"),
+    ("return {'words': 3}, []", "there is no hint: it sent an answer of another form"),
+    ("return {'words': [['x', [{'y': 1}]]]}, []", "there is no hint: it sent an answer of another form"),
+    ("return {'verdict': 'ok', 'rows': []}, []", "there is no hint: it sent an answer of another form"),
+    ("1 / 0", "there is no hint: "), ("os._exit(0)", "there is no hint: its process ended"),
+    ("while True: pass", "there is no hint: it took too long")])
+def test_a_forged_hint_changes_no_verdict(tmp_path, capfd, body, said):
+    (tmp_path / "student.py").write_text(FORGER.format(body), encoding="utf-8")
+    assert main(["check", f"{tmp_path}/student.py", "--timeout", "2"]) == 1
+    out = capfd.readouterr().out
+    assert out.count("gradient: WRONG") == 2 and "0 of 2 ok, 2 wrong" in out and said in " ".join(out.split())
+    assert not set(out) & set("\x1b\u202e") and len(out) < 12_000 and "\ngradient: ok" not in out

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from minigrad import concat, sigmoid, stack, tanh
 from minigrad.check.lending import trace_of
 from minigrad.check.place import argument, line_of, variable
 from minigrad.check.tracing import Traced
@@ -46,7 +47,12 @@ def changed_later(x, W, b):
     return float(total)
 
 
-@pytest.mark.parametrize("f", [buffers, joined, statistics, one_sided, gathered, changed_later])
+def of_operations(x, W, b):
+    """The engine's operations take arrays too."""
+    return stack([concat(sigmoid(row @ W), tanh(row * b), axis=0) for row in x])
+
+
+@pytest.mark.parametrize("f", [buffers, joined, statistics, one_sided, gathered, changed_later, of_operations])
 def test_gradients_of_a_trace(f):
     inputs = {"x": X, "W": W, "b": B}
     trace = trace_of(f, lambda mark: [f(*(mark(name, x) for name, x in inputs.items()))])
@@ -81,6 +87,7 @@ def test_a_loop_over_weights_is_a_place_for_each():
 def test_what_stands_in_a_file_in_place_of_a_function_is_not_quoted():
     """As where a file was changed after it had been imported: these lines are not the function's."""
     found = {"np": np}
-    exec(compile("def forward(x, W):\n    return np.tanh(x @ W)\n", __file__, "exec"), found)
+    exec(compile("def forward(x, W):\n    h = np.tanh(x @ W)\n    return h * h\n", __file__, "exec"), found)
     trace = trace_of(found["forward"], lambda mark: [found["forward"](mark("x", X), mark("W", W))])
-    assert {line_of(node.place) for node in trace.nodes if node.name == "tanh"} == {"line 2 of forward"}
+    assert {(line_of(node.place), variable(node.place)) for node in trace.nodes if node.name != "matmul"} == {
+        ("line 2 of forward", "h"), ("line 3 of forward", "the multiply")}

@@ -14,6 +14,7 @@ from .function import Arrays, cut, joined
 from .lending import trace_of
 from .noise import EPS
 from .problem import argument_names
+from .recurrence import Recurrence
 from .trace import Trace
 
 LOOKS = 100  # calls after which it is seen whether arguments are changed in place
@@ -31,7 +32,8 @@ class ByHand:
 
     order = 1
 
-    def __init__(self, f: Callable, backward: Callable, inputs: tuple, dtype: Any = np.float64) -> None:
+    def __init__(self, f: Callable, backward: Callable, inputs: tuple, dtype: Any = np.float64, step: Callable | None = None,
+                 time_axis: int | None = None) -> None:
         self.f, self.backward, self.name = f, backward, getattr(f, "__name__", type(f).__name__)
         self.name_of_backward = getattr(f, "name_of_backward", getattr(backward, "__name__", type(backward).__name__))
         extra = getattr(f, "parameters", None)  # of with_loss: global variables
@@ -55,6 +57,13 @@ class ByHand:
             raise TypeError(f"gradcheck: {self.name} must return an array of floating-point numbers, or a tuple of them, not "
                             f"{type(self.output).__name__}")
         self.shapes, self.size = [y.shape for y in outputs], sum(y.size for y in outputs)
+        self.traced = f  # what stands for f where its operations are to be seen
+        if step is not None:
+            try:
+                self.traced = Recurrence(step, time_axis or 0, self._fresh(self.xs), outputs)
+            except Exception as error:  # the student's own, of any kind
+                self.notes[f"step is not used: {type(error).__name__}: {error} (it is called with the arguments of {self.name}, "
+                           "but with x at one time step, and returns the new states)"] = None
         self.eps = max(EPS, *(float(np.finfo(a.dtype).eps) for a in (*outputs, *self.xs)))
         given = self._given()
         self.not_given = {name: x for name, x in self.every.items() if name not in given}
@@ -63,6 +72,11 @@ class ByHand:
     @property
     def xs(self) -> Arrays:
         return [self.every[name] for name in self.names]
+
+    def with_inputs(self, every: dict[str, np.ndarray]) -> ByHand:
+        """The same with other arrays of floating-point numbers, of other sizes too; global variables stay as they are."""
+        arguments = self._filled(iter(every.values()))
+        return ByHand(self.f, self.backward, tuple(arguments[:-1] if getattr(self.f, "parameters", None) else arguments))
 
     def _fresh(self, xs: Sequence[np.ndarray]) -> list[Any]:
         """The arguments, all arrays in them copied, with these numbers in the ones that are differentiated."""
@@ -203,14 +217,14 @@ class ByHand:
         return set(found)
 
     def trace(self, xs: Sequence[np.ndarray]) -> Trace:
-        """Of forward at these values."""
+        """Of forward, or of the recurrence in its place, at these values."""
         values = {**self.every, **dict(zip(self.names, xs))}
 
         def call(mark: Callable[[str, np.ndarray], Any]) -> list[Any]:
             marked = (mark(name, x) if name in self.names else x.copy() for name, x in values.items())
-            return list(_outputs(self.f(*self._filled(marked))))
+            return list(_outputs(self.traced(*self._filled(marked))))
 
-        return trace_of(self.f, call)
+        return trace_of(self.traced, call)
 
     def rounding_otherwise(self, eps: float, rng: np.random.Generator) -> None:
         return None

@@ -11,6 +11,7 @@ import numpy as np
 from .diagnosis import GUESSED, Named, at_the_output, diagnose, exchanged, one_factor, places
 from .function import Point, cut
 from .locate import NOT_TIMES_G, located
+from .operations import blamed
 from .sample import CALLS
 from .situation import Situation
 from .story import stories
@@ -47,6 +48,8 @@ class Evidence:
             return ["no diagnosis: wrong entries lie on a kink of f, where its slope is none of the gradient's"]
         if finding.numeric.jacobian is None:
             return ["for a diagnosis check a smaller case (fewer hidden units, inputs or time steps)"]
+        if self._blamed:
+            return [n.family if hints == "family" else n.text for n in self._blamed]
         if name not in self.known:
             self.known[name] = self._named(name)
         return list(dict.fromkeys(n.family if hints == "family" else n.text for n in self.known[name])) or [NOTHING]
@@ -70,6 +73,10 @@ class Evidence:
         if name in entrances and not (telling and not several) and not (located and located[0].text == NOT_TIMES_G):
             return [entrances[name]]
         return where if telling else located or where
+
+    @cached_property
+    def _blamed(self) -> list[Named]:
+        return blamed(self.here, self._elsewhere[0].xs, self.v, self.findings, self.rng, self.budget) if self._affordable else []
 
     @cached_property
     def _located(self) -> dict[str, Named]:

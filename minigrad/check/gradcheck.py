@@ -21,10 +21,11 @@ from .noise import generator
 from .problem import Problem, Recorded, argument_names
 from .report import HINTS, NOT_GIVEN, OK, WRONG, Report, Row
 from .single import with_float32
+from .sizes import at_other_sizes
 
 
-def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, order: int = 1, seed: int = 0,
-              budget: int = 20_000, hints: str = "full", time_axis: int | None = None) -> Report:
+def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, step: Callable | None = None, order: int = 1,
+              seed: int = 0, budget: int = 20_000, hints: str = "full", time_axis: int | None = None) -> Report:
     """Compare the gradient of f with central differences, for every entry of every input.
 
     f: function of Tensors to a Tensor or nested tuples of them; or a Module, whose named parameters are then
@@ -44,14 +45,18 @@ def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, order
         print(report); assert report
 
     hints: how much the report says of what is most likely wrong. "full": what stands where, and in which line of f. "family": of
-    what kind the mistake is, without the formula, for graded work. "none": only the verdicts. time_axis: which axis of
-    inputs and outputs is time, where the report cannot see it (no output depends on a later input).
+    what kind the mistake is, without the formula, for graded work. "none": only the verdicts. time_axis: which axis of the
+    first input and of the outputs is time, where the report cannot see it (no output depends on a later input).
 
     backward: gradients written by hand in NumPy. Then f(*inputs) gives an array, or nested tuples of them, and
     backward(g, *inputs), with g in the same structure, gives a gradient for each argument, None where it is not computed, or a
     dict by name. Inputs may be dicts; integer arrays and Python's numbers are constants. Other forms: with_cache, with_loss.
 
         gradcheck(rnn_forward, x, h0, Wx, Wh, b, backward=rnn_backward)
+
+    step: one step of f's recurrence, step(x_t, h, Wx, Wh, b), which gives h or a tuple of states. It changes no verdict: where f
+    itself cannot be looked into, as compiled code, the report says what is wrong in terms of the step's lines and variables. It
+    has f's arguments in their order, x the first and then the states, and must give f's own numbers when it is called in a loop.
 
     A gradient check cannot see a wrong forward: with two gates exchanged, a tanh forgotten, or [x, h] for [h, x], f is another
     function, and its gradients are right. Compare f with a reference by assert_same(mine, reference, *inputs).
@@ -63,11 +68,16 @@ def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, order
         raise ValueError(f"gradcheck: order must be 1 or 2, not {order}")
     if budget < 1:
         raise ValueError(f"gradcheck: budget must be 1 or more, not {budget}")
+    if step is not None and backward is None and not isinstance(f, (with_cache, with_loss)):
+        raise ValueError("gradcheck: step= is for gradients written by hand, with backward=; those of Tensors are recorded")
+    if time_axis is not None and time_axis < 0:
+        raise ValueError(f"gradcheck: time_axis must be 0 or more, not {time_axis}")
     if hints not in HINTS:
         raise ValueError(f"gradcheck: hints must be one of {', '.join(map(repr, HINTS))}, not {hints!r}")
     options = [*(["order=2"] if order == 2 else []), f"seed={seed}", *([f"budget={budget}"] if budget != 20_000 else []),
                *([f"hints={hints!r}"] if hints != "full" else []),
-               *([f"time_axis={time_axis}"] if time_axis is not None else [])]
+               *([f"time_axis={time_axis}"] if time_axis is not None else []),
+               *([f"step={getattr(step, 'written', getattr(step, '__name__', 'step'))}"] if step is not None else [])]
     judged = partial(judge, seed=seed, budget=budget, hints=hints, time_axis=time_axis)
     if backward is None and isinstance(f, (with_cache, with_loss)):
         backward = f.backward
@@ -76,7 +86,7 @@ def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, order
     if backward is not None:
         if order == 2:
             raise ValueError("gradcheck: order=2 needs gradients that the engine computes; these are written by hand")
-        report = _by_hand(f, backward, inputs, judged)
+        report = _by_hand(f, backward, inputs, judged, step, time_axis)
     else:
         report = _of_engine(f, inputs, order, judged)
     return replace(report, again=_again(f, [*argument_names(f, len(inputs)), *options]))
@@ -100,16 +110,18 @@ def _of_engine(f: Callable, inputs: tuple, order: int, judged: Callable[..., Rep
     return replace(report, notes=[*report.notes, *((OK, text) for text in left_out(f))])
 
 
-def _by_hand(f: Callable, backward: Callable, inputs: tuple, judged: Callable[..., Report]) -> Report:
+def _by_hand(f: Callable, backward: Callable, inputs: tuple, judged: Callable[..., Report], step: Callable | None,
+             time_axis: int | None) -> Report:
     def single(v: np.ndarray) -> tuple[Arrays, list[np.dtype]]:
         alone = ByHand(f, backward, inputs, dtype=None)
         return alone.gradients(alone.xs, v), [x.dtype for x in alone.xs]
 
     with np.errstate(all="ignore"):
-        function = ByHand(f, backward, inputs)
+        function = ByHand(f, backward, inputs, step=step, time_axis=time_axis)
         report = judged(function, lambda v: None, single if function.in_float32 else None, 1)
+        others = at_other_sizes(function) if report else []
     not_given = {name: x.shape for name, x in function.not_given.items()}
-    return written_by_hand(report, function.shape_problems, not_given, list(function.notes))
+    return written_by_hand(report, function.shape_problems, not_given, [*function.notes, *others])
 
 
 def written_by_hand(report: Report, shape_problems: dict[str, str], not_given: dict[str, tuple[int, ...]],

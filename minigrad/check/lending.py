@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from ..core import Op
 from .adapters import lent_globals
+from .formulas import FORMULAS
 from .trace import Trace, join_sigmoids, join_squares, split_by_weights
-from .tracing import Traced, deeply, first_traced, ids_of, plain, traced
+from .tracing import Traced, deeply, first_traced, ids_of, plain, record, traced
 
 
 def trace_of(f: Callable, call: Callable[[Callable[[str, np.ndarray], Any]], list[Any]]) -> Trace:
@@ -52,14 +54,27 @@ def _new(make: Callable, trace: Trace, *args: Any, **kwargs: Any) -> Any:
     return traced(value, ids, trace)
 
 
+def _operation(op: Op, trace: Trace) -> Callable:
+    """The engine's operation for arrays that carry ids."""
+    def call(*xs: Any, **static: Any) -> Any:
+        xs = tuple(xs[0]) if op.variadic and len(xs) == 1 and isinstance(xs[0], (list, tuple)) else xs
+        if op.__name__ not in FORMULAS:  # it may be made of what NumPy moves
+            return op.function(*xs, **static)
+        y = np.asarray(op.function(*map(plain, xs), **static))
+        return traced(y, record(trace, op.__name__, FORMULAS[op.__name__], xs, y), trace)
+
+    return call
+
+
 @contextmanager
 def _lent(f: Callable, trace: Trace) -> Iterator[None]:
-    """The modules of f and of what it calls see _Numpy in place of NumPy, and float() keeps ids."""
+    """The modules of f and of what it calls see _Numpy in place of NumPy, and so with operations; and float() keeps ids."""
     numpy, found = _Numpy(trace), {}
     instead = {id(np): numpy, **{id(getattr(np, name)): new for name, new in vars(numpy).items()}}
     for function in _functions(f, {}):
         variables = function.__globals__
         new = {name: instead[id(x)] for name, x in variables.items() if id(x) in instead}
+        new |= {name: _operation(x, trace) for name, x in variables.items() if isinstance(x, Op)}
         found[id(variables)] = variables, {**new, "float": lambda x=0.0: x if isinstance(x, Traced) else float(x)}
     with ExitStack() as stack:
         for variables, new in found.values():

@@ -70,7 +70,7 @@ def _inside_a_step(
         arriving = f"a gradient at index {index} of axis {axis}{_of(j, shapes)} alone" if shapes[j] else "the gradient"
         names = ", ".join(f.input.name for f in findings if f.input.name in narrow)
         yield from ((f.input.name, f"{arriving} gives wrong values for exactly {names}: {shared}") for f in findings)
-    elif index == 0 and shapes[j] and (axis == time_axis or time_axis is None and _time(findings, shapes, j, axis)):
+    elif index == 0 and shapes[j] and _time(findings, shapes, j, axis, time_axis):
         yield from (
             (
                 f.input.name,
@@ -91,7 +91,7 @@ def _right_for_some(
     for (j, axis), of_output in _by_axis(same, shapes):
         for name in wrong:
             right = [k for k in range(shapes[j][axis]) if name not in of_output.get(k, {name})]
-            step = axis == time_axis or time_axis is None and _time(findings, shapes, j, axis)
+            step = _time(findings, shapes, j, axis, time_axis)
             words = _range(right, shapes[j][axis], None if step else axis)
             if words:
                 look = FLOWS if step and right[0] == 0 else ""
@@ -148,7 +148,7 @@ def _right_entries(
         bad = np.zeros(f.input.x.shape, bool)
         bad.flat[f.entries] = f.wrong
         for axis, n in enumerate(f.input.x.shape):
-            in_steps = axis == time_axis or program is not None and _is_turn(program, f.input.name, axis)
+            in_steps = f.input.number == 0 and axis == time_axis or program is not None and _is_turn(program, f.input.name, axis)
             at = np.flatnonzero(np.moveaxis(bad, axis, 0).reshape(n, -1).any(axis=1)) if in_steps and n > 1 else ()
             if 0 < len(at) < n and list(at) == list(range(len(at))):
                 steps = f"step {len(at)}" + (" on" if len(at) < n - 1 else "")
@@ -242,8 +242,11 @@ def _of(j: int, shapes: Sequence[tuple[int, ...]]) -> str:
     return f" of output {j}" if len(shapes) > 1 else " of the output"
 
 
-def _time(findings: list[Finding], shapes: Sequence[tuple[int, ...]], j: int, axis: int) -> bool:
-    """Causality: some input has an axis of the same length, and nothing depends on a later index of it."""
+def _time(findings: list[Finding], shapes: Sequence[tuple[int, ...]], j: int, axis: int, time_axis: int | None) -> bool:
+    """What was said, if the first input is as long; else causality: some input has an axis of the same length, and nothing
+    depends on a later index of it."""
+    if time_axis is not None:
+        return axis == time_axis and findings[0].input.x.shape[axis:axis + 1] == shapes[j][axis:axis + 1]
     start, size = sum(int(np.prod(shape)) for shape in shapes[:j]), int(np.prod(shapes[j]))
     return any(
         n == shapes[j][axis]

@@ -15,9 +15,8 @@ LONGEST = 60  # characters of a line that are quoted
 
 def _frame(place: tuple[Any, ...]) -> tuple[Any, int]:
     """The function and instruction to speak of: not those inside a helper like sigmoid(x), but its call."""
-    name, *frames = place
-    frames = [frame for frame in frames if not isinstance(frame, str)]  # the weight that a loop has come to
-    return frames[1] if len(frames) > 1 and (name == "sigmoid" or "sig" in frames[0][0].co_name.lower()) else frames[0]
+    frames = [frame for frame in place[1:] if not isinstance(frame, str)]  # a string is the weight that a loop has come to
+    return frames[1] if len(frames) > 1 and "sig" in frames[0][0].co_name.lower() else frames[0]
 
 
 def _position(place: tuple[Any, ...]) -> tuple[Any, int, int | None, int | None, int | None]:
@@ -99,7 +98,7 @@ def variable(place: tuple[Any, ...]) -> str:
                 and (inside is None or ast.dump(inside) == ast.dump(value))
             ):
                 return ast.unparse(target)
-    return written(place)
+    return written(place) if _lines(code) else _stored(place) or written(place)
 
 
 @lru_cache(maxsize=4096)
@@ -129,12 +128,25 @@ def argument(place: tuple[Any, ...], number: int) -> str:
     return text if text and len(text) <= LONGEST else f"argument {number + 1}"
 
 
+def _compiled(place: tuple[Any, ...]) -> tuple[list[dis.Instruction], int]:
+    """The function's instructions, and which of them is the operation."""
+    code, instruction = _frame(place)
+    steps = [step for step in dis.get_instructions(code) if step.opname not in ("EXTENDED_ARG", "CACHE")]
+    return steps, next((i for i, step in enumerate(steps) if step.offset == instruction), 0)
+
+
+def _stored(place: tuple[Any, ...]) -> str:
+    """The variable to which the result is assigned, as far as the compiled function tells."""
+    steps, at = _compiled(place)
+    following = steps[at + 1] if at + 1 < len(steps) else None
+    name = following.argval if following and following.opname.startswith("STORE_") else ""
+    return name[0] if isinstance(name, tuple) else str(name)  # Python 3.13 stores one and loads another at a time
+
+
 @lru_cache(maxsize=4096)
 def _loaded(place: tuple[Any, ...]) -> tuple[str, str]:
     """The names of the two operands, as far as the compiled function tells, where its source is not there."""
-    code, instruction = _frame(place)
-    steps = [step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"]
-    at = next((i for i, step in enumerate(steps) if step.offset == instruction), 0)
+    steps, at = _compiled(place)
     names: list[Any] = []
     for step in steps[max(0, at - 2):at] if steps and steps[at].opname.startswith("BINARY") else []:
         parts = step.argval if isinstance(step.argval, tuple) else (step.argval,)  # Python 3.13 loads two at a time

@@ -6,6 +6,7 @@ import inspect
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -74,14 +75,15 @@ class Problem:
 
     def function(self) -> Recorded:
         recorded = Recorded(self.outputs, self.names, self.leaves)
-        if isinstance(self.f, Op):
-            recorded.trace = self._trace
+        operation = self.f.func if isinstance(self.f, partial) else self.f
+        if isinstance(operation, Op):
+            static = self.f.keywords if isinstance(self.f, partial) else {}
+            recorded.trace = partial(self._trace, partial(operation.function, **static))
         return recorded
 
-    def _trace(self, xs: Sequence[np.ndarray]) -> Trace:
+    def _trace(self, f: Callable, xs: Sequence[np.ndarray]) -> Trace:
         """Of the NumPy function of an operation."""
-        assert isinstance(self.f, Op)
-        f, values = self.f.function, {id(leaf): (name, x) for leaf, name, x in zip(self.leaves, self.names, xs)}
+        values = {id(leaf): (name, x) for leaf, name, x in zip(self.leaves, self.names, xs)}
         return trace_of(f, lambda mark: [f(*(mark(*values[id(x)]) if id(x) in values else x for x in self.arguments))])
 
     def outputs(self) -> list[Tensor]:
@@ -111,7 +113,7 @@ class Recorded:
             return self.outputs
 
     def values(self, xs: Sequence[np.ndarray]) -> np.ndarray:
-        self._move(xs)
+        self.move(xs)
         with suppress(ValueError, ArithmeticError):
             values = joined([y.numpy() for y in self.quiet()])
             if values.size == self.size:
@@ -120,7 +122,7 @@ class Recorded:
 
     def gradients(self, xs: Sequence[np.ndarray], v: np.ndarray, create_graph: bool = False) -> list[np.ndarray]:
         """The engine's, zeros where it finds no path."""
-        self._move(xs)
+        self.move(xs)
         with suppress(ValueError, ArithmeticError):
             return self._gradients(v, create_graph)
         return [np.full(x.shape, np.nan) for x in xs]
@@ -140,7 +142,7 @@ class Recorded:
     def rounding_otherwise(self, eps: float, rng: np.random.Generator) -> AbstractContextManager[Any]:
         return switched("watch", _RoundingOtherwise(eps, rng))
 
-    def _move(self, xs: Sequence[np.ndarray]) -> None:
+    def move(self, xs: Sequence[np.ndarray]) -> None:
         """Give the leaves these values; most have them already."""
         for leaf, x, now in zip(self.leaves, xs, self.present):
             if x is not now:

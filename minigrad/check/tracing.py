@@ -47,7 +47,7 @@ class Traced(np.ndarray):
             y = getattr(ufunc, method)(*map(plain, inputs), **{key: plain(x) for key, x in options.items()})
             if method == "__call__" and ufunc.__name__ in FORMULAS and not isinstance(y, tuple) and "where" not in options:
                 trace = next(x.of_trace for x in (*inputs, *(out or ())) if isinstance(x, Traced))
-                result = traced(y, _record(trace, ufunc.__name__, FORMULAS[ufunc.__name__], inputs, np.asarray(y)), trace)
+                result = traced(y, record(trace, ufunc.__name__, FORMULAS[ufunc.__name__], inputs, np.asarray(y)), trace)
             else:
                 result = y
         if out:
@@ -73,7 +73,7 @@ class Traced(np.ndarray):
         ):
             y = np.asarray(np.einsum(args[0], *map(plain, args[1:])))
             trace = next(first_traced(args)).of_trace
-            return traced(y, _record(trace, "einsum", backs, args[1:], y), trace)
+            return traced(y, record(trace, "einsum", backs, args[1:], y), trace)
         if name == "where" and len(args) == 3:
             return _moved(lambda x, y: np.where(plain(args[0]), x, y), *args[1:])
         if name == "norm" and set(kwargs) <= {"axis", "keepdims"} and len(args) == 1:
@@ -140,7 +140,7 @@ def _moved(move: Callable, *xs: Any) -> Any:
 def _reduce(name: str, x: Traced, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
     value = plain(x)
     y = np.asarray(getattr(value, name)(axis) if name == "cumsum" else getattr(value, name)(axis, keepdims=keepdims))
-    return traced(y, _record(x.of_trace, name, [reduction(name, value, axis)], [x], y), x.of_trace)
+    return traced(y, record(x.of_trace, name, [reduction(name, value, axis)], [x], y), x.of_trace)
 
 
 MOVING = {
@@ -161,7 +161,7 @@ for _name in ("sum", "mean", "max", "min", "var", "std", "cumsum"):
 # -- the operations ------------------------------------------------------------------------------------
 
 
-def _record(
+def record(
     trace: Trace, name: str, backs: Sequence[Callable[..., np.ndarray]], inputs: Sequence[Any], y: np.ndarray
 ) -> np.ndarray:
     """The ids of y, which an operation has computed."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import Tensor, grad, no_grad
 from ..check.function import Arrays
+from ..check.lending import trace_of
+from ..check.trace import Trace
 from .assignment import AssignmentError, Question
 from .worker.channel import Message, packed
 
@@ -55,6 +58,15 @@ class Example:
                     found = grad(y, wanted, g, allow_unused=True)
                     total = [a if b is None else a + b for a, b in zip(total, found)]
         return total
+
+    def trace(self, values: Mapping[str, np.ndarray]) -> Trace:
+        """Of a reference in NumPy, at these values of some inputs. Its program is the answer, so no line of it can be quoted."""
+        found = trace_of(self.question.reference, lambda mark: self._outputs([
+            mark(name, values[name]) if name in values else x for name, x in zip(self.names, self.xs)]))
+        for node in found.nodes:
+            operation, *frames = node.place
+            node.place = operation, *((code.replace(co_filename="<reference>"), at) for code, at in frames)
+        return found
 
     def _outputs(self, xs: Sequence[Any]) -> list[Any]:
         for (_, parameter), x in zip(self.parameters, xs[self.of_inputs:]):
@@ -118,6 +130,11 @@ def given(question: Question, inputs: Sequence[np.ndarray]) -> Example:
     example.question, example.inputs, example.xs, example.of_inputs = question, tuple(inputs), list(inputs), len(inputs)
     example.model, example.parameters = None, []
     return example
+
+
+def unquoted(texts: Sequence[str]) -> str:
+    """What is said of a trace of the reference, without the numbers of its lines."""
+    return re.sub(r" \(line \d+ of \w+\)", "", "; ".join(texts))
 
 
 def _identifier(name: str) -> str:

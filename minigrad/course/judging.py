@@ -17,7 +17,7 @@ from ..check.noise import EPS, generator
 from ..check.report import INCONCLUSIVE, KINK, OK, UNSEEN, WRONG
 from .assignment import Question
 from .client import WorkerEndedError, clean
-from .example import Ask, Example
+from .example import Ask, Example, unquoted
 from .worker.channel import Message
 from .worker.grading import ALL, second_order
 
@@ -233,6 +233,10 @@ class Remote:
                 return np.asarray(found[0], dtype=float)
         return np.full(x.shape, np.nan)
 
+    def trace(self, xs: Sequence[np.ndarray]) -> Any:
+        """The reference's."""
+        return self.example.trace(dict(zip(self.names, xs)))
+
     def rounding_otherwise(self, eps: float, rng: np.random.Generator) -> None:
         """A submission's rounding errors cannot be had."""
 
@@ -277,8 +281,8 @@ def _each(remote: Remote) -> dict[str, Finding]:
     for row, of, known in zip(report.rows, check.inputs, check.findings):
         ok = row.verdict in (OK, KINK) or (
             row.verdict in (UNSEEN, INCONCLUSIVE) and _as_reference(remote, check.v, of.number, of.analytic))
-        words = "; ".join(row.notes) if row.verdict == WRONG else ""
-        family = "; ".join(check.evidence.said(known, "family")) if row.verdict == WRONG else ""
+        words = unquoted(row.notes) if row.verdict == WRONG else ""
+        family = unquoted(check.evidence.said(known, "family")) if row.verdict == WRONG else ""
         finding = remote.failed.get(row.name) or Finding(ok, "" if ok else words or "wrong values",
                                                          "" if ok else "wrong values", False, [of.analytic], check.v,
                                                          family=family)

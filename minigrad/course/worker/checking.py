@@ -12,8 +12,10 @@ import numpy as np
 
 from minigrad.check.adapters import with_cache, with_loss
 from minigrad.check.by_hand import ByHand
+from minigrad.check.compare import Check
 from minigrad.check.gradcheck import given as all_arrays
 from minigrad.check.gradcheck import in_single, left_out, second_order
+from minigrad.check.noise import generator
 from minigrad.check.problem import Problem
 from minigrad.check.same import by_name
 from minigrad.student_file import (
@@ -35,6 +37,7 @@ class Answers:
         self.path, self.lent, self.rounding = Path(plan["path"]), ExitStack(), ExitStack()
         self.functions: list[Any] = []  # of first and second order
         self.backward: Any = None  # gradients written by hand
+        self.step: Any = None  # of the recurrence
         sys.addaudithook(refuse_forks)
 
     def answer(self, message: Message, arrays: list[np.ndarray]) -> Answer:
@@ -52,6 +55,8 @@ class Answers:
         self.things = things_to_check(module, message["name"], self.given)
         if message["backward"]:
             (self.backward,) = things_to_check(module, message["backward"], self.given).values()
+        if message["step"]:
+            (self.step,) = things_to_check(module, message["step"], self.given).values()
         return {"names": list(self.things)}, []
 
     def _open(self, message: Message, _: list) -> Answer:
@@ -69,7 +74,7 @@ class Answers:
         self.thing, self.inputs = thing, tuple(rng.uniform(message["low"], message["high"], shape) for shape in tried)
         try:
             with explained(self.path):
-                return self._opened(name, rng, given, tried)
+                return self._opened(name, rng, given, tried, message["time_axis"])
         except FormulaError:
             raise
         except CannotCheckError as error:
@@ -79,14 +84,14 @@ class Answers:
                 "--high; or the inputs themselves, as check_inputs in the file: see --help)")
             raise CannotCheckError(f"{error}{hint}") from None
 
-    def _opened(self, name: str, rng: np.random.Generator, given: Any, tried: list) -> Answer:
+    def _opened(self, name: str, rng: np.random.Generator, given: Any, tried: list, time_axis: Any) -> Answer:
         if given is not None:
             self.inputs = given(rng) if callable(given) else given
             if not isinstance(self.inputs, tuple):
                 raise CannotCheckError(f"check_inputs[{name!r}] must be a tuple of the inputs, as in (x, (h, c)) or (x,), or "
                                        f"a function of a numpy Generator that returns one, not {type(self.inputs).__name__}")
         if self.backward is not None or isinstance(self.thing, (with_cache, with_loss)):
-            return self._opened_by_hand(given, tried)
+            return self._opened_by_hand(given, tried, time_axis)
         self.problem = Problem(self.thing, self.inputs)
         float32 = any(t.dtype == np.float32 for t in all_arrays(self.inputs, self.problem))
         self.lent.enter_context(self.problem)
@@ -95,8 +100,8 @@ class Answers:
         return {**message, "float32": float32, "given": given is not None, "shapes_tried": [list(shape) for shape in tried],
                 "left_out": list(left_out(self.thing))}, arrays
 
-    def _opened_by_hand(self, given: Any, tried: list) -> Answer:
-        function = ByHand(self.thing, self.backward or self.thing.backward, self.inputs)
+    def _opened_by_hand(self, given: Any, tried: list, time_axis: Any) -> Answer:
+        function = ByHand(self.thing, self.backward or self.thing.backward, self.inputs, step=self.step, time_axis=time_axis)
         self.functions = [function]
         message, arrays = _described(function)
         return {**message, "float32": function.in_float32, "given": given is not None,
@@ -139,6 +144,13 @@ class Answers:
         else:
             found, dtypes = in_single(self.thing, self.inputs, arrays[0])
         return {"single": [dtype == np.float32 for dtype in dtypes]}, found
+
+    def _words(self, message: Message, _: list) -> Answer:
+        """What a check in this process says of each wrong gradient: here it sees the program itself, line by line."""
+        check = Check(self.functions[message["order"] - 1], generator(message["seed"]), message["budget"], message["hints"],
+                      message["time_axis"])
+        check.report()
+        return {"words": [[f.input.name, check.evidence.said(f, message["hints"])] for f in check.findings if f.wrong.any()]}, []
 
     def _finite(self, _: Message, __: list) -> Answer:
         if isinstance(self.functions[0], ByHand):

@@ -1,0 +1,170 @@
+"""Which operation is to blame, in a function of Tensors: the engine's record has them all, and each is checked by itself.
+
+The record is computed again from its own numbers. If that changes as the gradient says, every operation in it is right, and the
+record has a gap: something that depends on the inputs enters an operation as a constant, as after detach() or .numpy().
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..core import Op, switched
+from .diagnosis import Named
+from .function import Arrays, Point, joined
+from .noise import generator
+from .place import line_of
+from .problem import Problem, Recorded
+from .verdict import Finding
+
+STEP, NEAR = 1e-5, 1e-6  # of a central difference, whose error is about STEP squared; what a wrong formula differs by is more
+MOST_CALLS = 4  # of one operation that are checked
+MOST_NAMED = 3
+GAP = "something that depends on the inputs enters an operation as a constant, and no gradient flows back through it"
+
+
+@dataclass
+class Call:
+    """An operation that ran, where, what it was given and gave. node: its entry in the record, None if it left none."""
+
+    op: Op
+    arrays: list[Any]
+    y: np.ndarray
+    node: Any
+    place: tuple[Any, ...]
+
+    def name(self, i: int) -> str:
+        return f"{self.op.inputs[0]}[{i}]" if self.op.variadic else self.op.inputs[i]
+
+    def again(self, arrays: Sequence[Any]) -> np.ndarray:
+        return self.op.function(*arrays, **self.node.static)
+
+    @property
+    def line(self) -> str:
+        return f" ({line_of(self.place)})" if len(self.place) > 1 else ""
+
+
+class Calls(list[Call]):
+    """A watch (core.py) that keeps all of them."""
+
+    def computed(self, op: Any, inputs: tuple, arrays: list, y: np.ndarray, node: Any) -> None:
+        self.append(Call(op, [np.array(a) if isinstance(a, np.ndarray) else a for a in arrays], y.copy(), node,
+                         (op.__name__, *_place())))
+
+    def arrived(self, node: Any, i: int, vjp: np.ndarray) -> None:
+        pass
+
+
+def _place() -> list[tuple[Any, int]]:
+    """Where the student's program called the operation: nothing if minigrad's own code was called at once."""
+    frame = sys._getframe(2)
+    while frame is not None and not (module := frame.f_globals.get("__name__", "")).startswith("minigrad.check"):
+        if module.split(".")[0] != "minigrad":
+            return [(frame.f_code, frame.f_lasti)]
+        frame = frame.f_back  # type: ignore[assignment]
+    return []
+
+
+class Record:
+    """All calls at some values of the inputs, and the outputs; computed again from these by `replay`."""
+
+    def __init__(self, function: Any, xs: Arrays) -> None:
+        self.calls = Calls()
+        function.move(xs)
+        with switched("watch", self.calls):
+            self.outputs = function.outputs()
+        self.leaves, self.names, self.xs = [leaf.node for leaf in function.leaves], function.names, xs
+
+    def replay(self, xs: Arrays, instead: dict[tuple[int, int], np.ndarray] | None = None) -> np.ndarray:
+        """The outputs for other inputs, all constants as they were. instead: other constants, by number of call and argument."""
+        values = dict(zip(self.leaves, xs))
+        for k, call in enumerate(self.calls):
+            if call.node is not None:
+                own = [values.get(parent, array) for parent, array in zip(call.node.parents, call.arrays)]
+                own = [(instead or {}).get((k, i), array) for i, array in enumerate(own)]
+                values[call.node] = call.again(own)
+        return joined([values[y.node] if y.node in values else y.numpy() for y in self.outputs])
+
+    def source(self, array: np.ndarray, before: int) -> str:
+        """Where the record has these numbers; or those that they come from, through operations that left no entry in it."""
+        for k in reversed(range(before)):
+            call = self.calls[k]
+            if np.array_equal(call.y, array):
+                if call.node is not None:
+                    return f"the result of {call.op.__name__}{call.line}"
+                return next(filter(None, (self.source(a, k) for a in call.arrays if isinstance(a, np.ndarray))), "")
+        return next((name for name, x in zip(self.names, self.xs) if np.array_equal(x, array)), "")
+
+
+def blamed(here: Point, there: Arrays, v: np.ndarray, findings: list[Finding], rng: np.random.Generator,
+           budget: int) -> list[Named]:
+    """What is said of all wrong inputs; nothing if f is no function of Tensors but one operation, or if none is to blame and
+    there is no gap. there: other values of the inputs."""
+    if not isinstance(here.function, Recorded) or here.function.trace is not None or here.function.order > 1:
+        return []
+    with suppress(Exception):  # f and its operations may refuse values that they were not made for, in any way
+        record = Record(here.function, here.xs)
+        right = all(_as_replayed(record, v, f) for f in findings if f.wrong.any())
+        return _gaps(record, Record(here.function, there)) if right else _wrong_operations(record, rng, budget)
+    return []
+
+
+def _as_replayed(record: Record, v: np.ndarray, f: Finding) -> bool:
+    """The gradient is that of the record with its constants."""
+    size = STEP * f.input.differences.sizes
+    direction = size * generator(4).choice([-1, 1], size.shape)
+    ends = [record.replay([x + sign * direction if i == f.input.number else x for i, x in enumerate(record.xs)])
+            for sign in (1, -1)]
+    terms = np.abs(f.input.analytic * direction).sum() + np.abs(v) @ np.abs(ends[0] - ends[1]) / 2
+    return abs((f.input.analytic * direction).sum() - v @ (ends[0] - ends[1]) / 2) <= NEAR * terms
+
+
+def _gaps(record: Record, other: Record) -> list[Named]:
+    """Constants that are others where the inputs are, and with which the outputs would be others."""
+    found: dict[str, None] = {}
+    outputs = record.replay(record.xs)
+    for k, (call, elsewhere) in enumerate(zip(record.calls, other.calls)):
+        for i, (a, b) in enumerate(zip(call.arrays, elsewhere.arrays)):
+            if (call.node is not None and call.node.parents[i] is None and isinstance(a, np.ndarray) and not np.array_equal(a, b)
+                    and not np.allclose(record.replay(record.xs, {(k, i): b}), outputs, rtol=1e-9, atol=0)):
+                source = record.source(a, k) or "the inputs, on which it depends"
+                found[f"from {call.name(i)} in {call.op.__name__}{call.line} to {source}"] = None
+    if not found:
+        return []
+    gaps = ", nor ".join(list(found)[:MOST_NAMED])
+    return [Named(f"every operation is right by itself, but nothing flows back {gaps}: is there a detach(), .numpy() or "
+                  "no_grad() between them?", GAP)]
+
+
+def _wrong_operations(record: Record, rng: np.random.Generator, budget: int) -> list[Named]:
+    """Those whose own gradient is wrong at what they were given."""
+    used: dict[Op, list[Call]] = {}
+    for call in record.calls:
+        if call.node is not None:
+            used.setdefault(call.op, []).append(call)
+    found: list[Named] = []
+    for calls in used.values():
+        checked = (_by_itself(call, len(calls), rng, budget) for call in calls[::-(-len(calls) // MOST_CALLS)])
+        found += [named for named in checked if named][:1]
+    return found[:MOST_NAMED]
+
+
+def _by_itself(call: Call, times: int, rng: np.random.Generator, budget: int) -> Named | None:
+    """What the check of this operation says of the arguments that need a gradient."""
+    from .compare import Check  # which asks this file
+
+    with Problem(functools.partial(call.op, **call.node.static), tuple(call.arrays)) as problem:
+        check = Check(problem.function(), rng, budget)
+        check.report()
+        needed = {call.name(i) for i, parent in enumerate(call.node.parents) if parent is not None}
+        wrong = [f for f in check.findings if f.wrong.any() and f.input.name in needed]
+        texts, families = ("; ".join(f"{f.input.name}: {'; '.join(check.evidence.said(f, hints))}" for f in wrong)
+                           for hints in ("full", "family"))
+    what = f"the operation {call.op.__name__}{f', used {times} times,' if times > 1 else ''} has a wrong gradient for"
+    return Named(f"{what} {texts}", f"{what} {families}") if wrong else None
