@@ -40,7 +40,9 @@ class Question:
     make: arguments of a Module's class. needs: names of questions. allow: what may be imported of "numpy" and "minigrad".
     withhold: what is absent from that minigrad. seconds: that a part may take; by default the grader's limit. order: 2 if the
     gradient of the gradient is asked for too. right, planted: for a test that students write, pairs of a function and its
-    gradient by name; it must accept the first, and find the errors in the others. variant: which of several the student has."""
+    gradient by name; it must accept the first, and find the errors in the others. variant: which of several the student has.
+    fault: for a function of which several answers are right: fault(answer, *inputs) is "" for these, else what is wrong. Students
+    get its text with the public tests, so it may use np, and nothing else of assignment.py."""
 
     name: str
     points: float
@@ -63,6 +65,7 @@ class Question:
     right: dict[str, tuple[Callable, Callable]] = field(default_factory=dict)
     planted: dict[str, tuple[Callable, Callable]] = field(default_factory=dict)
     variant: int = 0
+    fault: Callable[..., str] | None = None
 
     def draw(self, rng: np.random.Generator) -> tuple:
         """Inputs, in their nesting."""
@@ -88,6 +91,7 @@ class Assignment:
     solution: Any = None
     variants: int = 1  # the most that a question has
     stored: dict[str, list] = field(default_factory=dict)  # of public tests that were released: the right numbers by question
+    known: list[Any] = field(default_factory=list)  # and the mistakes that have hints
     version: str = ""
 
     @property
@@ -201,6 +205,8 @@ def _check(found: Assignment) -> None:
         if given_away:
             raise AssignmentError(f"{where}: {question.name!r} gives away what it asks for: {', '.join(given_away)}")
         if question.kind == "function":
+            if question.fault and len(question.parts) > 1:
+                raise AssignmentError(f"{where}: {question.name!r}: fault= judges one part, and parts= has {len(question.parts)}")
             known = {*question.names, *question.outputs, *(f"d{name}" for name in (*question.names, *question.outputs))}
             unknown = {*question.takes, *question.parts} - known
             if unknown or not question.parts or not question.outputs:

@@ -54,7 +54,7 @@ class Example:
                 if isinstance(y, Tensor) and y.requires_grad:
                     found = grad(y, wanted, g, allow_unused=True)
                     total = [a if b is None else a + b for a, b in zip(total, found)]
-        return total
+        return [np.asarray(a) for a in total]  # a number is an array too
 
     def _outputs(self, xs: Sequence[Any]) -> list[Any]:
         for (_, parameter), x in zip(self.parameters, xs[self.of_inputs:]):
@@ -104,6 +104,7 @@ class Example:
         question = self.question
         lines = ["import numpy as np", f"from {{module}} import {question.thing}"]
         lines += [f"{_identifier(name)} = np.array({x.tolist()!r})" for name, x in zip(self.names, self.xs)]
+        lines += [f"{name} = {x!r}" for name, x in zip(question.names, self.inputs) if not list(_leaves(name, x))]
         if question.kind == "function":
             lines.append(f"{question.thing}({', '.join(question.takes)})  # of the reference: {', '.join(question.outputs)}")
         else:

@@ -57,7 +57,7 @@ def _forward(example: Example, ask: Ask) -> dict[str, Finding]:
     if question.kind != "function":
         return {FORWARD: _same(found, example, example.outputs)}
     mine = {part: _part(answer, found, part) for part in outputs}
-    return {part: Finding(False, one, "TypeError") if isinstance(one, str) else
+    return {part: Finding(False, one, "TypeError") if isinstance(one, str) else by_fault(example, one) if question.fault else
             _same(one, example, partial(_output, example, part)) for part, one in mine.items()}
 
 
@@ -88,6 +88,16 @@ def _of_a_test(example: Example, ask: Ask) -> dict[str, Finding]:
         words[f"finds {name}"] = "it accepts a wrong gradient" if verdicts[name] else "it refuses everything" if refused else ""
     numbers = [np.array([verdicts[name] for name, _ in pairs], dtype=float)]
     return {part: Finding(not text, text, "wrong values" if text else "", numbers=numbers) for part, text in words.items()}
+
+
+def by_fault(example: Example, mine: Arrays) -> Finding:
+    """For a question with several right answers: the assignment's own function judges this one."""
+    assert example.question.fault is not None
+    try:
+        text = example.question.fault(mine[0], *example.inputs)
+    except Exception as error:  # an answer that the assistant has not thought of
+        text = f"it cannot be judged: {type(error).__name__}: {error}"
+    return Finding(not text, text, "wrong values" if text else "", numbers=mine)
 
 
 def _output(example: Example, part: str, xs: Sequence[np.ndarray]) -> Arrays:
