@@ -89,7 +89,7 @@ def test_the_starter():
 def test_the_release_holds_no_answer_and_is_what_students_grade_with(made, tmp_path, capsys):
     assert main(["assignment", "release", str(made)]) == 0
     release = made / "release"
-    assert sorted(file.name for file in release.iterdir()) == ["gated.py", "handout.md", "public.json"]
+    assert sorted(file.name for file in release.iterdir()) == ["gated.ipynb", "gated.py", "handout.md", "public.json"]
     assert main(["grade", str(release / "gated.py"), "--assignment", str(release)]) == 0
     out = capsys.readouterr().out
     assert "0 of 10 points, if the hidden tests agree" in out and "not written yet" in out
