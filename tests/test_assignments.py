@@ -1,5 +1,6 @@
 """The assignments in examples/assignments: the solution gets all points, the starter none, wrong solutions what they say."""
 
+import contextlib
 import importlib
 import os
 import sys
@@ -49,13 +50,32 @@ def test_check_in_a_notebook(capsys):
 
 def test_milestone_xor_in_time(monkeypatch, capsys):
     """Elman 1990: the error falls where the next bit is the XOR of the two before."""
-    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "examples" / "assignments" / "rnn")
+    with milestone_of("rnn", monkeypatch) as milestone:
+        monkeypatch.setattr(milestone, "STEPS", 500)
+        xor, random = milestone.main()
+    assert xor < 0.1 and 0.9 < random < 1.1 and np.isfinite(xor) and "XOR" in capsys.readouterr().out
+
+
+def test_milestone_symmetry(monkeypatch, capsys):
+    """Rumelhart, Hinton and Williams 1986: weights of opposite sign about the middle, 1 : 2 : 4 in some order."""
+    with milestone_of("engine", monkeypatch) as milestone:
+        if not THOROUGH:
+            monkeypatch.setattr(milestone, "SWEEPS", 2500)
+        found = milestone.main(starts=10 if THOROUGH else 2)
+    assert len(found) >= (3 if THOROUGH else 1) and "1 : 2 : 4" in capsys.readouterr().out
+    for sweeps, W in found:
+        sizes = np.sort(abs(W[:3]), axis=0)
+        assert sweeps < 5000 and np.abs(W + W[::-1]).max() < 0.05 * abs(W).max()
+        np.testing.assert_allclose(sizes / sizes[0], [[1, 1], [2, 2], [4, 4]], rtol=0.05)  # near to it when training stops
+
+
+@contextlib.contextmanager
+def milestone_of(assignment, monkeypatch):
+    """The module milestone.py, with the solution in place of what a student writes."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "examples" / "assignments" / assignment)
     monkeypatch.setattr(sys, "argv", ["milestone.py", "solution"])
     for name in ("milestone", "solution"):
         sys.modules.pop(name, None)
-    milestone = importlib.import_module("milestone")
-    monkeypatch.setattr(milestone, "STEPS", 500)
-    xor, random = milestone.main()
-    assert xor < 0.1 and 0.9 < random < 1.1 and np.isfinite(xor) and "XOR" in capsys.readouterr().out
+    yield importlib.import_module("milestone")
     for name in ("milestone", "solution"):
         sys.modules.pop(name, None)
