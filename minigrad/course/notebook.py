@@ -12,7 +12,6 @@ from typing import Any
 from .assignment import AssignmentError
 from .classroom import assignment_at
 from .example import Example
-from .grading import SETS
 from .hints import Local, hint, mistakes, said
 from .judging import Finding, judged, parts_of
 from .public import judged_stored
@@ -35,7 +34,7 @@ def report(name: str, namespace: Mapping[str, Any], folder: str | Path = ".", st
     stored = assignment.stored.get(name)
     if stored == []:
         return f"{name} has no public tests: it is graded with the hidden ones"
-    examples = stored or [Example(question, f"public {i}") for i in range(SETS)]
+    examples = stored or [Example(question, f"public {i}") for i in range(question.sets)]
     found = [judged_stored(example, ask) if stored else judged(example, ask) for example in examples]
     known = [] if assignment.stored else mistakes(assignment)
     lines = []

@@ -46,7 +46,7 @@ def public_tests(assignment: Assignment, sets: int) -> str:
             entry: dict[str, Any] = {name: getattr(question, name) for name in FIELDS}
             entry["make"] = packed(question.make, [])
             if question.variant == number or number == 0:
-                tested = question.kind != "tests"  # a student's own test is tried on what nobody may see
+                tested = question.kind not in ("tests", "trains")  # what these are judged by nobody may see
                 entry["sets"] = [_data(Example(question, f"public {i}")) for i in range(sets if tested else 0)]
                 questions.append(entry)
     about = {key: getattr(assignment, key) for key in ("name", "file", "title", "crash_loss", "version")}
