@@ -8,9 +8,10 @@ import pytest
 from minigrad.course.assignment import AssignmentError, load_assignment
 from minigrad.course.classroom import grade_one
 from minigrad.course.example import Example
-from minigrad.course.grading import Rules
+from minigrad.course.grading import AFTER_A_HANG, Rules
 from minigrad.course.proof import prove
 from minigrad.course.results import text
+from minigrad.course.session import Session
 
 ASSIGNMENT = '''
 def drawn(rng):  # REFERENCE
@@ -19,12 +20,13 @@ def drawn(rng):  # REFERENCE
 
 def quality(x, y, seed, new, new_y, weights):
     """Half of the points for half of the slope."""
-    error = new @ weights["W"] + weights["b"] - new_y
+    error = (new * weights["W"]).sum(axis=1) + weights["b"] - new_y
     return np.sqrt((error ** 2).mean() / (new_y ** 2).mean()), 1.0, 1e-6
 
 assignment("line", file="line.py")
-question("model", points=2, function="model", reference=lambda x, W: x @ W, inputs=[(2, 3), (3,)], outputs=["y"],
-         takes=["x", "W"], parts=["y"])
+question("model", points=2, function="model", reference=lambda x, W, rows: (x @ W)[rows], outputs=["y"],
+         inputs=lambda rng: (rng.normal(size=(2, 3)), rng.normal(size=3), np.array([1, 0, 1])), takes=["x", "W", "rows"],
+         parts=["y"])
 question("train", points=8, trains="train", reference=quality, inputs=drawn, takes=["x", "y", "seed"],
          weights={"W": (3,), "b": ()}, needs=["model"], seconds=2, sets=1)
 '''
@@ -32,12 +34,12 @@ SOLUTION = '''
 import numpy as np
 
 ### BEGIN SOLUTION
-def model(x, W):
-    return x @ W
+def model(x, W, rows):
+    return (x @ W)[rows]
 
 
 def train(x, y, seed):
-    found = model(np.linalg.pinv(x), y)
+    found = model(np.linalg.pinv(x), y, np.arange(3))
     return {"W": found, "b": 0.0}
 ### END SOLUTION
 '''
@@ -51,7 +53,7 @@ def line(tmp_path_factory):
             ("assignment.py", ASSIGNMENT), ("solution.py", SOLUTION), ("handout.md", "# Fit a line\n"),
             ("wrong/half.py", "# loses: train 3.9..4.1\n# hint: One half.\ndef train(x, y, seed):\n"
                               "    return {'W': np.linalg.pinv(x) @ y / 2, 'b': 0.0}\n"),
-            ("wrong/model.py", "# loses: model 2\n# hint: A factor.\ndef model(x, W):\n    return 3 * x @ W\n")):
+            ("wrong/model.py", "# loses: model 2\n# hint: A factor.\ndef model(x, W, rows):\n    return 3 * (x @ W)[rows]\n")):
         (folder / name).write_text(content)
     return folder
 
@@ -75,14 +77,14 @@ def test_points_are_linear_in_the_loss(line, tmp_path):
 
 
 def test_a_mistake_in_what_training_needs_costs_once(line, tmp_path):
-    assert graded(line, tmp_path, SOLUTION.replace("return x @ W", "return -x @ W"))["points"] == 8
+    assert graded(line, tmp_path, SOLUTION.replace("return (x @ W)", "return -(x @ W)"))["points"] == 8
 
 
 HOSTILE = {  # what train returns instead, or does first: words that the result must have
     'return {"W": np.full(3, np.nan), "b": 0.0}': "W has numbers that are not finite",
     'return {"W": np.full(3, np.inf), "b": 0.0}': "not finite",
     'return {"W": np.full(3, 1e300), "b": 0.0}': "worth 0.0%",
-    'return {"W": np.full(3, 1.7e308), "b": -1.7e308}': "worth 0.0%",
+    'return {"W": np.full(3, 1.7e308), "b": -1.7e308}': "loss on new data is nan, worth 0.0%",
     'return {"W": np.zeros((3, 1)), "b": 0.0}': "W has shape (3, 1), and the model's has (3,)",
     'return {"W": found}': "b: it returned None: is a return missing?",
     'return {"W": "found", "b": 0.0}': "no array of numbers",
@@ -92,7 +94,6 @@ HOSTILE = {  # what train returns instead, or does first: words that the result 
     'return {"W": lambda x: 0, "b": 0.0, "loss": 0.0}': "no array of numbers",
     'return {"loss": 0.0, "quality": 1.0}': "is a return missing?",
     "return None": "it returned None",
-    "while True: pass": "took too long",
     "raise ValueError('no')": "ValueError: no",
     "import os; os._exit(0)": "its process ended",
 }
@@ -104,12 +105,21 @@ def test_what_are_no_weights_is_worth_nothing(line, tmp_path, body):
     assert result["points"] == 2 and HOSTILE[body] in text(result) and "error" not in result, text(result)
 
 
+def test_what_hung_once_has_less_time_afterwards(line, tmp_path, monkeypatch):
+    asking, given = Session.asking, []
+    monkeypatch.setattr(Session, "asking", lambda self, question, stand_ins, seconds: given.append((question.name, seconds)) or
+                        asking(self, question, stand_ins, seconds))
+    result = graded(line, tmp_path, SOLUTION.replace('return {"W": found, "b": 0.0}', "while True: pass"))
+    assert result["points"] == 2 and "took too long" in text(result)
+    assert [seconds for name, seconds in given if name == "train"] == [2.0, 2.0 * AFTER_A_HANG]
+
+
 def test_the_answer_for_known_data_is_worth_nothing(line, tmp_path):
     """Who brings the weights for the public data fails at the hidden ones."""
     example = Example(load_assignment(line).question("train"), "public 0")
     slope = np.linalg.pinv(example.inputs[0]) @ example.inputs[1]
     known = f"found = np.array({slope.tolist()})"
-    result = graded(line, tmp_path, SOLUTION.replace("found = model(np.linalg.pinv(x), y)", known))
+    result = graded(line, tmp_path, SOLUTION.replace("found = model(np.linalg.pinv(x), y, np.arange(3))", known))
     (part,) = result["questions"][1]["parts"]
     assert part["public"] and not part["hidden"] and part["points"] < 4
 
