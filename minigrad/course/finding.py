@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .example import Example
 
 FORWARD, GRADIENTS, SECOND = "forward", "gradients", "gradient of the gradient"
-ACCEPTS = "accepts what is right"
+ACCEPTS, QUALITY = "accepts what is right", "trained model"
 ENDED = {"time": "it took too long", "died": "its process ended", "forged": "it sent what is no answer"}
 NOT_RUN = "not run, as the part before it was ended"
 
@@ -27,7 +27,7 @@ NOT_RUN = "not run, as the part before it was ended"
 class Finding:
     """What is known of one part. text: what is wrong, in full; family: the same without giving a formula away. error: the type of
     an exception and its line, without its message, which may say hidden inputs. ended: the worker did. numbers: the
-    submission's. v: the cotangent that they are for."""
+    submission's. v: the cotangent that they are for. share: of its points that it is worth all the same, if it is not ok."""
 
     ok: bool
     text: str = ""
@@ -37,14 +37,17 @@ class Finding:
     v: np.ndarray | None = None
     example: Example | None = None
     family: str = ""
+    share: float = 0.0
 
 
 def parts_of(question: Question, names: Sequence[str]) -> dict[str, float]:
     """The parts of a question with their points: the parts of a function have equal shares; else the forward has one half, and
-    the gradients the other, of an operation each for itself; of a student's own test, half is for accepting what is right.
-    names: of the inputs and parameters."""
+    the gradients the other, of an operation each for itself; of a student's own test, half is for accepting what is right; a
+    trained model is one part. names: of the inputs and parameters."""
     if question.kind == "function":
         return {part: question.points / len(question.parts) for part in question.parts}
+    if question.kind == "trains":
+        return {QUALITY: question.points}
     first = ACCEPTS if question.kind == "tests" else FORWARD
     others = ([f"finds {name}" for name in question.planted] if question.kind == "tests" else
               [f"gradient of {name}" for name in names] if question.kind == "op" else [GRADIENTS] if names else [])

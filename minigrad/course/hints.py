@@ -22,12 +22,14 @@ from .worker.grading import Answers
 
 @dataclass
 class Mistake:
-    """A wrong solution: what it loses by question, and the hint for whoever made the same mistake."""
+    """A wrong solution: what it loses by question, and the hint for whoever made the same mistake. most: where what it loses is
+    no number but a range, as for a model that it trains, the upper end."""
 
     path: Path
     loses: dict[str, float]
     hint: str
     text: bytes
+    most: dict[str, float] = field(default_factory=dict)
     variant: int = 0  # of the questions that it loses, from 0
     hangs: tuple[str, ...] = ()  # questions that it never answers, so they are not asked here
     found: dict[Any, dict[str, Finding]] = field(default_factory=dict)  # by question and inputs
@@ -68,14 +70,15 @@ def mistakes(assignment: Assignment) -> list[Mistake]:
         hint = re.search(r"^# hint: (.*(?:\n#  .*)*)$", text, re.MULTILINE)
         variant = re.search(r"^# variant: (\d+)$", text, re.MULTILINE)
         hangs = re.search(r"^# hangs: (.*)$", text, re.MULTILINE)
-        pairs = re.findall(r"(\S+) ([\d.]+)(?:, |$)", loses[1]) if loses else []
-        unknown = {name for name, _ in pairs} - {question.name for question in assignment.questions}
+        pairs = re.findall(r"(\S+) (\d+(?:\.\d+)?)(?:\.\.(\d+(?:\.\d+)?))?(?:, |$)", loses[1]) if loses else []
+        unknown = {name for name, _, _ in pairs} - {question.name for question in assignment.questions}
         if not pairs or hint is None or unknown:
-            raise AssignmentError(f"{path} must begin with lines as '# loses: tanh 2.5, lstm 5' and '# hint: ...'"
+            raise AssignmentError(f"{path} must begin with lines as '# loses: tanh 2.5, train 4..8' and '# hint: ...'"
                                   + (f"; there is no question {', '.join(unknown)}" if unknown else ""))
         words = re.sub(r"\n#\s+", " ", hint[1])
-        found.append(Mistake(path, {name: float(points) for name, points in pairs}, words, text.encode(),
-                             int(variant[1]) - 1 if variant else 0, tuple(hangs[1].split(", ")) if hangs else ()))
+        found.append(Mistake(path, {name: float(least) for name, least, _ in pairs}, words, text.encode(),
+                             {name: float(most or least) for name, least, most in pairs}, int(variant[1]) - 1 if variant else 0,
+                             tuple(hangs[1].split(", ")) if hangs else ()))
     return found
 
 

@@ -16,6 +16,7 @@ from ..check.report import INCONCLUSIVE, KINK, OK, UNSEEN, WRONG
 from .client import WorkerEndedError
 from .example import Ask, Example
 from .finding import ACCEPTS, ENDED, FORWARD, GRADIENTS, NOT_RUN, SECOND, Finding, _part, failed, parts_of
+from .trained import trained
 from .worker.grading import ALL, second_order
 
 BUDGET = 20_000
@@ -28,6 +29,8 @@ def judged(example: Example, ask: Ask) -> dict[str, Finding]:
     try:
         if example.question.kind == "tests":
             findings.update(_of_a_test(example, ask))
+        elif example.question.kind == "trains":
+            findings.update(trained(example, ask))
         else:
             findings.update(_forward(example, ask))
             remote = Remote(example, ask)

@@ -13,7 +13,6 @@ from typing import Any
 from .assignment import AssignmentError
 from .classroom import assignment_at
 from .example import Example
-from .grading import SETS
 from .hints import Local, hint, mistakes, said
 from .judging import NOT_RUN, Finding, judged, parts_of
 from .public import judged_stored
@@ -39,7 +38,7 @@ def report(name: str, namespace: Mapping[str, Any], folder: str | Path = ".", st
     stored = assignment.stored.get(name)
     if stored == []:
         raise AssignmentError(f"nothing was checked: {name!r} has no public tests, it is graded with hidden ones")
-    examples = stored or [Example(question, f"public {i}") for i in range(SETS)]
+    examples = stored or [Example(question, f"public {i}") for i in range(question.sets)]
     found = [judged_stored(example, ask) if stored else judged(example, ask) for example in examples]
     known, lines, earned, complete = mistakes(assignment), [], 0.0, "complete, "
     for part, points in parts_of(question, examples[0].names).items():
@@ -48,7 +47,8 @@ def report(name: str, namespace: Mapping[str, Any], folder: str | Path = ".", st
         lines.append(f"{name}, {part} ({points:g} points): {'right' if wrong is None else said(wrong, hints)}")
         advice = hint(assignment, known, part, findings) if wrong and hints != "none" else ""
         lines += [f"  hint: {advice}"] if advice else []
-        earned, complete = (earned, "") if wrong else (earned + points, complete)
+        earned += points * min(finding.ok or finding.share for finding in findings)
+        complete = "" if wrong else complete
     label = name if question.thing == name else f"{name} ({question.thing})"  # which variant it is
     return "\n".join([*lines, f"{label}: {complete}{earned:g} of {question.points:g} points at the public inputs"])
 

@@ -53,7 +53,7 @@ def public_tests(assignment: Assignment, sets: int) -> str:
             entry["make"] = packed(question.make, [])
             entry["fault"] = textwrap.dedent(inspect.getsource(question.fault)) if question.fault else ""
             if question.variant == number or number == 0:
-                tested = question.kind != "tests"  # a student's own test is tried on what nobody may see
+                tested = question.kind not in ("tests", "trains")  # what these are judged by nobody may see
                 entry["sets"] = [_data(Example(question, f"public {i}")) for i in range(sets if tested else 0)]
                 asks = [(m, m.local(each)) for m in known if question.name in m.loses and question.name not in m.hangs]
                 entry["hints"] = [_hint(m, ask, [Stored(question, one) for one in entry["sets"]]) for m, ask in asks]
