@@ -6,11 +6,18 @@ import subprocess
 import sys
 import zipfile
 
+import numpy as np
 import pytest
 
 from minigrad.__main__ import main
 from minigrad.course.assignment import AssignmentError, load_assignment
+from minigrad.course.example import Example
+from minigrad.course.finding import Finding
+from minigrad.course.hints import Mistake, hint, mistakes
+from minigrad.course.judging import judged
 from minigrad.course.proof import _all_points, graded, prove
+from minigrad.course.public import judged_stored, load_public
+from minigrad.course.release import released
 from minigrad.course.starter import solution_lines, starter
 
 
@@ -82,7 +89,7 @@ def test_the_starter():
 def test_the_release_holds_no_answer_and_is_what_students_grade_with(made, tmp_path, capsys):
     assert main(["assignment", "release", str(made)]) == 0
     release = made / "release"
-    assert sorted(file.name for file in release.iterdir()) == ["gated.py", "handout.md", "public.json"]
+    assert sorted(file.name for file in release.iterdir()) == ["gated.ipynb", "gated.py", "handout.md", "public.json"]
     assert main(["grade", str(release / "gated.py"), "--assignment", str(release)]) == 0
     out = capsys.readouterr().out
     assert "0 of 10 points, if the hidden tests agree" in out and "not written yet" in out
@@ -92,6 +99,7 @@ def test_the_release_holds_no_answer_and_is_what_students_grade_with(made, tmp_p
     wrong.write_text((made / "solution.py").read_text() + (made / "wrong" / "sign.py").read_text())
     assert main(["grade", str(wrong), "--assignment", str(release)]) == 0
     assert "8 of 10 points" in (out := capsys.readouterr().out) and "6 of 6 numbers are wrong" in out
+    assert "hint: Make z a little larger" in out
 
 
 def test_the_bundle_runs_as_gradescope_runs_it(made, tmp_path):
@@ -131,3 +139,66 @@ def test_wrong_solutions_must_say_what_they_lose(made, tmp_path):
     assert main(["assignment", "test", str(tmp_path)]) == 2
     with pytest.raises(AssignmentError, match="cannot be read|No such file"):
         load_assignment(tmp_path / "nowhere")
+
+
+SEVERAL = """
+def wrong(roots, square):
+    if roots.shape != (2,):
+        return "two numbers are asked for"
+    if not np.allclose(roots ** 2, square):
+        return "a square is wrong"
+    return "" if roots[0] != roots[1] else "it is twice the same"
+
+assignment("roots")
+question("roots", points=2, function="roots", reference=lambda square: np.array([1, -1]) * np.sqrt(square), inputs=[()], low=1.0,
+         outputs=["both"], takes=["square"], parts=["both"], fault=wrong)
+"""
+
+
+def test_several_answers_may_be_right(tmp_path):
+    """What is wrong with one is said by the assignment, also where students have the public tests alone."""
+    (tmp_path / "assignment.py").write_text(SEVERAL)
+    (tmp_path / "solution.py").write_text("import numpy as np\n")
+    released(assignment := load_assignment(tmp_path), tmp_path / "release")
+    examples = (Example(assignment.questions[0], "hidden"), judged), (load_public(
+        tmp_path / "release").stored["roots"][0], judged_stored)
+    for answer, words in (
+            ("[1, -1]", ""), ("[-1, 1]", ""), ("[1, 1]", "it is twice the same"), ("[1, -2]", "a square is wrong"),
+            ("[1, -1, 1]", "two numbers"), ("[np.nan, 1]", "a square is wrong"), ("7", "two numbers"), ("None", "is a return")):
+        mine = f"def roots(square): return {answer} and np.array({answer}) * square ** 0.5"
+        for example, judge in examples:
+            finding = judge(example, Mistake(tmp_path / "mine.py", {}, "", mine.encode()).local(assignment))["both"]
+            assert finding.ok == (not words) and words in finding.text, (answer, finding)
+
+
+def test_a_fault_that_cannot_judge_an_answer(tmp_path):
+    (tmp_path / "assignment.py").write_text(SEVERAL.replace("if roots.shape", "if roots[7].shape"))
+    (tmp_path / "solution.py").write_text("import numpy as np\ndef roots(square): return np.array([1, -1])\n")
+    result = graded(load_assignment(tmp_path), (tmp_path / "solution.py").read_bytes())
+    assert "it cannot be judged: IndexError" in _all_points(result)[0]
+    (tmp_path / "assignment.py").write_text(SEVERAL.replace('parts=["both"]', 'parts=["both", "dsquare"]'))
+    with pytest.raises(AssignmentError, match="fault= judges one part, and parts= has 2"):
+        load_assignment(tmp_path)
+
+
+def test_an_explained_call_has_all_inputs(tmp_path):
+    """Also those that are no arrays of numbers with a point."""
+    (tmp_path / "assignment.py").write_text(SEVERAL.replace("inputs=[()]", "inputs=lambda rng: ([4, [9]],)").replace(
+        "lambda square:", "lambda square: np.ones(2) if True else"))
+    (tmp_path / "solution.py").write_text("")
+    assert "\nsquare = [4, [9]]\nroots(square)" in Example(load_assignment(tmp_path).questions[0], "public 0").call()
+
+
+def test_what_hangs_is_not_run_for_a_hint(tmp_path):
+    """The hint is for whoever hangs as well, and nobody else waits."""
+    (tmp_path / "assignment.py").write_text(SEVERAL)
+    (tmp_path / "solution.py").write_text("import numpy as np\n")
+    (tmp_path / "wrong").mkdir()
+    (tmp_path / "wrong" / "endless.py").write_text("# loses: roots 2\n# hangs: roots\n# hint: When does it stop?\n"
+                                                   "def roots(square):\n    while True: pass\n")
+    assignment = load_assignment(tmp_path)
+    known = mistakes(assignment)
+    for hangs, shown in (True, "When does it stop?"), (False, ""):
+        example = Example(assignment.questions[0], "public 0")
+        finding = Finding(False, "some words", ended=hangs, numbers=[] if hangs else [np.ones(2)], example=example)
+        assert hint(assignment, known, "both", [finding, finding]) == shown

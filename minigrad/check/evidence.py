@@ -70,8 +70,10 @@ class Evidence:
             return [story, *own[:1]] if story and (not own or own[0].family == GUESSED) else own
         located, where = [self._located[name]] if name in self._located else [], places(situations)
         telling = bool(where) and not where[0].text.startswith((*VAGUE, "the only wrong entries") if several else VAGUE)
-        if name in entrances and not (telling and not several) and not (located and located[0].text == NOT_TIMES_G):
-            return [entrances[name]]
+        entrance = [entrances[name]] if name in entrances and not (telling and not several) else []
+        nameless = entrance and "back to argument " in entrance[0].text  # the source is not there, so its variables are unknown
+        if entrance and not (located and (nameless or located[0].text == NOT_TIMES_G)):
+            return entrance
         return where if telling else located or where
 
     @cached_property

@@ -8,6 +8,7 @@
              takes=["dhs", "hs", "xs", "h0", "W"], parts=["dxs", "dh0", "dW"], allow=["numpy"])
     question("drawn", points=4, variants=[dict(op=sin, thing="sin", inputs=[(3,)]), dict(op=cos, thing="cos", inputs=[(3,)])])
     question("test", points=6, tests="is_right", right={"sin": (sin, dsin)}, planted={"sign": (sin, minus_dsin)}, inputs=[(3,)])
+    question("train", points=9, trains="train", reference=quality, inputs=data, takes=["text", "seed"], weights={"W": (3, 4)})
 """
 
 from __future__ import annotations
@@ -40,7 +41,12 @@ class Question:
     make: arguments of a Module's class. needs: names of questions. allow: what may be imported of "numpy" and "minigrad".
     withhold: what is absent from that minigrad. seconds: that a part may take; by default the grader's limit. order: 2 if the
     gradient of the gradient is asked for too. right, planted: for a test that students write, pairs of a function and its
-    gradient by name; it must accept the first, and find the errors in the others. variant: which of several the student has."""
+    gradient by name; it must accept the first, and find the errors in the others. variant: which of several the student has.
+    fault: for a function of which several answers are right: fault(answer, *inputs) is "" for these, else what is wrong. Students
+    get its text with the public tests, so it may use np, and nothing else of assignment.py.
+    sets: how many inputs are public, and how many hidden. weights: names and shapes of what a function that trains must return.
+    Its reference is called with all inputs, of which the student gets those in takes, and a dict of the weights. It returns
+    three losses: of these weights, on data that takes leaves out; the one that is worth no points; the one that is worth all."""
 
     name: str
     points: float
@@ -63,6 +69,9 @@ class Question:
     right: dict[str, tuple[Callable, Callable]] = field(default_factory=dict)
     planted: dict[str, tuple[Callable, Callable]] = field(default_factory=dict)
     variant: int = 0
+    fault: Callable[..., str] | None = None
+    sets: int = 2
+    weights: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def draw(self, rng: np.random.Generator) -> tuple:
         """Inputs, in their nesting."""
@@ -88,6 +97,7 @@ class Assignment:
     solution: Any = None
     variants: int = 1  # the most that a question has
     stored: dict[str, list] = field(default_factory=dict)  # of public tests that were released: the right numbers by question
+    known: list[Any] = field(default_factory=list)  # and the mistakes that have hints
     version: str = ""
 
     @property
@@ -158,9 +168,9 @@ def _frames(error: Exception) -> list:
 
 
 def _question(name: str, points: float, options: dict[str, Any]) -> Question:
-    kinds = [kind for kind in ("op", "tensors", "module", "function", "tests") if kind in options]
+    kinds = [kind for kind in ("op", "tensors", "module", "function", "tests", "trains") if kind in options]
     if len(kinds) != 1:
-        raise AssignmentError(f"question {name!r} needs one of op=, tensors=, module=, function=, tests=")
+        raise AssignmentError(f"question {name!r} needs one of op=, tensors=, module=, function=, tests=, trains=")
     (kind,) = kinds
     given = options.pop(kind)
     if kind == "op":
@@ -195,12 +205,17 @@ def _check(found: Assignment) -> None:
         for needed in question.needs:
             if needed not in names[:number]:
                 raise AssignmentError(f"{where}: {question.name!r} needs {needed!r}, which is no question before it")
-            if found.question(needed).kind in ("module", "tests"):
+            if found.question(needed).kind in ("module", "tests", "trains"):
                 raise AssignmentError(f"{where}: {question.name!r} needs {needed!r}: only ops and functions can be needed")
         given_away = set(question.takes) & set(question.parts)
         if given_away:
             raise AssignmentError(f"{where}: {question.name!r} gives away what it asks for: {', '.join(given_away)}")
+        if question.kind == "trains" and not (question.weights and set(question.takes) < set(question.names)):
+            raise AssignmentError(f"{where}: {question.name!r} needs weights=, and takes= without the data that it is judged by: "
+                                  f"some of {', '.join(question.names)}")
         if question.kind == "function":
+            if question.fault and len(question.parts) > 1:
+                raise AssignmentError(f"{where}: {question.name!r}: fault= judges one part, and parts= has {len(question.parts)}")
             known = {*question.names, *question.outputs, *(f"d{name}" for name in (*question.names, *question.outputs))}
             unknown = {*question.takes, *question.parts} - known
             if unknown or not question.parts or not question.outputs:

@@ -33,7 +33,7 @@ def grade_one(folder: Path, path: Path, student: str, rules: Rules, out: Path | 
 
     try:
         assignment = assignment_at(folder, student)
-        known = [] if assignment.stored else mistakes(assignment)
+        known = mistakes(assignment)
     except AssignmentError as error:
         result = failed_result(folder, student, rules, NOT_YOURS, str(error))
         save(result)

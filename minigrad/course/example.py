@@ -34,7 +34,9 @@ class Example:
             self.of_inputs = len(named)
             named += [(name, rng.normal(size=p.shape) / np.sqrt((1, 1, *p.shape)[-2])) for name, p in self.parameters]
             self.names, self.xs = [name for name, _ in named], [x for _, x in named]
-            self.shapes = [y.shape for y in self.outputs(self.xs)]
+            if question.kind == "trains":
+                self.measured({name: np.zeros(shape) for name, shape in question.weights.items()})
+            self.shapes = [] if question.kind == "trains" else [y.shape for y in self.outputs(self.xs)]
         except Exception as error:
             raise AssignmentError(f"the reference of question {question.name!r} fails: "
                                   f"{type(error).__name__}: {error}") from None
@@ -47,6 +49,14 @@ class Example:
         with no_grad(), np.errstate(all="ignore"):
             return [y.numpy() if isinstance(y, Tensor) else np.array(y, dtype=float) for y in self._outputs(xs)]
 
+    def measured(self, weights: dict[str, np.ndarray]) -> tuple[float, float, float]:
+        """What the reference says of weights: their loss, the one that is worth nothing, and the one that is worth all points."""
+        with np.errstate(all="ignore"):
+            loss, worst, best = (float(x) for x in self.question.reference(*self.inputs, weights))
+        if not -np.inf < best < worst < np.inf:
+            raise AssignmentError(f"question {self.question.name!r}: a loss of {worst} is worth nothing, and {best} all points")
+        return loss, worst, best
+
     def gradients(self, xs: Sequence[np.ndarray], cotangents: Sequence[np.ndarray]) -> Arrays:
         """The reference's, as the engine computes them; they judge nothing that differences can see."""
         tensors = [Tensor(x, requires_grad=True) for x in xs]
@@ -57,7 +67,7 @@ class Example:
                 if isinstance(y, Tensor) and y.requires_grad:
                     found = grad(y, wanted, g, allow_unused=True)
                     total = [a if b is None else a + b for a, b in zip(total, found)]
-        return total
+        return [np.asarray(a) for a in total]  # a number is an array too
 
     def trace(self, values: Mapping[str, np.ndarray]) -> Trace:
         """Of a reference in NumPy, at these values of some inputs. Its program is the answer, so no line of it can be quoted."""
@@ -88,14 +98,15 @@ class Example:
               ) -> tuple[Message, Arrays]:
         """The message that asks a worker for the outputs or for a gradient."""
         question, arrays = self.question, []  # type: ignore[var-annotated]
-        message: Message = {"do": do, "thing": question.thing, "kind": question.kind, "leaf": leaf}
+        kind = "function" if question.kind == "trains" else question.kind
+        message: Message = {"do": do, "thing": question.thing, "kind": kind, "leaf": leaf}
         inputs = self.rebuilt(xs)
-        if question.kind == "function":
+        if kind == "function":
             given = dict(zip(question.names, inputs))
             if set(question.takes) & set(question.outputs):
                 given.update(zip(question.outputs, self.outputs(xs)))
             given.update(zip([f"d{name}" for name in question.outputs], cotangents))
-            message.update(takes=list(question.takes), parts=list(question.parts))
+            message.update(takes=list(question.takes), parts=list(question.parts or question.weights))
             inputs = tuple(given[name] for name in question.takes)
         message["inputs"] = [packed(x, arrays) for x in inputs]
         if question.kind == "module":
@@ -116,6 +127,7 @@ class Example:
         question = self.question
         lines = ["import numpy as np", f"from {{module}} import {question.thing}"]
         lines += [f"{_identifier(name)} = np.array({x.tolist()!r})" for name, x in zip(self.names, self.xs)]
+        lines += [f"{name} = {x!r}" for name, x in zip(question.names, self.inputs) if not list(_leaves(name, x))]
         if question.kind == "function":
             lines.append(f"{question.thing}({', '.join(question.takes)})  # of the reference: {', '.join(question.outputs)}")
         else:

@@ -132,16 +132,16 @@ class Round:
             entry["message"] = "it has no public tests; it is graded with the hidden ones"
             return
         failing = [name for name in needs_of(self.assignment, question) if self._failed(name) and not stored]
-        seconds = question.seconds or self.rules.seconds
-        for example in stored or [Example(question, seed) for seed in seeds]:
+        limit = question.seconds or self.rules.seconds
+        for example in stored or [Example(question, seed) for seed in seeds[:question.sets]]:
             judge: Any = judged_stored if stored else judged
+            hung = any(_ended(findings) for _, findings in self.found[question.name])
             try:
-                findings = judge(example, self.session.asking(question, failing, seconds))
+                findings = judge(example, self.session.asking(question, failing, AFTER_A_HANG * limit if hung else limit))
             except WorkerEndedError:  # while the file was run: nothing can be asked
                 findings = {}
-            if not findings or any(finding.ended for finding in findings.values()):
+            if _ended(findings):
                 self.session.drop()
-                seconds = AFTER_A_HANG * (question.seconds or self.rules.seconds)
             self.found[question.name].append((example, findings))
         entry["message"] = f"for {', '.join(failing)} it was given the right answers" if failing else ""
         entry["parts"] = [self._part(question, part, points) for part, points in self._points(question).items()]
@@ -156,16 +156,21 @@ class Round:
 
     def _part(self, question: Question, part: str, points: float) -> Result:
         findings = [one.get(part, Finding(False, NOT_RUN, NOT_RUN)) for _, one in self.found[question.name]]
-        public, hidden = findings[:SETS], findings[SETS:]
+        public, hidden = findings[:question.sets], findings[question.sets:]
         wrong = next((finding for finding in public if not finding.ok), None)
         unseen = next((finding for finding in hidden if not finding.ok), None)
         counts = bool(hidden) or self.rules.secret is None
         advice = hint(self.assignment, list(self.known), part, public) if wrong and self.rules.hints != "none" else ""
         return {
-            "name": part, "points": points if counts and not wrong and not unseen else 0.0, "max": points,
+            "name": part, "points": round(points * min(f.ok or f.share for f in findings), 4) if counts else 0.0, "max": points,
             "public": wrong is None, "text": said(wrong, self.rules.hints) if wrong else "", "hint": advice,
             "hidden": unseen is None if hidden else None, "hidden_text": unseen.error if unseen else "",
             "explain": _explained(wrong or unseen) if self.rules.explain and (wrong or unseen) else ""}
+
+
+def _ended(findings: dict[str, Finding]) -> bool:
+    """Has this question brought the worker down?"""
+    return not findings or any(finding.ended for finding in findings.values())
 
 
 def _explained(finding: Finding | None) -> str:

@@ -22,13 +22,16 @@ from .worker.grading import Answers
 
 @dataclass
 class Mistake:
-    """A wrong solution: what it loses by question, and the hint for whoever made the same mistake."""
+    """A wrong solution: what it loses by question, and the hint for whoever made the same mistake. most: where what it loses is
+    no number but a range, as for a model that it trains, the upper end."""
 
     path: Path
     loses: dict[str, float]
     hint: str
     text: bytes
+    most: dict[str, float] = field(default_factory=dict)
     variant: int = 0  # of the questions that it loses, from 0
+    hangs: tuple[str, ...] = ()  # questions that it never answers, so they are not asked here
     found: dict[Any, dict[str, Finding]] = field(default_factory=dict)  # by question and inputs
 
     def local(self, assignment: Assignment) -> Any:
@@ -57,21 +60,25 @@ class Local:
 
 
 def mistakes(assignment: Assignment) -> list[Mistake]:
-    """What is in the folder wrong/, with its first lines. AssignmentError if these say nothing."""
+    """What is in the folder wrong/, with its first lines, or what was released of it. AssignmentError if a file says nothing."""
+    if assignment.stored:
+        return assignment.known
     found = []
     for path in sorted((assignment.folder / "wrong").glob("*.py")):
         text = path.read_text(encoding="utf-8")
         loses = re.search(r"^# loses: (.*)$", text, re.MULTILINE)
         hint = re.search(r"^# hint: (.*(?:\n#  .*)*)$", text, re.MULTILINE)
         variant = re.search(r"^# variant: (\d+)$", text, re.MULTILINE)
-        pairs = re.findall(r"(\S+) ([\d.]+)(?:, |$)", loses[1]) if loses else []
-        unknown = {name for name, _ in pairs} - {question.name for question in assignment.questions}
+        hangs = re.search(r"^# hangs: (.*)$", text, re.MULTILINE)
+        pairs = re.findall(r"(\S+) (\d+(?:\.\d+)?)(?:\.\.(\d+(?:\.\d+)?))?(?:, |$)", loses[1]) if loses else []
+        unknown = {name for name, _, _ in pairs} - {question.name for question in assignment.questions}
         if not pairs or hint is None or unknown:
-            raise AssignmentError(f"{path} must begin with lines as '# loses: tanh 2.5, lstm 5' and '# hint: ...'"
+            raise AssignmentError(f"{path} must begin with lines as '# loses: tanh 2.5, train 4..8' and '# hint: ...'"
                                   + (f"; there is no question {', '.join(unknown)}" if unknown else ""))
         words = re.sub(r"\n#\s+", " ", hint[1])
-        found.append(Mistake(path, {name: float(points) for name, points in pairs}, words, text.encode(),
-                             int(variant[1]) - 1 if variant else 0))
+        found.append(Mistake(path, {name: float(least) for name, least, _ in pairs}, words, text.encode(),
+                             {name: float(most or least) for name, least, most in pairs}, int(variant[1]) - 1 if variant else 0,
+                             tuple(hangs[1].split(", ")) if hangs else ()))
     return found
 
 
@@ -91,6 +98,8 @@ def _of_mistake(mistake: Mistake, assignment: Assignment, part: str, finding: Fi
     """What the wrong solution answers for a part of the question, at the same inputs."""
     example = finding.example
     assert example is not None
+    if example.question.name in mistake.hangs:
+        return Finding(False, ended=True)
     key = example.question.name, example.seed
     if key not in mistake.found:
         mistake.found[key] = judged(example, mistake.local(assignment))
@@ -98,7 +107,9 @@ def _of_mistake(mistake: Mistake, assignment: Assignment, part: str, finding: Fi
 
 
 def _same(mine: Finding, other: Finding) -> bool:
-    """Equal numbers; or, where there are none, the same error."""
+    """Equal numbers; or, where there are none, the same error, or no end."""
+    if mine.ended or other.ended:
+        return mine.ended and other.ended
     if not mine.numbers and not other.numbers:
         return bool(mine.text) and re.sub(r" in line \d+", "", mine.text) == re.sub(r" in line \d+", "", other.text)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -15,48 +13,14 @@ from ..check.compare import Check
 from ..check.function import Arrays, cut, joined
 from ..check.noise import EPS, generator
 from ..check.report import INCONCLUSIVE, KINK, OK, UNSEEN, WRONG
-from .assignment import Question
-from .client import WorkerEndedError, clean
+from .client import WorkerEndedError
 from .example import Ask, Example, unquoted
-from .worker.channel import Message
+from .finding import ACCEPTS, ENDED, FORWARD, GRADIENTS, NOT_RUN, SECOND, Finding, failed, part_of, parts_of
+from .trained import trained
 from .worker.grading import ALL, second_order
 
-FORWARD, GRADIENTS, SECOND = "forward", "gradients", "gradient of the gradient"
-ACCEPTS = "accepts what is right"
 BUDGET = 20_000
 CLOSE = 1e-9  # relative to the largest number: rounding errors are far below, a wrong equation is far above
-ENDED = {"time": "it took too long", "died": "its process ended", "forged": "it sent what is no answer"}
-NOT_RUN = "not run, as the part before it was ended"
-
-
-@dataclass
-class Finding:
-    """What is known of one part. text: what is wrong, in full; family: the same without giving a formula away. error: the type of
-    an exception and its line, without its message, which may say hidden inputs. ended: the worker did. numbers: the
-    submission's. v: the cotangent that they are for."""
-
-    ok: bool
-    text: str = ""
-    error: str = ""
-    ended: bool = False
-    numbers: Arrays = field(default_factory=list)
-    v: np.ndarray | None = None
-    example: Example | None = None
-    family: str = ""
-
-
-def parts_of(question: Question, names: Sequence[str]) -> dict[str, float]:
-    """The parts of a question with their points: the parts of a function have equal shares; else the forward has one half, and
-    the gradients the other, of an operation each for itself; of a student's own test, half is for accepting what is right.
-    names: of the inputs and parameters."""
-    if question.kind == "function":
-        return {part: question.points / len(question.parts) for part in question.parts}
-    first = ACCEPTS if question.kind == "tests" else FORWARD
-    others = ([f"finds {name}" for name in question.planted] if question.kind == "tests" else
-              [f"gradient of {name}" for name in names] if question.kind == "op" else [GRADIENTS] if names else [])
-    others += [SECOND] if question.order == 2 else []
-    half = question.points / (2 if others else 1)
-    return {first: half, **{part: half / len(others) for part in others}}
 
 
 def judged(example: Example, ask: Ask) -> dict[str, Finding]:
@@ -65,6 +29,8 @@ def judged(example: Example, ask: Ask) -> dict[str, Finding]:
     try:
         if example.question.kind == "tests":
             findings.update(_of_a_test(example, ask))
+        elif example.question.kind == "trains":
+            findings.update(trained(example, ask))
         else:
             findings.update(_forward(example, ask))
             remote = Remote(example, ask)
@@ -93,8 +59,8 @@ def _forward(example: Example, ask: Ask) -> dict[str, Finding]:
         return {part: failed(answer) for part in outputs}
     if question.kind != "function":
         return {FORWARD: _same(found, example, example.outputs)}
-    mine = {part: _part(answer, found, part) for part in outputs}
-    return {part: Finding(False, one, "TypeError") if isinstance(one, str) else
+    mine = {part: part_of(answer, found, part) for part in outputs}
+    return {part: Finding(False, one, "TypeError") if isinstance(one, str) else by_fault(example, one) if question.fault else
             _same(one, example, partial(_output, example, part)) for part, one in mine.items()}
 
 
@@ -127,13 +93,14 @@ def _of_a_test(example: Example, ask: Ask) -> dict[str, Finding]:
     return {part: Finding(not text, text, "wrong values" if text else "", numbers=numbers) for part, text in words.items()}
 
 
-def _part(answer: Message, found: Arrays, part: str) -> Arrays | str:
-    """The array that the answer has for a part of a function, or what is wrong with it."""
-    places = answer.get("parts")
-    place = places.get(part) if isinstance(places, dict) else None
-    if isinstance(place, str):
-        return clean(place)
-    return [found[place]] if type(place) is int and 0 <= place < len(found) else "it sent an answer of another form"
+def by_fault(example: Example, mine: Arrays) -> Finding:
+    """For a question with several right answers: the assignment's own function judges this one."""
+    assert example.question.fault is not None
+    try:
+        text = example.question.fault(mine[0], *example.inputs)
+    except Exception as error:  # an answer that the assistant has not thought of
+        text = f"it cannot be judged: {type(error).__name__}: {error}"
+    return Finding(not text, text, "wrong values" if text else "", numbers=mine)
 
 
 def _output(example: Example, part: str, xs: Sequence[np.ndarray]) -> Arrays:
@@ -152,19 +119,6 @@ def _same(mine: Arrays, example: Example, right: Callable[[Sequence[np.ndarray]]
         text = str(error).partition("\n")[2] or str(error)
         return Finding(False, text.replace("mine", "yours"), "wrong values", numbers=mine)
     return Finding(True, numbers=mine)
-
-
-def failed(answer: Message) -> Finding:
-    """The finding for an answer that is an error."""
-    error: Any = answer["error"] if isinstance(answer["error"], dict) else {}
-    line = f" in line {error['line']}" if type(error.get("line")) is int else ""
-    kind = error.get("type")
-    if kind in ("NotWrittenError", "NotImplementedError"):
-        return Finding(False, f"not written yet{line}", f"not written yet{line}")
-    name = "it cannot be used as the question says"
-    if kind:  # the name of an exception of their own could say anything
-        name = kind if isinstance(kind, str) and hasattr(builtins, kind) else "an exception"
-    return Finding(False, f"{clean(str(error.get('text')))}{line}", f"{name}{line}")
 
 
 class Remote:
@@ -201,7 +155,7 @@ class Remote:
             answer, found = self.ask(*self.example.asked("outputs", everything, cotangents))
             if "error" in answer:
                 self.failed = {name: failed(answer) for name in self.names}
-            return [self._checked(name, x, None if "error" in answer else _part(answer, found, f"d{name}"))
+            return [self._checked(name, x, None if "error" in answer else part_of(answer, found, f"d{name}"))
                     for name, x in zip(self.names, xs)]
         if self.example.question.kind != "op":
             answer, found = self.ask(*self.example.asked("gradient", everything, cotangents, ALL))

@@ -35,6 +35,14 @@ def __getattr__(name):
     return Nothing()
 '''
 
+COURSE = '''from .todo import NotWrittenError, todo
+
+def check(*args, **kwargs):
+    """In a notebook that was handed in, nothing is checked: it is graded."""
+
+milestone = check
+'''
+
 
 def library(folder: Path, withhold: Sequence[str], with_minigrad: bool) -> list[str]:
     """Paths for a worker, made in `folder`, which must not exist: the worker's own package, and minigrad, or nothing in
@@ -54,7 +62,7 @@ def library(folder: Path, withhold: Sequence[str], with_minigrad: bool) -> list[
             (folder / "minigrad" / name / "__init__.py").write_text(NOTHING)
     (folder / "minigrad" / "course").mkdir()
     shutil.copy(ROOT / "course" / "todo.py", folder / "minigrad" / "course" / "todo.py")
-    (folder / "minigrad" / "course" / "__init__.py").write_text("from .todo import NotWrittenError, todo\n")
+    (folder / "minigrad" / "course" / "__init__.py").write_text(COURSE)
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
     return [str(folder), str(Path(np.__file__).parents[1])]

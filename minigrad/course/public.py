@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import textwrap
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,13 @@ from ..check.function import Arrays, cut
 from .assignment import Assignment, AssignmentError, Question, chosen, load_assignment
 from .client import WorkerEndedError
 from .example import Ask, Example
-from .judging import ENDED, FORWARD, GRADIENTS, NOT_RUN, SECOND, Finding, Remote, _part, failed, parts_of
+from .hints import Mistake, mistakes
+from .judging import ENDED, FORWARD, GRADIENTS, NOT_RUN, SECOND, Finding, Remote, by_fault, failed, part_of, parts_of
 from .worker.channel import packed, unpacked
 from .worker.grading import ALL, second_order
 
 FIELDS = ("name", "points", "kind", "thing", "names", "outputs", "takes", "parts", "allow", "withhold", "order", "variant")
+MOST = 1000  # numbers of a wrong solution's part that are given to students, so that the file stays small
 CLOSE = 1e-8  # relative to the largest number: another order of adding up is far below, a wrong equation far above
 
 
@@ -42,20 +46,25 @@ def public_tests(assignment: Assignment, sets: int) -> str:
     """The file for students."""
     questions = []
     for number in range(assignment.variants):
-        for question in load_assignment(assignment.folder, variant=number).questions:
+        each = load_assignment(assignment.folder, variant=number)
+        known = mistakes(each)
+        for question in each.questions:
             entry: dict[str, Any] = {name: getattr(question, name) for name in FIELDS}
             entry["make"] = packed(question.make, [])
+            entry["fault"] = textwrap.dedent(inspect.getsource(question.fault)) if question.fault else ""
             if question.variant == number or number == 0:
-                tested = question.kind != "tests"  # a student's own test is tried on what nobody may see
+                tested = question.kind not in ("tests", "trains")  # what these are judged by nobody may see
                 entry["sets"] = [_data(Example(question, f"public {i}")) for i in range(sets if tested else 0)]
+                asks = [(m, m.local(each)) for m in known if question.name in m.loses and question.name not in m.hangs]
+                entry["hints"] = [_hint(m, ask, [Stored(question, one) for one in entry["sets"]]) for m, ask in asks]
                 questions.append(entry)
     about = {key: getattr(assignment, key) for key in ("name", "file", "title", "crash_loss", "version")}
-    return json.dumps({**about, "questions": questions})
+    return json.dumps({**about, "questions": questions}, separators=(",", ":"))
 
 
 def _data(example: Example) -> dict[str, Any]:
     right = example.outputs(example.xs)
-    v = np.random.default_rng(0).normal(size=sum(y.size for y in right))
+    v = np.random.default_rng(0).normal(size=sum(y.size for y in right)).round(6)  # short, as it is written into the file
     remote = Remote(example, lambda message, arrays: ({}, []))
     gradients = example.gradients(example.xs, cut(v, example.shapes)) if remote.leaves else []
     arrays: Arrays = []
@@ -70,6 +79,22 @@ def _data(example: Example) -> dict[str, Any]:
             "arrays": [[array.dtype.str, list(array.shape), array.ravel().tolist()] for array in arrays]}
 
 
+def _hint(mistake: Mistake, ask: Ask, examples: list[Stored]) -> dict[str, Any]:
+    """A wrong solution's hint and its wrong numbers, without its code."""
+    found = [(example.seed, part, finding) for example in examples for part, finding in judged_stored(example, ask).items()
+             if not finding.ok and sum(array.size for array in finding.numbers) <= MOST]
+    return {"hint": mistake.hint, "loses": sum(mistake.loses.values()), "found": [
+        [seed, part, finding.text, [array.tolist() for array in finding.numbers]] for seed, part, finding in found]}
+
+
+def _mistake(name: str, examples: list[Stored], data: dict[str, Any]) -> Mistake:
+    """What was released of a wrong solution, as `hint` needs it."""
+    found: dict[Any, dict[str, Finding]] = {(name, example.seed): {} for example in examples}
+    for seed, part, text, numbers in data["found"]:
+        found[name, seed][part] = Finding(False, text, numbers=[np.array(array) for array in numbers])
+    return Mistake(Path(), {name: data["loses"]}, data["hint"], b"", found=found)
+
+
 def load_public(folder: Path, student: str = "") -> Assignment:
     """What students were given as public.json, with the variants that this one has."""
     try:
@@ -81,12 +106,21 @@ def load_public(folder: Path, student: str = "") -> Assignment:
                 continue
             plain: Any = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
                           if key in FIELDS}
-            question = Question(**plain, reference=tuple, inputs=(), make=unpacked(entry["make"], []))
+            question = Question(**plain, reference=tuple, inputs=(), make=unpacked(entry["make"], []),
+                                fault=_fault(entry["fault"]))
             found.questions.append(question)
-            found.stored[question.name] = [Stored(question, one) for one in entry["sets"]]
+            found.stored[question.name] = examples = [Stored(question, one) for one in entry["sets"]]
+            found.known += [_mistake(question.name, examples, hint) for hint in entry["hints"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AssignmentError(f"{folder / 'public.json'} cannot be read: {type(error).__name__}: {error}") from None
     return found
+
+
+def _fault(text: str) -> Any:
+    """The function that this text defines. It comes from the assistant, as milestone.py does."""
+    names: dict[str, Any] = {"np": np}
+    exec(text, names)
+    return list(names.values())[-1] if text else None
 
 
 def judged_stored(example: Stored, ask: Ask) -> dict[str, Finding]:
@@ -123,9 +157,11 @@ def _judged(example: Stored, ask: Ask, part: str) -> Finding:
     answer, found = ask(message, arrays)
     if "error" in answer:
         return failed(answer)
-    mine = _part(answer, found, part) if example.question.kind == "function" else found
+    mine = part_of(answer, found, part) if example.question.kind == "function" else found
     if isinstance(mine, str):
         return Finding(False, mine, "TypeError")
+    if example.question.fault:
+        return by_fault(example, mine)
     if [a.shape for a in mine] != [b.shape for b in right]:
         shapes = " and ".join(str([a.shape for a in arrays]).strip("[]") for arrays in (mine, right))
         return Finding(False, f"the shapes are not right (yours, and the right ones): {shapes}", "wrong shape")

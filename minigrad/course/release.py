@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import zipfile
 from pathlib import Path
 
 from .assignment import Assignment, load_assignment
+from .cells import notebook
 from .grading import SETS
 from .library import LAYERS, ROOT
 from .public import public_tests
@@ -47,13 +49,16 @@ def release(folder: Path) -> None:
 
 
 def released(assignment: Assignment, place: Path) -> list[Path]:
-    """The starter, the public tests, the handout and the milestone, written into a folder."""
+    """The starter, the public tests, the handout and the milestone, and a notebook of all, written into a folder."""
     place.mkdir(exist_ok=True)
     solution = (assignment.folder / "solution.py").read_text(encoding="utf-8")
     contents = {assignment.file: starter(solution), "public.json": public_tests(assignment, SETS)}
     for name in ("handout.md", "milestone.py"):
         if (assignment.folder / name).is_file():
             contents[name] = (assignment.folder / name).read_text(encoding="utf-8")
+    contents[f"{Path(assignment.file).stem}.ipynb"] = notebook(
+        contents[assignment.file], contents.get("handout.md", ""), json.loads(contents["public.json"])["questions"],
+        "milestone.py" in contents)
     for name, content in contents.items():
         (place / name).write_text(content, encoding="utf-8")
     return [place / name for name in contents]

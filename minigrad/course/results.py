@@ -67,8 +67,8 @@ def text(result: Result) -> str:
         lines.append(f"\n{question['name']:<24} {question['points']:g} of {question['max']:g}{message}")
         for part in question["parts"]:
             hidden = "pending" if part["hidden"] is None else "right" if part["hidden"] else part["hidden_text"]
-            lines.append(f"  {part['name']:<28} {part['points']:g} of {part['max']:g}   public: "
-                         f"{'right' if part['public'] else 'wrong'}   hidden: {hidden}")
+            public = "right" if part["public"] else "in part" if part["points"] else "wrong"
+            lines.append(f"  {part['name']:<28} {part['points']:g} of {part['max']:g}   public: {public}   hidden: {hidden}")
             lines += [f"      {line}" for line in _lines(part).split("\n") if line]
             lines += [f"      | {line}" for line in part.get("explain", "").split("\n") if line]
     return "\n".join([*lines, "", *_head(result)])

@@ -143,10 +143,10 @@ def helper(questions: Sequence[Question], solution: Any, pair: Callable[[], Any]
             if any(array.size > LARGEST_HELP for array in arrays):
                 raise ValueError("that is too large to ask for")
             if message["ask"] is None:
-                inputs = [np.asarray(unpacked(x, arrays), dtype=float) for x in message["inputs"]]
+                inputs = [_numbers(unpacked(x, arrays)) for x in message["inputs"]]
                 return {}, [np.asarray(pair()[message["what"] == "gradient"](*inputs), dtype=float)]
             question = next(q for q in questions if q.thing == message["ask"])
-            inputs = [np.asarray(unpacked(x, arrays), dtype=float) for x in message["inputs"]]
+            inputs = [_numbers(unpacked(x, arrays)) for x in message["inputs"]]
             if question.kind == "function":
                 return {}, parts_of_answer(getattr(solution, question.thing)(*inputs), list(question.parts))[1]
             example = given(question, inputs)
@@ -159,3 +159,9 @@ def helper(questions: Sequence[Question], solution: Any, pair: Callable[[], Any]
         except Exception as error:  # whatever it asked: it may not bring the grader down
             return {"refused": f"{type(error).__name__}: {error}"[:300]}, []
     return helps
+
+
+def _numbers(x: Any) -> np.ndarray:
+    """As an array; whole numbers stay whole, as they may be indices."""
+    array = np.asarray(x)
+    return array if array.dtype.kind in "biu" else np.asarray(array, dtype=float)
