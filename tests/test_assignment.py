@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -202,3 +204,35 @@ def test_what_hangs_is_not_run_for_a_hint(tmp_path):
         example = Example(assignment.questions[0], "public 0")
         finding = Finding(False, "some words", ended=hangs, numbers=[] if hangs else [np.ones(2)], example=example)
         assert hint(assignment, known, "both", [finding, finding]) == shown
+
+
+def test_the_questions_of_the_guide(tmp_path):
+    """The example in teaching.md is an assignment: a right solution gets all points, and the sign costs what it says."""
+    guide = (Path(__file__).parents[1] / "examples" / "guides" / "teaching.md").read_text(encoding="utf-8")
+    code = textwrap.dedent(guide[guide.index("    from minigrad import log_softmax"):guide.index("| option |")])
+    folder = tmp_path / "loss"
+    (folder / "wrong").mkdir(parents=True)
+    (folder / "assignment.py").write_text(f'assignment("loss", seconds=20)\n{code}', encoding="utf-8")
+    right = '''
+def loss(scores, labels):
+    return -_log_p(scores)[np.arange(len(labels)), labels].mean()
+'''
+    backward = '''
+def loss_backward(dloss, scores, labels):
+    p = np.exp(_log_p(scores))
+    p[np.arange(len(labels)), labels] -= 1
+    return dloss * p / len(labels)
+'''
+    log_p = '''import numpy as np
+
+def _log_p(scores):
+    scores = scores - scores.max(axis=1, keepdims=True)
+    return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+'''
+    stub = '    ### END SOLUTION\n    ### STARTER raise NotImplementedError("not written yet")\n'
+    marked = "".join(text.replace(":\n", ":\n    ### BEGIN SOLUTION\n", 1) + stub for text in (right, backward))
+    (folder / "solution.py").write_text(log_p + marked, encoding="utf-8")
+    (folder / "handout.md").write_text("# Loss\n", encoding="utf-8")
+    (folder / "wrong" / "sign.py").write_text("# loses: loss_backward 4\n# hint: Which way is up?\n"
+                                              + backward.replace("return dloss", "return -dloss"), encoding="utf-8")
+    assert prove(folder) == 0
