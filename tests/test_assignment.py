@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import textwrap
 import zipfile
 from pathlib import Path
 
@@ -209,7 +208,7 @@ def test_what_hangs_is_not_run_for_a_hint(tmp_path):
 def test_the_questions_of_the_guide(tmp_path):
     """The example in teaching.md is an assignment: a right solution gets all points, and the sign costs what it says."""
     guide = (Path(__file__).parents[1] / "examples" / "guides" / "teaching.md").read_text(encoding="utf-8")
-    code = textwrap.dedent(guide[guide.index("    from minigrad import log_softmax"):guide.index("| option |")])
+    code = guide.split("```py\n")[1].split("```")[0]
     folder = tmp_path / "loss"
     (folder / "wrong").mkdir(parents=True)
     (folder / "assignment.py").write_text(f'assignment("loss", seconds=20)\n{code}', encoding="utf-8")
