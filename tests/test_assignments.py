@@ -25,7 +25,8 @@ thorough = pytest.mark.skipif(not THOROUGH, reason="it takes some minutes: HYPOT
 def test_solution_and_starter(folder):
     assignment, solution = load_assignment(folder), (folder / "solution.py").read_text(encoding="utf-8")
     quick = tuple(question.name for question in assignment.questions if question.kind != "trains" or THOROUGH)
-    assert not _all_points(graded(assignment, solution.encode(), only=quick))
+    result = graded(assignment, solution.encode(), only=quick)
+    assert not _all_points(result) and result["points"] == sum(assignment.question(name).points for name in quick)
     result = graded(assignment, starter(solution).encode())
     assert result["points"] == 0 and not result["messages"]
     assert len(mistakes(assignment)) >= 8 and (folder / "handout.md").is_file()

@@ -162,7 +162,7 @@ class Round:
         counts = bool(hidden) or self.rules.secret is None
         advice = hint(self.assignment, list(self.known), part, public) if wrong and self.rules.hints != "none" else ""
         return {
-            "name": part, "points": round(points * min(f.ok or f.share for f in findings), 4) if counts else 0.0, "max": points,
+            "name": part, "points": points * min(f.ok or f.share for f in findings) if counts else 0.0, "max": points,
             "public": wrong is None, "text": said(wrong, self.rules.hints) if wrong else "", "hint": advice,
             "hidden": unseen is None if hidden else None, "hidden_text": unseen.error if unseen else "",
             "explain": _explained(wrong or unseen) if self.rules.explain and (wrong or unseen) else ""}
