@@ -282,6 +282,7 @@ def test_float32():
     (lambda: gradcheck(lambda x: "y", np.ones(3), backward=lambda g, x: g), "must return an array"),
     (lambda: gradcheck(with_cache(np.tanh, lambda g, cache: g), np.ones(3)), "outputs and, last, a cache"),
     (lambda: gradcheck(with_loss(np.tanh), np.ones(3)), "the loss and its gradients"),
+    (lambda: gradcheck(with_loss(char_loss), [0, 3], [3, 1], np.zeros((H, 1))), "for 3 inputs. Whose gradients are they"),
     (lambda: with_loss(char_loss, gradients=("Wxy",)), "neither a parameter of char_loss nor a global variable"),
     (lambda: gradcheck(with_loss(lambda x: (1.0, x), gradients=("x", "y")), np.ones(3)), "neither a parameter"),
 ])

@@ -582,6 +582,20 @@ def test_not_parameters():
     assert [name for name, _ in model.not_parameters()] == ["cells.0.h"] and "cells.0.h: (1, 3) not a parameter" in repr(model)
 
 
+def test_the_check_lists_arrays_that_should_be_parameters():
+    class Forgotten(Module):
+        def __init__(self):
+            self.W, self.numbers = np.ones((3, 2)), np.arange(3)
+            self.b = Tensor(np.zeros(2), requires_grad=True)
+
+        def forward(self, x):
+            return x @ self.W + self.b
+
+    report = gradcheck(Sequential(Forgotten()), np.ones((1, 3)))
+    assert report and "0.W, of shape (3, 2), is an array and no parameter of the Module" in str(report).replace("\n  ", " ")
+    assert "numbers" not in str(report)
+
+
 def test_state_dict_round_trip():
     one, other = LSTM(2, 3, rng=np.random.default_rng(0)), LSTM(2, 3, rng=np.random.default_rng(1))
     state = one.state_dict()

@@ -189,6 +189,21 @@ def test_the_summary_counts_each_verdict_and_says_what_no_gradient_check_sees(ch
     assert "1 of 2 ok, 0 wrong, 0 inconclusive, 1 unseen" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize(("forward", "backward"), [
+    ("forward", "backward"), ("rnn_forward", "rnn_backward"), ("step", "step_backward")])
+def test_a_backward_pass_that_was_not_checked_is_named(tmp_path, capfd, forward, backward):
+    """Without --backward the engine's own gradient is checked, and that is right."""
+    (tmp_path / "student.py").write_text(f"""
+import numpy as np
+def {forward}(x): return np.tanh(x)
+def {backward}(g, x): return 3 * g
+""", encoding="utf-8")
+    assert main(["check", f"{tmp_path}/student.py:{forward}"]) == 0
+    out = capfd.readouterr().out
+    assert f"{backward} was not checked: if it gives the gradients of {forward}, add --backward {backward}" in out
+    assert main(["check", f"{tmp_path}/student.py:{forward}", "--backward", backward]) == 1
+
+
 def test_hints_come_from_a_process_that_sees_the_program(tmp_path, capfd):
     (tmp_path / "student.py").write_text("""
 import numpy as np

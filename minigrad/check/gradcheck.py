@@ -173,6 +173,11 @@ def left_out(f: Callable) -> Iterator[str]:
     for name, t in getattr(f, "not_parameters", lambda: ())():
         kind = "the result of an operation" if t.requires_grad else "a constant"
         yield f"{name}, of shape {t.shape}, is not a parameter of the Module but {kind}, and was not checked"
+    for path, module in getattr(f, "named_modules", lambda: ())():
+        for name, x in vars(module).items():
+            if isinstance(x, np.ndarray) and x.dtype.kind == "f":
+                yield (f"{path}{'.' * bool(path)}{name}, of shape {x.shape}, is an array and no parameter of the Module, and "
+                       f"was not checked. A parameter is a Tensor: self.{name} = Tensor(..., requires_grad=True)")
 
 
 def second_order(function: Recorded, v: np.ndarray) -> Recorded:

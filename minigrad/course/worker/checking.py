@@ -18,6 +18,7 @@ from minigrad.check.gradcheck import in_single, left_out, second_order
 from minigrad.check.noise import generator
 from minigrad.check.problem import Problem
 from minigrad.check.same import by_name
+from minigrad.core import Op
 from minigrad.student_file import (
     CannotCheckError, FormulaError, check_inputs, check_readable, explained, load_file, number_of_inputs, refuse_forks,
     things_to_check,
@@ -38,6 +39,7 @@ class Answers:
         self.functions: list[Any] = []  # of first and second order
         self.backward: Any = None  # gradients written by hand
         self.step: Any = None  # of the recurrence
+        self.module: Any = None
         sys.addaudithook(refuse_forks)
 
     def answer(self, message: Message, arrays: list[np.ndarray]) -> Answer:
@@ -50,7 +52,7 @@ class Answers:
 
     def _load(self, message: Message, _: list) -> Answer:
         check_readable(self.path)
-        module = load_file(self.path)
+        self.module = module = load_file(self.path)
         self.given = check_inputs(module)
         self.things = things_to_check(module, message["name"], self.given)
         if message["backward"]:
@@ -98,7 +100,13 @@ class Answers:
         self.functions = [self.problem.function()]
         message, arrays = _described(self.functions[0])
         return {**message, "float32": float32, "given": given is not None, "shapes_tried": [list(shape) for shape in tried],
-                "left_out": list(left_out(self.thing))}, arrays
+                "left_out": [*left_out(self.thing), *self._not_checked(name)]}, arrays
+
+    def _not_checked(self, name: str) -> list[str]:
+        """That the file seems to have a backward pass of this function, which is not the one that was checked."""
+        names = {f"{name}_backward", f"backward_{name}", name.replace("forward", "backward")} - {name}
+        found = [one for one in sorted(names) if callable(getattr(self.module, one, None)) and not isinstance(self.thing, Op)]
+        return [f"{one} was not checked: if it gives the gradients of {name}, add --backward {one}" for one in found]
 
     def _opened_by_hand(self, given: Any, tried: list, time_axis: Any) -> Answer:
         function = ByHand(self.thing, self.backward or self.thing.backward, self.inputs, step=self.step, time_axis=time_axis)
