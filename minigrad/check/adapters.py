@@ -108,8 +108,8 @@ class with_loss:  # noqa: N801
             results = [dict(zip(self.names, results))]
         elif len(results) > len(inputs):
             raise TypeError(f"with_loss: {_name(self.f)} returned {len(results)} results after the loss, for {len(inputs)} "
-                            f'inputs. Whose gradients are they? Say so: with_loss({_name(self.f)}, gradients=("Wxh", "Whh", ...)), '
-                            "which may be global variables")
+                            "inputs. Whose gradients are they? Say so, global variables too: "
+                            f'with_loss({_name(self.f)}, gradients=("Wxh", "Whh", ...))')
         if all(isinstance(result, dict) for result in results):
             return {name: _times(g, gradient) for result in results for name, gradient in result.items()}
         return tuple(_times(g, gradient) for result in results for gradient in (
