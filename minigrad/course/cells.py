@@ -11,8 +11,8 @@ from typing import Any
 HOW = """## Write here
 
 Fill in the cells that say `not written yet`. Run each of them, and then the check below it: it prints what is right at the public
-inputs, and often a hint. You can hand in this notebook as it is. `check` is minigrad's; where the handout excludes minigrad, your own
-code must do without it."""
+inputs, and often a hint. You can hand in this notebook as it is. `check` is minigrad's; where the handout excludes minigrad, your
+own code must do without it."""
 STUDENT = 'STUDENT = ""  # your id: it decides which variant is yours'
 UNTESTED = """`{name}` has no public tests; hidden tests grade it. If you have the whole assignment (a folder with assignment.py),
 you can check it here: `check("{name}", FOLDER)`."""
