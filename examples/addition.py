@@ -1,21 +1,21 @@
 """A network learns to add: it reads "47+85", character by character, and writes "132".
 
     python examples/addition.py                    two-digit numbers, 5,000 questions, 55 epochs
-    python examples/addition.py --seeds 3          three networks, each with questions and first values of its own
+    python examples/addition.py --seeds 3          three networks, each with its own questions and initial weights
     python examples/addition.py --digits 3 --examples 50000
 
-One LSTM, the encoder, reads the question from its end ("58+74"). All that a second LSTM, the decoder, gets to know
-is the encoder's last h, the same at each of its steps; the sum must be in those 128 numbers.
+One LSTM, the encoder, reads the question from its end ("58+74"). A second LSTM, the decoder, gets only the encoder's
+last h, the same at each of its steps; the sum must be in those 128 numbers.
 
-What to look at: the samples, where at first the lengths and the first digits are right, and a wrong answer is wrong by
-one or by ten; and the table, where the accuracy per character flatters: with 63 % of the characters right, 12 % of
-the answers are. What to try: --hidden 32, --examples 2000 (learnt by heart or understood?), --forwards (the question
-as it is written: does the order matter for so short a question?).
+What to look at: the samples. First the lengths and the first digits become right; then wrong answers are wrong by one
+or by ten. Then the table: accuracy per character flatters. With 63 % of the characters right, only 12 % of the
+answers are right. What to try: --hidden 32, --examples 2000 (learnt by heart or understood?), --forwards (the
+question as it is written: does the order matter for so short a question?).
 
-The figure to meet is that of Keras's example, "two digits reversed: one layer LSTM (128 HN), 5k training examples =
-99% train/test accuracy in 55 epochs"; accuracy is per character there, the spaces that fill an answer up included.
-Keras never asks for 85+47 if 47+85 was learnt. Here half of the unseen questions were seen the other way round,
-so that the table has a column for those that were seen in neither order, and that column is compared.
+The goal is the figure of Keras's example, "two digits reversed: one layer LSTM (128 HN), 5k training examples =
+99% train/test accuracy in 55 epochs". Keras counts characters, also the spaces that fill an answer up.
+Keras never asks 85+47 if 47+85 was learnt. Here half of the unseen questions were seen in the other order, so the
+table has a column for questions that were seen in neither order. Compare that column.
 
 Sources: Keras's examples/addition_rnn.py (https://keras.io/examples/nlp/addition_rnn/); W. Zaremba and I. Sutskever,
 "Learning to execute" (2014); I. Sutskever et al., "Sequence to sequence learning with neural networks" (2014).
@@ -37,14 +37,14 @@ from minigrad.layers import LSTM, Linear, Module, cross_entropy
 from minigrad.optim import Adam, clip_grad_norm
 
 VOCABULARY = " +0123456789"
-HELD_OUT = 5000  # unseen questions that are asked, or all of them if there are fewer
+HELD_OUT = 5000  # unseen questions to ask, or all if there are fewer
 SAMPLES = 5
 KERAS = 0.99  # per character, after 55 epochs
 
 
 class Adder(Module):
-    """Scores for the characters of an answer:  logits_t = h_t W + b,  h_t from the decoder, whose input at every step
-    is the last h of the encoder over the question's one-hot characters."""
+    """Scores for the characters of an answer:  logits_t = h_t W + b,  h_t from the decoder. The encoder reads the
+    question's one-hot characters; its last h is the decoder's input at every step."""
 
     def __init__(self, digits: int, hidden: int, rng: np.random.Generator):
         self.answer_length = digits + 1
@@ -85,7 +85,7 @@ class Questions(NamedTuple):
 
 
 def encode(texts: list[str], length: int) -> np.ndarray:
-    """The characters' numbers (length, texts), with spaces behind a text that is shorter."""
+    """The characters' numbers (length, texts). Spaces fill up shorter texts."""
     return np.array([[VOCABULARY.index(character) for character in text.ljust(length)] for text in texts]).T
 
 
@@ -100,7 +100,7 @@ def ask(a: np.ndarray, b: np.ndarray, digits: int, forwards: bool = False) -> Qu
 
 
 def draw(rng: np.random.Generator, digits: int, examples: int, forwards: bool) -> tuple[Questions, Questions, np.ndarray]:
-    """Questions to learn from and others, all different, out of all ordered pairs; and which of the others were not
+    """Questions to learn from and unseen ones, all different, out of all ordered pairs; and which unseen ones were not
     learnt in the other order either."""
     numbers = 10**digits
     chosen = rng.choice(numbers**2, min(examples + HELD_OUT, numbers**2), replace=False)
@@ -117,13 +117,13 @@ def answers(model: Adder, x: np.ndarray) -> np.ndarray:
 
 
 def accuracy(answered: np.ndarray, right: np.ndarray) -> tuple[float, float]:
-    """The share of right characters, and of answers that are right as a whole."""
+    """The share of right characters, and of completely right answers."""
     same = answered == right
     return same.mean(), same.all(axis=0).mean()
 
 
 def baseline(right: np.ndarray) -> tuple[float, float]:
-    """The best accuracies of one answer to all questions: each character the most frequent one at its place; and the
+    """The best accuracies if all questions get one answer: the most frequent character at each place; and the
     most frequent answer."""
     count = right.shape[1]
     most = [Counter(column.tolist()).most_common(1)[0][1] for column in right]
@@ -154,7 +154,7 @@ def samples(model: Adder, questions: Questions, rng: np.random.Generator) -> str
 
 
 def learn(seed: int, options: argparse.Namespace, progress: tqdm) -> list[Measured]:
-    """One network, trained from the start; the accuracies after every epoch."""
+    """Train one network from the start; returns the accuracies after every epoch."""
     rng = np.random.default_rng(seed)
     learnt, unseen, either_way = draw(rng, options.digits, options.examples, options.forwards)
     strict = unseen.part(either_way)
@@ -181,7 +181,7 @@ def learn(seed: int, options: argparse.Namespace, progress: tqdm) -> list[Measur
 
 
 def shown_epochs(epochs: int) -> set[int]:
-    """The first, the last and some ten between them."""
+    """The first epoch, the last, and about ten between."""
     every = max(1, round(epochs / 55) * 5)
     return {1, epochs, *range(every, epochs, every)}
 

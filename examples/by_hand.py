@@ -1,13 +1,13 @@
-"""A character RNN whose gradients are written by hand, checked; and what training does if a mistake stays in.
+"""A character RNN with gradients written by hand: first checked, then trained with and without a mistake.
 
     python examples/by_hand.py                      # with the mistake no_carry beside the right one
     python examples/by_hand.py --mistake new_h
 
-The text has lines like c---c: a letter, a few dashes, the same letter again. Who remembers the letter loses 3 bits a line, who
-does not, 6 (the red line ends a little below that: untrained weights remember something too).
+The text has lines like c---c: a letter, a few dashes, the same letter again. A network that remembers the letter loses 3 bits a
+line, others lose 6 (the red line ends a little below 6, because even untrained weights remember a little).
 
-What to look at: the report, which names the mistake and the line; then the two losses. A wrong gradient learns dashes and line
-ends, and no error is raised: that is why one checks. What to try: the other mistakes, or one of your own.
+What to look at: the report, which names the mistake and the line; then the two losses. With a wrong gradient the network still
+learns dashes and line ends, and no error is raised. So check gradients. What to try: the other mistakes, or your own.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ MISTAKES = {
     "no_slope": "the derivative of tanh is missing in what goes back to the step before",
     "overwritten": "the gradient of Whh is overwritten in each step instead of added up",
 }
-mistake = ""  # which of them is planted
+mistake = ""  # the planted mistake, if any
 
 
 def start(characters: int, hidden: int, rng: np.random.Generator) -> None:
-    """New parameters, as the course has them: global variables."""
+    """New parameters in global variables, as in the course."""
     global Wxh, Whh, Why, bh, by
     Wxh = rng.normal(size=(hidden, characters)) / np.sqrt(hidden)
     Whh = rng.normal(size=(hidden, hidden)) / np.sqrt(hidden)
@@ -79,7 +79,7 @@ def adagrad(parameters: list[np.ndarray], gradients: list[np.ndarray], squares: 
 
 
 def check(rng: np.random.Generator) -> str:
-    """The report on a small network: a few characters, and two time steps more than the smallest number that has a carry."""
+    """The report on a small network: a few characters, and two more time steps than a carry needs."""
     start(characters=5, hidden=4, rng=rng)
     return str(gradcheck(with_loss(loss_function, gradients=NAMES), [0, 3, 1, 4], [3, 1, 4, 2], rng.normal(size=(4, 1))))
 
@@ -89,7 +89,7 @@ def text_to_learn(gap: int, lines: int, rng: np.random.Generator) -> str:
 
 
 def train(numbers: np.ndarray, characters: int, hidden: int, steps: int, piece: int, seed: int) -> np.ndarray:
-    """The loss of each step, in bits per character, with Adagrad."""
+    """Train with Adagrad; returns the loss of each step in bits per character."""
     start(characters, hidden, np.random.default_rng(seed))
     parameters = [Wxh, Whh, Why, bh, by]
     squares, losses, at, h = [np.zeros_like(w) for w in parameters], [], 0, np.zeros((hidden, 1))
@@ -111,7 +111,7 @@ def averaged(losses: np.ndarray) -> np.ndarray:
 
 
 def bounds(options: argparse.Namespace) -> tuple[float, float]:
-    """Bits per character: of two letters in a line, one is free, or both are."""
+    """Bits per character, if one of the two letters in a line must be guessed, or both."""
     length = options.gap + 3
     return np.log2(len(LETTERS)) / length, 2 * np.log2(len(LETTERS)) / length
 

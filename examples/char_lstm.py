@@ -4,17 +4,17 @@
     python examples/char_lstm.py --model rnn       the plain RNN for comparison; or gru
     python examples/char_lstm.py --text my.txt     any other text
     python examples/char_lstm.py --sample 500 --temperature 0.7
-                                                   learns nothing; writes 500 characters with what it has learnt before
+                                                   learns nothing; writes 500 characters with an earlier run's network
 
-What to look at: the samples, from noise over letter frequencies to words; and the plot. Its dashed lines are
-what a table of this very text's n-grams could reach: the entropy of a character when 0, 1 or 2 characters
-before it are known. A network below the order-1 line on text that it has not seen remembers more than one
+What to look at: the samples, from noise over letter frequencies to words; and the plot. Its dashed lines are the
+best losses of a table of this text's n-grams: the entropy of a character when 0, 1 or 2 characters before
+it are known. If a network is below the order-1 line on unseen text, it remembers more than one
 character. What to try: --hidden 32, --layers 2, --time-steps 5 (how far back does the gradient reach?), --dropout 0
-(it learns the text by heart: the loss in training falls further, the other one does not), --temperature 0.3 (it repeats
-itself) and 1.5 (it invents words).
+(it learns the text by heart: only the training loss falls further), --temperature 0.3 (it repeats itself) and 1.5
+(it invents words).
 
 Sources: A. Karpathy, "The unreasonable effectiveness of recurrent neural networks" (2015), for the idea and the
-temperature; W. Zaremba et al., "Recurrent neural network regularization" (2014): dropout not from step to step.
+temperature; W. Zaremba et al., "Recurrent neural network regularization" (2014): no dropout from step to step.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from minigrad import Tensor, detach, no_grad, softmax
 from minigrad.layers import GRU, LSTM, RNN, Dropout, Linear, Module, cross_entropy
 from minigrad.optim import Adam, clip_grad_norm
 
-HELD_OUT = 0.1  # the last tenth of the text is not learnt from
+HELD_OUT = 0.1  # the last tenth of the text is never learnt
 HELD_OUT_STREAMS = 10
 LOG_EVERY = 100  # steps between measurements on the held-out text
-HALF = 750  # steps after which the learning rate is half of what it was; the same for all --steps, so that --resume may go on
+HALF = 750  # the learning rate halves in so many steps, whatever --steps is, so that --resume can go on
 MODELS = {"lstm": LSTM, "rnn": RNN, "gru": GRU}
 
 
@@ -64,7 +64,7 @@ def learn_piece(model: CharacterModel, optimizer: Adam, piece: np.ndarray, state
     loss.backward()
     clip_grad_norm(model.parameters(), clip)
     optimizer.step()
-    # the state goes on, its history does not: the gradient reaches back to the start of the piece and no further
+    # the state goes on without its history: the gradient reaches back to the start of the piece, no further
     return loss, detach(state)
 
 
@@ -72,7 +72,7 @@ def learn_piece(model: CharacterModel, optimizer: Adam, piece: np.ndarray, state
 def sample(model: CharacterModel, vocabulary: str, start: str, length: int, temperature: float, rng: np.random.Generator) -> str:
     """Text that the model writes: each character is drawn from its probabilities, softmax(logits / temperature).
 
-    Below 1 what is likely becomes likelier, near 0 the likeliest is all that is written.
+    Below 1, likely characters become likelier; near 0, only the likeliest is written.
     """
     model.eval()
     written, state = start, None
@@ -108,7 +108,7 @@ def streams(characters: np.ndarray, count: int) -> np.ndarray:
 
 @no_grad()
 def held_out_bits(model: CharacterModel, characters: np.ndarray) -> float:
-    """Mean loss on text that was not learnt from, in bits per character."""
+    """Mean loss on held-out text, in bits per character."""
     columns = streams(characters, min(HELD_OUT_STREAMS, len(characters) // 2))
     model.eval()
     logits, _ = model(columns[:-1])
@@ -117,7 +117,7 @@ def held_out_bits(model: CharacterModel, characters: np.ndarray) -> float:
 
 
 class Training:
-    """A run: the text as pieces that are learnt one after the other, the state carried over, and what was measured."""
+    """A run: it learns the text piece after piece, carries the state over, and keeps the measured losses."""
 
     def __init__(self, options: argparse.Namespace, text: str):
         self.options = options
@@ -146,14 +146,14 @@ class Training:
         return self.losses[-1]
 
     def measure(self) -> float:
-        """The loss on the held-out text, which is noted."""
+        """Note and return the loss on the held-out text."""
         self.held_out_losses.append((self.step, held_out_bits(self.model, self.held_out)))
         return self.held_out_losses[-1][1]
 
 
 def written_from_checkpoint(options: argparse.Namespace, parser: argparse.ArgumentParser) -> str:
-    """What the checkpoint's network writes after a full stop. Raises ValueError if the checkpoint is none, or if the
-    options ask for another network."""
+    """Text that the checkpoint's network writes after a full stop. Raises ValueError if the file is not a checkpoint, or
+    if the options ask for another network."""
     saved, arrays = checkpoint.read(options.checkpoint)
     checkpoint.check_same(options.checkpoint, saved, {name: getattr(options, name) for name in ("model", "hidden", "layers")
                                                       if getattr(options, name) != parser.get_default(name)})
@@ -204,7 +204,7 @@ def parse(argv: list[str] | None) -> tuple[argparse.Namespace, argparse.Argument
 
 
 def main(argv: list[str] | None = None) -> float | str:
-    """Returns the loss on the held-out text in bits per character; with --sample, the text that was written."""
+    """Returns the loss on the held-out text in bits per character; with --sample, the written text."""
     options, parser = parse(argv)
     try:
         if options.sample:
@@ -234,7 +234,7 @@ def main(argv: list[str] | None = None) -> float | str:
             if training.step % LOG_EVERY == 0 or training.step == options.steps:
                 measured = training.measure()
                 if training.step % (5 * LOG_EVERY) == 0 or training.step == options.steps:
-                    rng = np.random.default_rng([options.seed, training.step])  # training.rng is for learning alone
+                    rng = np.random.default_rng([options.seed, training.step])  # training.rng serves learning only
                     written = sample(training.model, training.vocabulary, text[0], 200, options.temperature, rng)
                     tqdm.write(f"\n--- step {training.step}, held-out text {measured:.3f} bits per character; "
                                f"it writes:\n{written}")

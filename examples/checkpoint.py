@@ -1,6 +1,6 @@
-"""A training run in a file: the parameters, the optimiser's memory, the random generator, and how far it has come.
+"""Saves a training run: the parameters, the optimiser's memory, the random generator, and the number of steps.
 
-char_lstm.py writes it and goes on from it as if it had not stopped, bit for bit; gates.py looks into it.
+char_lstm.py writes such a file, and goes on from it with exactly the same numbers; gates.py looks inside its network.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ARCHITECTURE = ("model", "hidden", "layers", "batch", "time_steps", "vocabulary"
 
 
 def architecture(training: Training) -> dict:
-    """What a checkpoint must agree with to be resumed."""
+    """The settings that a checkpoint must share with a run that resumes it."""
     return {name: getattr(training.options, name) for name in ARCHITECTURE[:-1]} | {"vocabulary": training.vocabulary}
 
 
@@ -37,7 +37,7 @@ def save(path: Path, training: Training) -> None:
 
 
 def read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
-    """The architecture and the arrays. Raises ValueError if it is no checkpoint."""
+    """The architecture and the arrays. Raises ValueError if the file is not a checkpoint."""
     if not path.exists():
         raise ValueError(f"there is no checkpoint {path}; char_lstm.py writes one")
     try:
@@ -49,19 +49,19 @@ def read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
 
 
 def part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """The arrays whose names begin so, by the rest of their names."""
+    """The arrays with this prefix, by the rest of their names."""
     return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
 
 
 def check_same(path: Path, saved: dict, own: dict) -> None:
-    """Raises ValueError where a checkpoint is of another architecture than this run."""
+    """Raises ValueError if a checkpoint has another architecture than this run."""
     differences = [f"{name} is {saved[name]!r} there and {own[name]!r} here" for name in own if saved[name] != own[name]]
     if differences:
         raise ValueError(f"{path} is of another architecture: {'; '.join(differences)}")
 
 
 def resume(path: Path, training: Training) -> None:
-    """Go on from a checkpoint. Raises ValueError if it is none, or one of another architecture."""
+    """Go on from a checkpoint. Raises ValueError if the file is not one, or has another architecture."""
     saved, arrays = read(path)
     check_same(path, saved, architecture(training))
     training.model.load_state_dict(part(arrays, "model."))

@@ -1,4 +1,4 @@
-"""The command line that the programs have in common: --seed, --plot, and one clear error for options that cannot be."""
+"""The common command line of the programs: --seed, --plot, and one clear error for impossible options."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def new_parser(description: str | None, plot: str, seed: str = "of all random numbers") -> argparse.ArgumentParser:
-    """A parser for a program with this docstring. plot: the plot's usual name; seed: what the seed is for."""
+    """A parser for a program with this docstring. plot: the plot's default name; seed: the help text of --seed."""
     parser = argparse.ArgumentParser(description=(description or "").split("\n")[0],
                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--seed", type=int, default=0, help=seed)
@@ -17,8 +17,8 @@ def new_parser(description: str | None, plot: str, seed: str = "of all random nu
 
 
 def parse(parser: argparse.ArgumentParser, argv: list[str] | None, above_0: str) -> argparse.Namespace:
-    """The options. It is an error if one that is named in above_0 is no number above 0, if the seed is below 0, or if there is no
-    folder for the plot."""
+    """The options. It is an error if an option in above_0 is not a number above 0, if the seed is below 0, or if the plot's
+    folder does not exist."""
     options = parser.parse_args(argv)
     for name in above_0.split():
         value = getattr(options, name)

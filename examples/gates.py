@@ -1,26 +1,25 @@
-"""What the gates of an LSTM do and what its memory cell holds, character by character, as heat maps over the text.
+"""Shows the gates of an LSTM and its memory cell, character by character, as heat maps over the text.
 
     python examples/gates.py                                trains a small LSTM on "Alice" and looks inside
-    python examples/gates.py --checkpoint char_lstm.npz     looks inside what examples/char_lstm.py has learnt
+    python examples/gates.py --checkpoint char_lstm.npz     looks inside the network of examples/char_lstm.py
     python examples/gates.py --start 5000                   at another place of the text
 
 The equations, gate by gate, are those of LSTMCell.forward (layers/lstm.py): the forget gate f is the share of the
 memory C that stays, the input gate i the share of the new values that comes in, the output gate o the share that the
-rest of the network sees. That they are what the LSTM layer computes is checked first.
+rest of the network sees. The program first checks that the LSTM layer computes the same.
 
-Which units? Nobody could look at all of them, and who picks the prettiest deceives himself. So each unit's C is
-correlated with simple properties of the text, over all of the text that was not learnt from, and the unit with the
-largest correlation is shown for each property. What is left over goes to the units whose tanh(C) varies most. Two numbers
-stand beside every correlation: the largest among the same units before they learnt anything (an LSTM with random
-weights knows what it has just read, too), and the largest among all units with the text shifted against the cells,
-which is what the best of so many units reaches by chance.
+Which units? Nobody can look at all of them, and if you pick the prettiest, you deceive yourself. So the program
+correlates each unit's C with simple properties of the text, over all held-out text. For each property it shows the unit
+with the largest correlation; then the units whose tanh(C) varies most. Two numbers stand beside every correlation.
+One is the largest correlation among the same units before learning (even an LSTM with random weights knows what it has
+just read). The other is the largest among all units with the text shifted against the cells: the best of so many
+units reaches that by chance.
 
-What to look at: a unit whose property is no more than the last character or two (a vowel, in a word) has an f that
-flickers: its C is written anew all the time. One whose property reaches far back (a quotation, a sentence) has an f
-near 1 nearly everywhere: it keeps. Where its f is dark it forgets; the unit for quotations does so at the mark that
-ends one. "learnt?" in the table says no where random weights or chance do as well: whatever that row seems to show, do
-not believe it. Nor is a correlation the meaning of a unit: one that stands for quotations may do no more than forget at
-capital letters, of which quotations have many.
+What to look at: if a property needs only the last one or two characters (a vowel, in a word), the unit's f flickers:
+C is written anew all the time. If a property reaches far back (a quotation, a sentence), f is near 1 nearly everywhere:
+the unit keeps its C. Where f is dark it forgets; the unit for quotations does so at the mark that ends one. "learnt?"
+in the table says no if random weights or chance do as well: then do not believe that row. And a correlation is not the
+meaning of a unit: the unit for quotations may only forget at capital letters, because quotations have many.
 What to try: --steps 0 (the plot of the untrained network), --steps 5000, --hidden 64, --units 12.
 
 Sources: A. Karpathy, J. Johnson and L. Fei-Fei, "Visualizing and understanding recurrent networks" (2015), for cells
@@ -44,13 +43,13 @@ from tqdm import tqdm
 from minigrad import Tensor, concat, no_grad, sigmoid, tanh
 from minigrad.layers import LSTMCell
 
-SHIFTS = 20  # shifts of the text against the cells that say what chance can do
+SHIFTS = 20  # shifts of the text against the cells, to measure chance
 VOWELS = "aeiouAEIOU"
-SHOWN_AS = {" ": "\u2423", "\n": "\u21b5", "\t": "\u21e5"}  # characters that nobody would see on an axis
+SHOWN_AS = {" ": "\u2423", "\n": "\u21b5", "\t": "\u21e5"}  # characters that are invisible on an axis
 
 
 class Gates(NamedTuple):
-    """For every character that was read and every unit (time, H)."""
+    """Values for every character and every unit (time, H)."""
     f: np.ndarray
     i: np.ndarray
     o: np.ndarray
@@ -78,7 +77,7 @@ def gates(cell: LSTMCell, xs: np.ndarray) -> Gates:
 
 @no_grad()
 def difference_to_layer(model: CharacterModel, found: Gates, columns: np.ndarray) -> tuple[float, float]:
-    """The largest difference between h, gate by gate, and the LSTM layer's outputs; and what rounding may make of it.
+    """The largest difference between h from these gates and the LSTM layer's outputs; and the bound for rounding.
 
     The layer adds the products W [h, x] in another order: n float32 numbers near 1 then differ by some n eps.
     """
@@ -92,8 +91,8 @@ def difference_to_layer(model: CharacterModel, found: Gates, columns: np.ndarray
 
 
 def since(text: str, ends: str) -> np.ndarray:
-    """Characters since the last of `ends`, which itself is at 0; before the first one, since the text's beginning.
-    Zeros if there is none."""
+    """Characters since the last one of `ends` (0 at that character); before the first, since the text's beginning.
+    Zeros if the text has none."""
     if not set(ends) & set(text):
         return np.zeros(len(text))
     places = np.arange(len(text))
@@ -110,7 +109,7 @@ def place_in_word(text: str) -> np.ndarray:
 
 
 def in_quotation(text: str) -> np.ndarray:
-    """1 from ` on and until ', as Alice quotes; a ' between letters is an apostrophe. In a text without ` from " to "."""
+    """1 from ` to ', the quotation marks in Alice; a ' between letters is an apostrophe. In a text without `, from " to "."""
     opens, closes = ("`", "'") if "`" in text else ('"', '"')
     inside, values = False, []
     for i, character in enumerate(text):
@@ -134,14 +133,14 @@ PROPERTIES = {
 
 
 def correlations(values: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Pearson's correlation of values (time,) with each column of cells (time, H); 0 for one that never changes."""
+    """Pearson's correlation of values (time,) with each column of cells (time, H); 0 for a constant column."""
     v, c = values - values.mean(), cells - cells.mean(axis=0)
     norms = np.linalg.norm(v) * np.linalg.norm(c, axis=0)
     return np.divide(v @ c, norms, out=np.zeros(cells.shape[1]), where=norms > 0)
 
 
 class Unit(NamedTuple):
-    """A unit to show, and why. The correlations are of its C with the property; nan if its tanh(C) varies most."""
+    """A unit to show, and why. The correlations are between its C and the property; nan if its tanh(C) varies most."""
     number: int
     why: str
     r: float = np.nan
@@ -149,12 +148,12 @@ class Unit(NamedTuple):
     chance: float = np.nan  # the largest |r| of all units with the text shifted
 
     def learnt(self) -> bool:
-        """Does it tell more than random weights and than chance?"""
+        """Is the correlation above random weights and chance?"""
         return abs(self.r) > max(self.untrained, self.chance)
 
 
 def choose(text: str, trained: Gates, untrained: Gates, count: int, rng: np.random.Generator) -> list[Unit]:
-    """For each property that varies in the text the best unit that is not taken, then those whose tanh(C) varies most."""
+    """For each property that varies in the text the best free unit; then the units whose tanh(C) varies most."""
     cells, before = trained.C.astype(float), untrained.C.astype(float)
     shifts = rng.integers(len(text) // 10, len(text) - len(text) // 10, SHIFTS)
     candidates = []
@@ -163,7 +162,7 @@ def choose(text: str, trained: Gates, untrained: Gates, count: int, rng: np.rand
         if np.ptp(values) > 0:
             candidates.append((why, correlations(values, cells), np.abs(correlations(values, before)).max().item(),
                                max(np.abs(correlations(np.roll(values, shift), cells)).max().item() for shift in shifts)))
-    # first choice for the properties about which learning has told most, as two may want the same unit
+    # two properties may want the same unit: the property that gained most by learning chooses first
     candidates.sort(key=lambda candidate: candidate[2] - np.abs(candidate[1]).max())
     units: list[Unit] = []
     for why, r, untrained_r, chance in candidates:
@@ -177,7 +176,7 @@ def choose(text: str, trained: Gates, untrained: Gates, count: int, rng: np.rand
 
 
 def table(units: list[Unit], trained: Gates) -> str:
-    """The chosen units, and how open their gates are."""
+    """The chosen units, and the means of their gates."""
     lines = [f"{'':48}{'largest |r| of all units':>30}{'':10}{'mean of':>24}",
              f"{'unit':>4}  {'chosen for':32}{'r of its C':>10}{'before learning':>19}{'by chance':>11}{'learnt?':>10}"
              f"{'f':>7}{'i':>6}{'o':>6}{'C':>8}   std of C"]
@@ -200,7 +199,7 @@ def plot(text: str, found: Gates, part: slice, units: list[Unit], bits: float, p
     """f, i, o and C of the units over a part of the text."""
     numbers = [unit.number for unit in units]
     f, i, o, C = (values[:, numbers].astype(float) for values in found[:4])
-    # a unit that counts to 30 would make all others pale: each in its own standard deviations
+    # each unit in its own standard deviations, or a unit that counts to 30 makes all others pale
     C = np.divide(C - C.mean(axis=0), C.std(axis=0), out=np.zeros(C.shape), where=C.std(axis=0) > 0)
     maps = {"forget gate f: the share of the memory that stays": f[part],
             "input gate i: the share of the new values that comes in": i[part],
@@ -212,8 +211,8 @@ def plot(text: str, found: Gates, part: slice, units: list[Unit], bits: float, p
 
 
 def network(options: argparse.Namespace, text: str) -> Training:
-    """The network before learning, as char_lstm.py makes it; its sizes are the checkpoint's if there is one. Raises ValueError if
-    that is none."""
+    """The network before learning, as in char_lstm.py; with the sizes of the checkpoint, if given. Raises ValueError if the
+    file is not a checkpoint."""
     settings, _ = char_lstm.parse(["--hidden", str(options.hidden), "--lr", str(options.lr), "--seed", str(options.seed)])
     if options.checkpoint:
         saved, _ = checkpoint.read(options.checkpoint)
@@ -247,7 +246,7 @@ def parse(argv: list[str] | None) -> tuple[argparse.Namespace, argparse.Argument
 
 
 def main(argv: list[str] | None = None) -> list[Unit]:
-    """Returns the units that are shown."""
+    """Returns the shown units."""
     options, parser = parse(argv)
     try:
         text = read_text(options.text)

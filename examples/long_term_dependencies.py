@@ -1,26 +1,26 @@
-"""Who remembers what came long ago? The plain RNN beside the LSTM and the GRU, on tasks whose baselines are exact.
+"""Which network has a long memory? The plain RNN beside the LSTM and the GRU, on tasks with exact baselines.
 
     python examples/long_term_dependencies.py                    both tasks, RNN, LSTM and GRU, three seeds each
     python examples/long_term_dependencies.py --task adding --models rnn lstm --lengths 10 100 --steps 3000
 
 adding: a sequence of random numbers in 0 .. 1, two of them marked, one in each half; the answer is the sum of the
-    two. Who answers 1, whatever comes, has a mean squared error of exactly 1/6, the variance of that sum.
-first: a sequence of random symbols out of 8; the answer is the first one, at the end. Who guesses has a
+    two. Always answering 1 gives a mean squared error of exactly 1/6, the variance of that sum.
+first: a sequence of random symbols out of 8; at the end, the answer is the first symbol. Guessing gives a
     cross-entropy of exactly log 8.
 
-What to look at: every network learns the short sequences. At length 50 the RNN's loss stays at the dashed line, the
-baseline, or near it: its gradient vanishes on the way back (see vanishing_gradients.py), and it learns little or
-nothing from what came early. What to try: --forget-bias 0 (a forget gate that is half open halves the memory at
-every step), --lengths 100, --models rnn --steps 10000 (is the RNN only slow?), --lr 0.003, --seed 3 (of the LSTMs
-with the seeds 3 to 5, one does not solve first at length 50 in time).
+What to look at: every network learns the short sequences. At length 50 the RNN's loss stays at or near the dashed
+line, the baseline: its gradient vanishes on the way back (see vanishing_gradients.py), so it learns little or
+nothing from early inputs. What to try: --forget-bias 0 (a half open forget gate halves the memory at every
+step), --lengths 100, --models rnn --steps 10000 (is the RNN only slow?), --lr 0.003, --seed 3 (of the LSTMs
+with the seeds 3 to 5, one does not solve the task "first" at length 50 in time).
 
-Training ends once the mean loss of 50 steps is below a twentieth of the baseline, or after --steps. What the table
-gives is measured on sequences that were not learnt from, for every seed, none left out; below a tenth of the
-baseline a task counts as solved.
+Training ends when the mean loss of 50 steps is below a twentieth of the baseline, or after --steps. The table's
+losses are measured on new sequences, for every seed without exception. A task counts as solved below a tenth
+of the baseline.
 
 Sources: S. Hochreiter and J. Schmidhuber, "Long short-term memory" (1997), for the adding problem and for symbols
-to be kept among distractors; adding in the form, and with the baseline, of Q. Le et al., "A simple way to
-initialize recurrent networks of rectified linear units" (2015). C. Olah, "Understanding LSTM Networks" (2015).
+to keep among distractors; Q. Le et al., "A simple way to initialize recurrent networks of rectified linear units"
+(2015), for the form of adding and its baseline. C. Olah, "Understanding LSTM Networks" (2015).
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ from minigrad.optim import Adam, clip_grad_norm
 MODELS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 SYMBOLS = 8
 TEST_SEQUENCES = 1000
-SMOOTH = 50  # steps whose losses are averaged: a single batch is too noisy to say that a task is solved
-SOLVED = 0.1  # of the baseline, on new sequences
-ENOUGH = 0.05  # of the baseline: where training ends, well below SOLVED, so that chance does not decide
+SMOOTH = 50  # losses are averaged over so many steps: a single batch is too noisy
+SOLVED = 0.1  # share of the baseline, on new sequences
+ENOUGH = 0.05  # share of the baseline where training ends: well below SOLVED, so that chance does not decide
 
 
 def adding(rng: np.random.Generator, length: int, batch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -56,7 +56,7 @@ def adding(rng: np.random.Generator, length: int, batch: int) -> tuple[np.ndarra
 
 
 def first(rng: np.random.Generator, length: int, batch: int) -> tuple[np.ndarray, np.ndarray]:
-    """Symbols in one-hot coding and a marker at the first as x (length, batch, 9), and the first symbols (batch,)."""
+    """One-hot symbols, with a marker at the first, as x (length, batch, 9), and the first symbols (batch,)."""
     symbols = rng.integers(SYMBOLS, size=(length, batch))
     x = np.zeros((length, batch, SYMBOLS + 1), np.float32)
     x[..., :SYMBOLS] = np.eye(SYMBOLS)[symbols]
@@ -72,7 +72,7 @@ class Answer(Module):
         extra = {"forget_bias": forget_bias} if model == "lstm" else {}
         self.recurrent = MODELS[model](task.inputs, options.hidden, rng=rng, dtype=np.float32, **extra)
         self.output = Linear(options.hidden, task.outputs, rng=rng, dtype=np.float32)
-        if model == "gru":  # 1 - z is what the GRU keeps: as much at first as the LSTM's forget gate
+        if model == "gru":  # the GRU keeps 1 - z: at first as much as the LSTM's forget gate
             self.recurrent.cells[0].b_z.data[:] = -forget_bias
 
     def forward(self, x: np.ndarray):
@@ -81,7 +81,7 @@ class Answer(Module):
 
 
 def learn_step(network: Answer, optimizer: Adam, task: Task, x: np.ndarray, target: np.ndarray, clip: float) -> float:
-    """The loss of one batch, which is then learnt from."""
+    """Learn from one batch; returns its loss before."""
     optimizer.zero_grad()
     loss = task.loss(network(x), target)
     loss.backward()
@@ -99,9 +99,9 @@ class Task(NamedTuple):
     outputs: int
     loss: object
     loss_name: str
-    baseline: float  # the least loss of an answer that does not look at the sequence
+    baseline: float  # the least loss of an answer that ignores the sequence
     why: str
-    forget_bias: float  # of 3, 4 and 5, the one with which most LSTMs solve length 50 in time
+    forget_bias: float  # with this one of 3, 4 and 5 most LSTMs solve length 50 in time
 
 
 TASKS = {
@@ -111,7 +111,7 @@ TASKS = {
 
 
 class Run(NamedTuple):
-    losses: list[float]  # every step, until it was solved
+    losses: list[float]  # at every step, until it is solved
     test_loss: float
 
     def solved(self, task: Task) -> bool:
@@ -119,7 +119,7 @@ class Run(NamedTuple):
 
 
 def learn(model: str, task: Task, length: int, seed: int, options: argparse.Namespace, progress: tqdm) -> Run:
-    """One network, trained from the start. The sequences depend on the seed and not on the model."""
+    """Train one network from the start. The sequences depend on the seed, not on the model."""
     network = Answer(model, task, options, np.random.default_rng([seed, 0]))
     rng = np.random.default_rng([seed, 1])
     optimizer = Adam(network.parameters(), lr=options.lr)
@@ -170,7 +170,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         parser.error(f"--lengths must be 2 or more, not {min(options.lengths)}")
     if options.forget_bias is not None and not math.isfinite(options.forget_bias):
         parser.error(f"--forget-bias must be a number, not {options.forget_bias}")
-    for name in ("task", "models", "lengths"):  # asked for twice is meant once
+    for name in ("task", "models", "lengths"):  # ignore repetitions
         setattr(options, name, list(dict.fromkeys(getattr(options, name))))
     return options
 

@@ -1,20 +1,20 @@
-"""Your own operation: declared wrong, checked, repaired, differentiated twice, trained with, and drawn.
+"""Your own operation: declared wrong, checked, repaired, differentiated twice, used in training, and drawn.
 
     python examples/own_operation.py              the reports, own_operation.png, and the graph own_operation.dot (.svg)
 
-The operation is a gate as an LSTM has, between 0 and 1, but one that closes slowly:
+The operation is a gate between 0 and 1, like an LSTM's, but it closes slowly:
 
     slow_gate(x) = (1 + x / sqrt(1 + x^2)) / 2,    slow_gate'(x) = (1 + x^2)^(-3/2) / 2
 
 Far from 0 its derivative falls like |x|^-3, where sigmoid's falls like e^-|x|.
 
-What to look at: the first report, whose last lines say which function's derivative the formula is; the second, without
-errors, at second order too; in the plot, derivatives that minigrad computed, as dots on the exact curves, and how a layer of
-gates that all start nearly shut learns to open: sigmoid hardly moves, as its gradient has vanished. Then the graph of one use.
-What to try: write the formula with np.sqrt (right once, and the second derivative says why it is none); --bias -5 and
---bias -15; an LSTMCell of your own with this gate; an operation of your own.
+What to look at: the first report, which ends with the function whose derivative the formula is. The second report has no
+errors, also at second order. In the plot, dots are minigrad's derivatives, on the exact curves. A layer of nearly shut gates
+learns to open: sigmoid hardly moves, because its gradient has vanished. Then the graph of one use.
+What to try: write the formula with np.sqrt (the first derivative is right; for the second the report says why there is none);
+--bias -5 and --bias -15; your own LSTMCell with this gate; your own operation.
 
-Sources: sigmoid gates: S. Hochreiter and J. Schmidhuber, "Long short-term memory" (1997); how to declare: help(minigrad.op).
+Sources: sigmoid gates: S. Hochreiter and J. Schmidhuber, "Long short-term memory" (1997); declarations: help(minigrad.op).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from minigrad.optim import SGD
 
 @op(lambda g, y: g * y * (1 - y))
 def first_try(x):
-    """The gate, with the formula that every gate in the lecture has."""
+    """The gate, with the formula of the lecture's gates."""
     return (1 + x / np.sqrt(1 + x ** 2)) / 2
 
 
@@ -64,7 +64,7 @@ def derivatives(xs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def learn(gate, options: argparse.Namespace) -> list[float]:
-    """The loss at every step, while a layer of shut gates learns to be as open as random gates are."""
+    """The loss at every step, while a layer of shut gates learns to be as open as random gates."""
     rng = np.random.default_rng(options.seed)
     x, target = rng.normal(size=(32, 4)), rng.uniform(0.3, 0.9, size=(1, 8))
     model, losses = Gates(gate, 4, 8, options.bias, rng), []

@@ -1,4 +1,4 @@
-"""The plots: each function draws what one of the programs has measured on an empty figure of matplotlib."""
+"""The plots: each function draws the measurements of one program on an empty matplotlib figure."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def addition(figure, runs: dict, title: str, published: float) -> None:
 
 
 def by_hand(figure, losses: dict[str, np.ndarray], steps: int, bounds: tuple[float, float]) -> None:
-    """Losses over the steps, each under what it is; and the least that is possible with memory, and without."""
+    """Losses over the steps, with labels; and the least possible loss with memory, and without."""
     figure.set_size_inches(8, 4.5)
     axes = figure.subplots()
     for (what, values), colour in zip(losses.items(), ("C0", "C3")):
@@ -167,7 +167,7 @@ def vanishing_gradients(figure, norms: dict, exact: dict) -> None:
         axes.legend(loc="upper left", fontsize="small")
     sides[0].set_ylabel("norm of the gradient, relative to k = 0")
     smallest, largest = (f([f(values) for values in norms.values()]) for f in (np.min, np.max))
-    # 1e-16 of a gradient is already lost in the rounding of the rest
+    # rounding already hides 1e-16 of a gradient
     sides[0].set_ylim(max(1e-20, smallest / 10), 10 * largest)
 
 

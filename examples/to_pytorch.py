@@ -1,9 +1,9 @@
-"""A model that was trained here goes on in PyTorch, from the same loss.
+"""Moves a model that was trained here to PyTorch; it goes on from the same loss.
 
     python examples/to_pytorch.py
 
-A small character LSTM learns for a while with minigrad. Then its weights go into a torch.nn model of the same
-layers, which learns on from there, and come back again. What to look at: the two losses at each border, which
+A small character LSTM learns for a while with minigrad. Then its weights go into a torch.nn model with the same
+layers, which goes on learning. At last they come back. What to look at: the losses before and after each move; they
 agree but for rounding in float32. What to try: --layers 2; --model rnn.
 
 Needs PyTorch: pip install torch
@@ -39,7 +39,7 @@ def torch_model(torch, model: str, characters: int, hidden: int, layers: int):
 
 
 def torch_bits(torch, model, piece: np.ndarray):
-    """The loss on a piece (time + 1, batch) in bits per character, as minigrad's model has it."""
+    """The loss on a piece (time + 1, batch) in bits per character, like minigrad's model."""
     logits = model(piece[:-1])
     return torch.nn.functional.cross_entropy(logits.flatten(0, 1), torch.from_numpy(piece[1:]).flatten()) / math.log(2)
 

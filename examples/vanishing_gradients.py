@@ -3,19 +3,19 @@
     python examples/vanishing_gradients.py                       the table, and the plot vanishing_gradients.png
     python examples/vanishing_gradients.py --steps 300 --seeds 20
 
-A network reads random numbers for T steps. grad() then gives the gradient of one random direction of the last state
-for the state k steps before; its norm, relative to that at k = 0, is what is drawn over k, on a logarithmic scale.
+A network reads random numbers for T steps. Then grad() gives the gradient of one random direction of the last state
+for the state k steps before. The plot shows its norm, relative to the norm at k = 0, over k, on a logarithmic scale.
 
 What to look at: straight lines. The gradient is multiplied at every step, so it shrinks or grows like a power.
 Two kinds of line are known exactly, and this program stops if it measures anything else:
   - a linear RNN whose W is a gain times an orthogonal matrix: gain^k;
   - an LSTM with weights of zero, where the memory cell is the only way back: sigmoid(forget bias)^k.
 The RNN with tanh stays below the line of its gain, and its gradient vanishes unless the gain is about 1 or more;
-minigrad's RNN starts at about 0.58 (the spectral radius of uniform weights within +-1/sqrt(H)). The LSTM's comes
-back along the cell, and its forget bias says how much of it; the way through the gates' weights adds to that, so
-with a large bias it may even grow. The black line hardly falls: an RNN with relu that starts at the identity hands
-the gradient back unchanged through the units that are above 0, and cuts it off at the others, so that it loses a unit
-now and then and not a share at every step. At the end, for a gain above 1, what clipping leaves of an exploded gradient.
+minigrad's RNN starts at about 0.58 (the spectral radius of uniform weights within +-1/sqrt(H)). The LSTM's gradient
+comes back along the cell; the forget bias decides how much. The way through the gates' weights adds to it, so with a
+large bias it may even grow. The black line hardly falls: it is an RNN with relu that starts at the identity. Units
+above 0 pass the gradient back unchanged, the others cut it off. So it loses a unit now and then, but not a share at
+every step. At the end the program shows, for a gain above 1, how clipping reduces an exploded gradient.
 What to try: --gains 1.2 2 3 (the further above 1, the more the seeds disagree), --input-scale 1 (a saturated tanh
 lets little through), --forget-biases -1 10.
 
@@ -40,7 +40,7 @@ from minigrad import Tensor, concat, grad
 from minigrad.layers import LSTMCell, Module, RNNCell, mse_loss
 from minigrad.optim import SGD, clip_grad_norm
 
-RTOL = 1e-10  # rounding alone, over as many steps as the largest k, is far below
+RTOL = 1e-10  # rounding errors of so many steps are far below
 INPUTS = 4
 
 
@@ -66,7 +66,7 @@ def relu_cell(gain: float, hidden: int, rng: np.random.Generator) -> RNNCell:
 
 
 def lstm_cell(forget_bias: float, hidden: int, rng: np.random.Generator, weights: float = 1.0) -> LSTMCell:
-    """weights 0: all gates are constant, and h_t = o tanh(C_t) is read by nobody at the next step."""
+    """Weights of 0: all gates are constant, and no later step reads h_t = o tanh(C_t)."""
     cell = LSTMCell(INPUTS, hidden, rng=rng, forget_bias=forget_bias)
     for W in (cell.W_f, cell.W_i, cell.W_c, cell.W_o):
         W.data *= weights
@@ -76,7 +76,7 @@ def lstm_cell(forget_bias: float, hidden: int, rng: np.random.Generator, weights
 def gradient_norms(cell: Module, xs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The norms of d(u . s_T) / d s_{T-k} for k = 0 .. T, with a random u of length 1.
 
-    s is the state, or for an LSTM the memory cell C: h_{t-1} has no way to C_t other than through the weights.
+    s is the state, or for an LSTM the memory cell C, because h_{t-1} reaches C_t only through the weights.
     """
     H, is_lstm = cell.hidden_size, isinstance(cell, LSTMCell)
     start = Tensor(rng.normal(size=(1, H)) / math.sqrt(H), requires_grad=True)
@@ -108,9 +108,9 @@ def sigmoid(x: float) -> float:
 
 
 def measure(options: argparse.Namespace) -> tuple[dict, dict]:
-    """Norms (seeds, steps + 1) for each (kind, gain or forget bias), and the exact ones (steps + 1,) where there are any.
+    """Norms (seeds, steps + 1) for each (kind, gain or forget bias), and the exact norms (steps + 1,) if known.
 
-    Raises AssertionError if a measured norm is not the exact one.
+    Raises AssertionError if a measured norm differs from the exact one.
     """
     k, H = np.arange(options.steps + 1), options.hidden
     makers, exact = {}, {}
@@ -134,7 +134,7 @@ def measure(options: argparse.Namespace) -> tuple[dict, dict]:
 
 
 def table(norms: dict, exact: dict, options: argparse.Namespace) -> str:
-    """Measured beside exact numbers at the last k."""
+    """A table: measured beside exact norms at the last k."""
     k = options.steps
     names = {"linear RNN": ("gain", "gain^k, Pascanu et al. 2013"),
              "cell only": ("forget bias", "sigmoid(bias)^k, Gers et al. 2000"),
@@ -153,9 +153,9 @@ def table(norms: dict, exact: dict, options: argparse.Namespace) -> str:
 
 
 def clipping(options: argparse.Namespace) -> dict[str, np.ndarray]:
-    """One step of SGD on an RNN with the largest gain, which is to end at a random state, without and with clipping.
+    """One step of SGD on an RNN with the largest gain, whose target is a random last state, without and with clipping.
 
-    For each, one row a seed: the gradient's norm, and the update's norm relative to the parameters'.
+    For each, a row per seed: the gradient's norm, and the update's norm relative to the parameters'.
     """
     found = {}
     for name, max_norm in (("not clipped", math.inf), (f"clipped to {options.clip:g}", options.clip)):
@@ -193,7 +193,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     if not 0 <= options.input_scale <= 1000:
         parser.error(f"--input-scale must be within 0 .. 1000, not {options.input_scale}")
     for gain in options.gains:
-        # beyond 1e+-150 squares, and so norms, leave what float64 can hold
+        # beyond 1e+-150 squares, and so norms, leave the range of float64
         if not (0 < gain < math.inf and abs(math.log10(gain)) * options.steps <= 150):
             parser.error(f"--gains must be above 0, and gain^steps within 1e-150 .. 1e150, not {gain} over {options.steps} steps")
     for bias in options.forget_biases:

@@ -1,8 +1,8 @@
-"""Three gradients as students get them wrong, and what the gradient check says of each.
+"""Three wrong gradients that students often write, and the gradient check's report on each.
 
     python examples/wrong_gradients.py
 
-What to look at: the verdict of each input, and the last lines, which say what the mistake most likely is. What to
+What to look at: the verdict on each input, and the last lines, which name the likely mistake. What to
 try: repair one of the formulas below and run it again; or plant another mistake.
 """
 
@@ -37,7 +37,7 @@ def gate(h, x, W):
 
 
 def lstm_cell(h, c, x, W_f, W_i, W_c, W_o):
-    """One step of an LSTM whose gates are made with `gate`."""
+    """One step of an LSTM; `gate` computes its gates."""
     C = gate(h, x, W_f) * c + gate(h, x, W_i) * tanh(concat(h, x, axis=1) @ W_c)
     return gate(h, x, W_o) * tanh(C), C
 

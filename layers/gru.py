@@ -23,10 +23,10 @@ class GRUCell(Module):
     x (B, D), h (B, H) -> h_t (B, H); without h it starts from zeros.
     Parameters W_z, W_r, W_h of shape (H + D, H), and b_z, b_r, b_h of shape (H,), which start at 0.
     init: "uniform" (within +-1/sqrt(H)), "xavier" or "orthogonal".
-    Raises ValueError where a shape does not fit.
+    Raises ValueError if a shape does not fit.
 
     Source: C. Olah, "Understanding LSTM Networks" (2015); K. Cho et al., "Learning phrase representations using RNN
-    encoder-decoder" (2014). PyTorch's GRU is another one: it applies r_t after the product with W_h, and swaps z_t and
+    encoder-decoder" (2014). PyTorch's GRU differs: it applies r_t after the product with W_h, and swaps z_t and
     1 - z_t, so weights cannot be converted.
     """
 
@@ -47,7 +47,7 @@ class GRUCell(Module):
 
 
 class GRU(Recurrent[Tensor]):
-    """Gated recurrent units over whole sequences, in layers. At each time step, with [h, x] for h and x side by side:
+    """Layers of gated recurrent units over whole sequences. At each time step, with [h, x] for h and x side by side:
 
         z_t = sigma(W_z [h_{t-1}, x_t] + b_z)            update gate
         r_t = sigma(W_r [h_{t-1}, x_t] + b_r)            reset gate
@@ -57,18 +57,18 @@ class GRU(Recurrent[Tensor]):
         gru = GRU(65, 128, rng=np.random.default_rng(0))
         outputs, h = gru(x)              # x (T, B, 65) -> (T, B, 128), (1, B, 128)
 
-    Call it with x (T, B, D), an array or a Tensor, and h_0 (L, B, H), or None for zeros. It gives the outputs h_1 .. h_T of
+    Call it with x (T, B, D), an array or a Tensor, and h_0 (L, B, H), or None for zeros. It returns the outputs h_1 .. h_T of
     the top layer (T, B, H), and h_T of all layers (L, B, H).
     T: time steps, B: sequences in a batch, D: input_size, H: hidden_size.
 
     - num_layers: L; each layer takes the outputs of the layer below as its inputs.
-    - batch_first: x and the outputs are (B, T, ...) instead of (T, B, ...); states are not concerned.
+    - batch_first: x and the outputs are (B, T, ...) instead of (T, B, ...); states keep their shape.
     - bidirectional: each layer has a second cell, which reads the sequence from its end. The outputs of both stand side by
       side (T, B, 2H), and states are (2L, B, H): layer 0 forwards, layer 0 backwards, layer 1 forwards, ...
-    - init, dtype: the cell's, see GRUCell, which also says what is different in PyTorch's.
+    - init, dtype: see GRUCell, which also names the differences to PyTorch's GRU.
 
-    `cells` holds the GRUCells, whose parameters are called "cells.0.W_z" and so on.
-    Raises ValueError where a shape does not fit.
+    `cells` holds the GRUCells; names of their parameters are "cells.0.W_z" and so on.
+    Raises ValueError if a shape does not fit.
 
     Source: C. Olah, "Understanding LSTM Networks" (2015); K. Cho et al., "Learning phrase representations using RNN
     encoder-decoder" (2014).

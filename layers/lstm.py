@@ -27,10 +27,10 @@ class LSTMCell(Module):
     x (B, D), state (h, c) each (B, H) -> (h_t, C_t) each (B, H); without a state it starts from zeros.
     Parameters W_f, W_i, W_c, W_o of shape (H + D, H), and b_f, b_i, b_c, b_o of shape (H,).
 
-    forget_bias: b_f's first value; 1 lets the memory last from the start (Gers et al. 2000; R. Jozefowicz et al.,
-    "An empirical exploration of recurrent network architectures", 2015), and more lets it last longer. The other
+    forget_bias: b_f's initial value. With 1 the memory lasts from the start (Gers et al. 2000; R. Jozefowicz et al.,
+    "An empirical exploration of recurrent network architectures", 2015); a larger value makes it last longer. The other
     biases start at 0. init: "uniform" (within +-1/sqrt(H)), "xavier" or "orthogonal".
-    Raises ValueError where a shape does not fit.
+    Raises ValueError if a shape does not fit.
 
     Source: C. Olah, "Understanding LSTM Networks" (2015); S. Hochreiter and J. Schmidhuber, "Long short-term
     memory" (1997); the forget gate: F. Gers et al., "Learning to forget" (2000).
@@ -57,7 +57,7 @@ class LSTMCell(Module):
 
 
 class LSTM(Recurrent[State]):
-    """LSTMs over whole sequences, in layers. At each time step, with [h, x] for h and x side by side:
+    """LSTM layers over whole sequences. At each time step, with [h, x] for h and x side by side:
 
         f_t = sigma(W_f [h_{t-1}, x_t] + b_f)     forget gate
         i_t = sigma(W_i [h_{t-1}, x_t] + b_i)     input gate
@@ -70,18 +70,18 @@ class LSTM(Recurrent[State]):
         outputs, (h, C) = lstm(x)             # x (T, B, 65) -> (T, B, 128), each (1, B, 128)
         outputs, (h, C) = lstm(more, (h, C))  # goes on from there
 
-    Call it with x (T, B, D), an array or a Tensor, and a state (h_0, C_0), each (L, B, H), or None for zeros. It gives the
+    Call it with x (T, B, D), an array or a Tensor, and a state (h_0, C_0), each (L, B, H), or None for zeros. It returns the
     outputs h_1 .. h_T of the top layer (T, B, H), and the state (h_T, C_T) of all layers, each (L, B, H).
     T: time steps, B: sequences in a batch, D: input_size, H: hidden_size.
 
     - num_layers: L; each layer takes the outputs of the layer below as its inputs.
-    - batch_first: x and the outputs are (B, T, ...) instead of (T, B, ...); states are not concerned.
+    - batch_first: x and the outputs are (B, T, ...) instead of (T, B, ...); states keep their shape.
     - bidirectional: each layer has a second cell, which reads the sequence from its end. The outputs of both stand side by
       side (T, B, 2H), and states are (2L, B, H): layer 0 forwards, layer 0 backwards, layer 1 forwards, ...
     - forget_bias, init, dtype: the cell's, see LSTMCell.
 
-    `cells` holds the LSTMCells, whose parameters are called "cells.0.W_f" and so on.
-    Raises ValueError where a shape does not fit, TypeError if the state is no pair.
+    `cells` holds the LSTMCells; names of their parameters are "cells.0.W_f" and so on.
+    Raises ValueError if a shape does not fit, TypeError if the state is not a pair.
 
     Source: C. Olah, "Understanding LSTM Networks" (2015); S. Hochreiter and J. Schmidhuber, "Long short-term memory" (1997);
     the forget gate: F. Gers et al., "Learning to forget" (2000).

@@ -1,9 +1,9 @@
 """Recurrent: layers of cells over whole sequences, the same for RNN, LSTM and GRU.
 
 Shapes: T time steps, B sequences in a batch, D inputs, H hidden units, L layers.
-A cell has the equations of one step as they stand in the book. The sequence layer has them once more, arranged for speed:
-`prepare` does what can be done for all time steps at once, and `step` does the rest, which scan repeats over time. Whoever
-changes one must change the other: tests/test_layers.py compares them.
+A cell has the equations of one step as the book writes them. The sequence layer has them again, arranged for speed:
+`prepare` computes the parts that do not depend on h for all time steps at once, and scan repeats `step`, the rest, over time.
+If you change one, change the other: tests/test_layers.py compares them.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ S = TypeVar("S")  # the state: a Tensor, or a pair of them
 class Recurrent(Module, Generic[S]):
     """Cells over a sequence; each layer takes the outputs of the layer below as its inputs.
 
-    num_layers: L. batch_first: x and the outputs are (B, T, ...) instead of (T, B, ...); states are not concerned.
+    num_layers: L. batch_first: x and the outputs are (B, T, ...) instead of (T, B, ...); states keep their shape.
     bidirectional: each layer has a second cell, which reads the sequence from its end; the outputs of both stand
     side by side (..., 2H), and states are (2L, B, H): layer 0 forwards, layer 0 backwards, layer 1 forwards, ...
-    The other options are the cell's.
+    All other options go to the cell.
 
     x (T, B, D), state (L, B, H) or None for zeros -> outputs of the top layer (T, B, H), final state (L, B, H).
-    Raises ValueError where a shape does not fit.
+    Raises ValueError if a shape does not fit.
     """
 
     cell: type[Any]
@@ -65,8 +65,8 @@ class Recurrent(Module, Generic[S]):
         return x.swapaxes(0, 1) if self.batch_first else x, last_states[0] if len(last_states) == 1 else last_states
 
     def _sequence(self, cell: Any, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """One cell over x (T, B, D): its outputs and its last state. A cell that has other equations than ours, from a subclass
-        or since its forward was replaced, runs as it is."""
+        """One cell over x (T, B, D): its outputs and its last state. If a subclass or a replaced forward gives the cell other
+        equations, its own forward runs."""
         forward = getattr(getattr(cell, "forward", None), "__func__", None)
         if forward is type(self).equations and type(cell).__call__ is Module.__call__:
             from_x, *weights = self.prepare(cell, x)
@@ -77,7 +77,7 @@ class Recurrent(Module, Generic[S]):
         return outputs, last if len(state) > 1 else (last,)
 
     def step_of(self, cell: Any) -> Callable:
-        """What scan repeats for this cell."""
+        """The step that scan repeats for this cell."""
         return self.step
 
     def _checked(self, x: Any, state: Any) -> tuple[Tensor, list[Tensor]]:
@@ -95,11 +95,11 @@ class Recurrent(Module, Generic[S]):
 def unroll(cell: Callable, x: Tensor | np.ndarray, state: Any = None) -> tuple[Tensor, Any]:
     """Run any cell over time: state = cell(x[t], state) for t = 0 .. T - 1.
 
-    cell: a Module or a function of x_t (B, D) and its last state, None at first if no state is given. It returns its new state:
-    h (B, H), or a tuple that begins with h. x (T, B, D), a Tensor or an array.
+    cell: a Module or function that gets x_t (B, D) and its last state (at first None if no state is given). It returns its new
+    state: h (B, H), or a tuple that begins with h. x (T, B, D) is a Tensor or an array.
     Returns (outputs, state): h_1 .. h_T (T, B, H), and the last state. Raises ValueError if T is 0.
 
-    This is an ordinary loop, so the cell may do what it likes. RNN, LSTM and GRU run their own cells faster.
+    This is an ordinary loop, so the cell may use any code. RNN, LSTM and GRU run their own cells faster.
     """
     outputs = []
     for x_t in x:
@@ -111,7 +111,7 @@ def unroll(cell: Callable, x: Tensor | np.ndarray, state: Any = None) -> tuple[T
 
 
 def _dtype(module: Module) -> np.dtype:
-    """The dtype of the parameters; only the first is looked for, as a cell asks at every time step."""
+    """The dtype of the first parameter. It searches no further, because a cell asks at every time step."""
     return next(_parameters(module))[1].dtype
 
 

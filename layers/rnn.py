@@ -25,9 +25,9 @@ class RNNCell(Module):
     with nonlinearity="relu":  h_t = max(0, W [h_{t-1}, x_t] + b)
 
     x (B, D), h (B, H) -> h_t (B, H), with W (H + D, H) and b (H,). Without h it starts from zeros.
-    nonlinearity: "tanh" or "relu". It is not saved with the parameters: who loads them says it again, as in PyTorch.
+    nonlinearity: "tanh" or "relu". It is not saved with the parameters: pass it again before you load, as in PyTorch.
     init: "uniform" (within +-1/sqrt(H)), "xavier" or "orthogonal"; b starts at 0.
-    Raises ValueError for another nonlinearity or init, and where a shape does not fit.
+    Raises ValueError for another nonlinearity or init, and if a shape does not fit.
     """
 
     def __init__(self, input_size: int, hidden_size: int, *, rng: np.random.Generator, nonlinearity: str = "tanh",
@@ -45,7 +45,7 @@ class RNNCell(Module):
 
 
 class RNN(Recurrent[Tensor]):
-    """Plain recurrent networks over whole sequences, in layers. At each time step, with [h, x] for h and x side by side:
+    """Plain recurrent layers over whole sequences. At each time step, with [h, x] for h and x side by side:
 
         h_t = tanh(W [h_{t-1}, x_t] + b)
         with nonlinearity="relu":  h_t = max(0, W [h_{t-1}, x_t] + b)
@@ -53,18 +53,18 @@ class RNN(Recurrent[Tensor]):
         rnn = RNN(65, 128, rng=np.random.default_rng(0))
         outputs, h = rnn(x)              # x (T, B, 65) -> (T, B, 128), (1, B, 128)
 
-    Call it with x (T, B, D), an array or a Tensor, and h_0 (L, B, H), or None for zeros. It gives the outputs h_1 .. h_T of
+    Call it with x (T, B, D), an array or a Tensor, and h_0 (L, B, H), or None for zeros. It returns the outputs h_1 .. h_T of
     the top layer (T, B, H), and h_T of all layers (L, B, H).
     T: time steps, B: sequences in a batch, D: input_size, H: hidden_size.
 
     - num_layers: L; each layer takes the outputs of the layer below as its inputs.
-    - batch_first: x and the outputs are (B, T, ...) instead of (T, B, ...); states are not concerned.
+    - batch_first: x and the outputs are (B, T, ...) instead of (T, B, ...); states keep their shape.
     - bidirectional: each layer has a second cell, which reads the sequence from its end. The outputs of both stand side by
       side (T, B, 2H), and states are (2L, B, H): layer 0 forwards, layer 0 backwards, layer 1 forwards, ...
-    - nonlinearity: "tanh" or "relu"; init, dtype: the cell's too, see RNNCell.
+    - nonlinearity: "tanh" or "relu". init, dtype: see RNNCell.
 
-    `cells` holds the RNNCells, whose parameters are called "cells.0.W" and so on.
-    Raises ValueError for another nonlinearity or init, and where a shape does not fit.
+    `cells` holds the RNNCells; names of their parameters are "cells.0.W" and so on.
+    Raises ValueError for another nonlinearity or init, and if a shape does not fit.
 
     Source: C. Olah, "Understanding LSTM Networks" (2015); J. Elman, "Finding structure in time" (1990).
     """
@@ -83,7 +83,7 @@ class RNN(Recurrent[Tensor]):
 
     @staticmethod
     def relu_step(h: Tensor, from_x: Tensor, W_h: Tensor) -> tuple[Tensor]:
-        """The same with relu for tanh."""
+        """RNNCell's equation with relu."""
         return relu(h @ W_h + from_x),
 
     def step_of(self, cell: RNNCell) -> Callable:

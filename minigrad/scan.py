@@ -1,11 +1,11 @@
-"""A step that is repeated over time, as one operation: back-propagation through time without a record of every time step.
+"""Repeats a step over time, as one operation: back-propagation through time without a record of every time step.
 
     outputs, state = scan(step, state, x, weights)
 
-The step runs once, on Tensors, and its record is taken (scan_trace.py). From that record scan_source.py writes two functions in
-Python: a loop forwards in time, which calls the same operations' functions, and a loop backwards in time, which calls the same
-gradient formulas, both on plain arrays. So there is no second set of derivatives, and nothing here knows what an LSTM is.
-For h = tanh(h @ W + x) they are, a little shortened:
+The step runs once, on Tensors, and scan_trace.py records it. From the record scan_source.py writes two Python functions on
+plain arrays. `forward` loops forwards in time and calls the operations' functions; `backward` loops backwards and calls their
+gradient formulas. So there is no second set of derivatives, and nothing here is made for an LSTM.
+For h = tanh(h @ W + x) the functions are, a little shortened:
 
     def forward(s0, X, w2):                           def backward(g, T, rows, kept):
         H, y = empty, H[1:]                               w2, H = kept
@@ -18,8 +18,8 @@ For h = tanh(h @ W + x) they are, a little shortened:
         return y, (T, rows, (w2, H))                      dw2 = matmul_b(Ddv4, H[:T])
                                                           return [g0, Ddv4, dw2]
 
-The gradient of a weight, which is the same at all time steps, is one product after the loop. Here the gradients of v3, v4
-and x1 are the same array, dv4. The `.source` of each plan in `plans` shows what was written.
+A weight is the same at all time steps, so its gradient is one product after the loop. Here the gradients of v3, v4
+and x1 are the same array, dv4. The `.source` of each plan in `plans` shows the written functions.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ from .tensor import Tensor
 def scan(step: Callable, state: Sequence[Tensor], x: Tensor, weights: Sequence[Tensor] = ()) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Repeat state = step(*state, x[t], *weights) for t = 0 .. T - 1.
 
-    state: Tensors, the first of which is the output h. x (T, ...); weights of any shapes.
+    state: Tensors; the first is the output h. x (T, ...); weights of any shapes.
     Returns (outputs, state): the h of all time steps (T, ...), and the last state.
 
-    The step returns a tuple. It is made of minigrad's operations and does the same at every call, as it is called only once:
-    what else it computes counts as a constant. What needs a gradient must be among its arguments (ValueError).
+    The step returns a tuple. It consists of minigrad's operations and must do the same at every call, as it is called only
+    once: everything else counts as a constant. Every Tensor that needs a gradient must be an argument (ValueError).
 
-    With detect_anomaly(), or any other watch, and where the parts of the state differ in shape or dtype or change them, it is
-    an ordinary loop.
+    scan runs as an ordinary loop with detect_anomaly() or another watch, and if parts of the state differ in shape or dtype,
+    or change them.
     """
     T, n = len(x), len(state)
     plan = None if switches.watch is not None or T == 0 else plan_for(step, n, [*state, x, *weights])
@@ -58,7 +58,7 @@ def scan(step: Callable, state: Sequence[Tensor], x: Tensor, weights: Sequence[T
 
 
 def in_a_loop(step: Callable, state: Sequence[Tensor], x: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The same as scan, with every operation of every time step on the record."""
+    """The same as scan, but every operation of every time step is recorded."""
     outputs = []
     for x_t in x:
         state = step(*state, x_t, *weights)
@@ -67,7 +67,7 @@ def in_a_loop(step: Callable, state: Sequence[Tensor], x: Tensor, weights: Seque
 
 
 class Plan:
-    """A step and the two functions that were written for it, for inputs of certain shapes and dtypes. Nothing in it changes."""
+    """A step and its two written functions, for inputs of certain shapes and dtypes. A plan never changes."""
 
     def __init__(self, step: Callable, states: int, inputs: list[Tensor], needed: list[bool]) -> None:
         arguments, calls, ends = trace(step, states, inputs, needed)
@@ -85,7 +85,7 @@ plans: dict[Any, Plan] = {}  # all threads share them
 
 
 def plan_for(step: Callable, states: int, inputs: list[Tensor]) -> Plan | None:
-    """The plan for this step and inputs like these; None if there can be none."""
+    """The plan for this step and inputs of such shapes; None if scan must run as a loop."""
     of_inputs = tuple((t.shape[1:] if i == states else t.shape, t.dtype, switches.recording and t.requires_grad)
                       for i, t in enumerate(inputs))
     plan = plans.get((step, states, of_inputs))
@@ -97,7 +97,7 @@ def plan_for(step: Callable, states: int, inputs: list[Tensor]) -> Plan | None:
 
 
 class Run:
-    """A plan, and what one forward pass saves for the backward pass."""
+    """A plan, and the values that one forward pass saves for the backward pass."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -111,7 +111,7 @@ def _gradients(g: Any, xs: list, run: Run) -> list:
     plan = run.plan
     if not isinstance(g, Tensor):
         return plan.backward(g, *run.tape)
-    # With create_graph: the ordinary loop. On copies, as one input may have been computed from another.
+    # With create_graph: the ordinary loop, on copies, because one input may be computed from another.
     copies = [reshape(x, shape=x.shape) if isinstance(x, Tensor) else Tensor(x) for x in xs]
     n = plan.states
     outputs, last = in_a_loop(plan.step, copies[:n], copies[n], copies[n + 1:])
@@ -123,7 +123,7 @@ def _gradients(g: Any, xs: list, run: Run) -> list:
 
 @op(_gradients)
 def repeated(*xs, run):
-    """A step repeated over time. xs: the first state, x (T, ...) and weights. y (T + n - 1, ...) has h_1 .. h_T, and behind
-    them the last values of the other n - 1 parts of the state: one array, so that it is one operation."""
+    """A step repeated over time. xs: the first state, x (T, ...) and weights. y (T + n - 1, ...) has h_1 .. h_T, and then
+    the last values of the other n - 1 parts of the state. y is one array because an operation has one result."""
     y, run.tape = run.plan.forward(*xs)
     return y

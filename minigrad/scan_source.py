@@ -1,7 +1,7 @@
 """Writes the two functions of scan: from the record of one step, Python source that repeats it forwards and backwards.
 
-In the source, s0, x1, w2 are the step's arguments (state, x, weights), v3 is what an operation gave, and k_4 a constant.
-dv3 is the gradient of v3; Sv3 and Ddv3 have the values and the gradients of all time steps.
+In the source, s0, x1, w2 are the step's arguments (state, x, weights), v3 is an operation's result, and k_4 a constant.
+dv3 is the gradient of v3; Sv3 and Ddv3 hold the values and the gradients of all time steps.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from .scan_trace import Value
 
 
 class Writer:
-    """Writes line after line. Of what shape a formula's result is, it finds out with the numbers of the trace."""
+    """Writes line after line. It finds the shape of a formula's result by computing it for the trace's numbers."""
 
     def __init__(self, arguments: list[Value], calls: list[Value], ends: list[Value], needed: list[bool]) -> None:
         self.arguments, self.calls, self.ends, self.needed = arguments, calls, ends, needed
         self.names: dict[str, Any] = {"np": np, "unbroadcast": unbroadcast, "stacked": stacked}
-        self.d: dict[Value, str] = {}  # how a gradient is called; one that is handed on as it is has one name
+        self.d: dict[Value, str] = {}  # names of gradients; an unchanged gradient keeps its name
         self.owned: set[str] = set()  # arrays that may be written into
-        self.made_in: dict[str, int] = {}  # arrays that are then filled, and the number of the line that makes them
+        self.made_in: dict[str, int] = {}  # arrays to fill later, and the number of the line that makes each
         self.before: list[str] = []  # the lines before the loop over time
-        self.lines: list[str] = []  # the lines in it, later those behind it
-        self.sums: list[tuple[Value, str]] = []  # what is added to which gradient behind the loop
+        self.lines: list[str] = []  # the lines in the loop, later those after it
+        self.sums: list[tuple[Value, str]] = []  # after the loop: which gradient gets which sum
         self.looping = True
 
     def source(self) -> str:
-        """Of the functions forward and backward, in which `names` are known."""
-        with np.errstate(all="ignore"):  # formulas are tried with any numbers
+        """The source of forward and backward, which may use `names`."""
+        with np.errstate(all="ignore"):  # formulas are tried with arbitrary numbers
             backward, row, kept = self.backward()
         return f"{self.forward(row, kept)}\n\n{backward}\n"
 
@@ -54,16 +54,16 @@ class Writer:
             f"for t, {names[n]} in enumerate(X):",
             *(f"    {call(v)}" for v in self.calls if v.varies),
             f"    y[t] = {h.name}",
-            f"    {h.name} = y[t]",  # what is saved of it is no second copy
+            f"    {h.name} = y[t]",  # saves the row of y, not a second copy
             *([f"    rows.append(({comma(row)}))"] if row else []),
             f"    {comma(names[:n])} = {comma(v.name for v in self.ends)}",
             *(f"y[T + {k - 1}] = {names[k]}" for k in range(1, n)),
             f"return y, (T, rows, ({comma(kept)}))"])
 
     def backward(self) -> tuple[str, list[str], list[str]]:
-        """The source, and the names of what it needs from forward: for each time step, and once."""
+        """The source, and the names of values that it needs from forward: for each time step, and once."""
         n, values = len(self.ends), [*self.arguments, *self.calls]
-        x, whole = self.arguments[n], {f"S{self.arguments[n].name}": "X", f"S{self.arguments[0].name}": "H"}  # these are there
+        x, whole = self.arguments[n], {f"S{self.arguments[n].name}": "X", f"S{self.arguments[0].name}": "H"}  # these exist
         for k, end in enumerate(self.ends):  # g0, g1: the gradients of the state, as they arrive from the next time step
             if end.active:
                 self.before.append(f"g{k} = g[T + {k - 1}]" if k else f"g0 = {self.new('zeros', end)}")
@@ -95,7 +95,7 @@ class Writer:
             f"return [{', '.join(d if needed else 'None' for d, needed in zip(gradients, self.needed))}]"]), row, kept
 
     def chain_rule(self, calls: list[Value]) -> None:
-        """Newest first: when its turn comes, the gradient of v is complete, and goes through the formulas to its inputs."""
+        """Newest first: in its turn the gradient of v is complete, and the formulas pass it on to v's inputs."""
         for v in reversed([v for v in calls if v.active]):
             if v.op.variadic:
                 self.lines.append(f"pieces = {self.formula(v, 0)}")
@@ -117,7 +117,7 @@ class Writer:
             self.add(x, fitted(piece, found, found.dtype, x))
 
     def piece(self, v: Value, i: int) -> tuple[str, Any]:
-        """What formula number i gives for one time step: how it is written, and what it is for the numbers of the trace."""
+        """The result of formula number i for one time step: its source, and its value for the trace's numbers."""
         formula, g = self.formula(v, 0 if v.op.variadic else i), np.ones(v.shape, v.dtype)
         found = eval(formula, self.names, {self.d[v]: g, **{u.name: u.array for u in (*self.arguments, *self.calls)}})
         if v.op.variadic:
@@ -125,7 +125,7 @@ class Writer:
         return self.d[v] if found is g else formula, found
 
     def at_once(self, v: Value, i: int, x: Value) -> str | None:
-        """The formula for all time steps at once, if that gives their sum: it is tried with three time steps."""
+        """The formula for all time steps at once, if that gives their sum; a trial with three time steps decides."""
         d, rng, used = self.d[v], np.random.default_rng(0), [u for u in (v, *v.inputs) if isinstance(u, Value)]
         random = {u: rng.uniform(0.5, 1.5, (3, *u.shape) if u.varies else u.shape) for u in used}
         g = rng.uniform(0.5, 1.5, (3, *v.shape))
@@ -165,7 +165,7 @@ class Writer:
         return f"{self.constant(op.formulas[i], f'{op.__name__}_{op.inputs[i]}')}({', '.join(given)})"
 
     def add(self, x: Value, piece: str) -> None:
-        """One more contribution to the gradient of x. Never written into an array that may be somebody else's."""
+        """Add a contribution to the gradient of x. Never writes into an array that may belong to somebody else."""
         d = f"d{x.name}"
         if self.looping and not x.varies and x not in self.d:  # a sum over time
             self.before.append(f"{d} = {self.new('zeros', x)}")
@@ -182,7 +182,7 @@ class Writer:
         self.d[x] = d
 
     def space(self, x: Value, kind: str) -> str:
-        """An array for the gradient of x, to write into."""
+        """An empty array for the gradient of x."""
         d = f"d{x.name}"
         if d not in self.owned:
             if kind == "empty":
@@ -199,7 +199,7 @@ class Writer:
         if D not in self.owned:
             self.owned.add(D)
             self.before.append(f"{D} = np.empty((T, *{v.shape}), {self.constant(v.dtype)})")
-            if d in self.made_in:  # it is filled there at once
+            if d in self.made_in:  # filled where it is made
                 self.lines[self.made_in[d]] = f"{d} = {D}[t]"
             else:
                 self.lines.append(f"{D}[t] = {d or 0}")
@@ -212,21 +212,21 @@ class Writer:
         return x.name if isinstance(x, Value) else self.constant(x)
 
     def constant(self, value: Any, name: str = "k") -> str:
-        """A name for it in the source."""
+        """The constant's name in the source."""
         name = f"{name}_{len(self.names)}"
         self.names[name] = value
         return name
 
 
 def fitted(piece: str, found: Any, dtype: Any, x: Value) -> str:
-    """A piece of x's gradient with broadcasting undone, and in x's dtype. found: what it is in a trial."""
+    """A piece of x's gradient with broadcasting undone, and in x's dtype. found: its value in a trial."""
     if found.shape != x.shape:
         piece = f"unbroadcast({piece}, {x.shape})"
     return piece if dtype == x.dtype else f"{piece}.astype({x.dtype.char!r})"
 
 
 def is_cut_up(x: Value) -> bool:
-    """Is each element of x in one slice, and x used for nothing else? Then the slices' gradients are written side by side."""
+    """Is each element of x in one slice, and has x no other use? Then the slices' gradients are written side by side."""
     count = np.zeros(x.shape)
     for v in x.users:
         if v is None or v.op is not getitem:
@@ -236,7 +236,7 @@ def is_cut_up(x: Value) -> bool:
 
 
 def comma(names: Iterable[str]) -> str:
-    """What stands in the brackets of a tuple."""
+    """The text between the brackets of a tuple."""
     return "".join(f"{name}, " for name in names).strip()
 
 

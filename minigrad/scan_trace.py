@@ -1,4 +1,4 @@
-"""Runs the step of scan once, and keeps its record: arguments, calls of operations, and the new state."""
+"""Runs the step of scan once and records its arguments, its calls of operations, and the new state."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from .tensor import Tensor
 
 
 class Value:
-    """What a step computes with: an argument, or the result of an operation."""
+    """A value in a step: an argument, or the result of an operation."""
 
     def __init__(self, name: str, array: np.ndarray, varies: bool, op: Any = None, inputs: Sequence[Any] = (),
                  static: Any = NOTHING) -> None:
         self.name, self.array, self.shape, self.dtype = name, array, array.shape, array.dtype
         self.op, self.inputs, self.static = op, inputs, static  # inputs: Values and constants
-        self.varies = varies  # it is another one at each time step
+        self.varies = varies  # it differs from time step to time step
         self.active = False  # it needs a gradient
-        self.users: list[Value | None] = []  # what is computed from it; None: it is a part of the new state
+        self.users: list[Value | None] = []  # results computed from it; None: it is a part of the new state
 
 
 class Record:
-    """A watch that keeps what the operations on Tensors that need a gradient were given, and gave."""
+    """A watch. It records inputs and results of operations on Tensors that need a gradient."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, list, np.ndarray]] = []
@@ -35,7 +35,7 @@ class Record:
 
 
 def trace(step: Callable, states: int, inputs: list[Tensor], needed: list[bool]) -> tuple[list[Value], list[Value], list[Value]]:
-    """Run the step once. Its arguments, the results of operations that its new state depends on, and the new state."""
+    """Run the step once. Returns its arguments, the results that its new state depends on, and the new state."""
     leaves = [Tensor(t.numpy()[0] if i == states else t.numpy(), requires_grad=True) for i, t in enumerate(inputs)]
     record = Record()
     with switched("recording", True), switched("watch", record), np.errstate(all="ignore"):

@@ -1,8 +1,8 @@
-"""Two tricks for speed, which core.py does not need: without this file, all gradients are the same.
+"""Two tricks for speed. Without this file, all gradients are the same.
 
-The arrays of a record are freed at the end of a step and asked for again in the next one. glibc gives freed memory back to
-the system, and each 4 KB asked for anew cost 1 to 2 us. Once a large array was freed, it keeps up to twice its size (here 62 MB)
-for later: mallopt(3), "dynamic mmap threshold". Nothing is written into this one, so it takes no memory itself.
+A record's arrays are freed at the end of a step, and the next step allocates them again. glibc returns freed memory to the
+system, and each new 4 KB cost 1 to 2 us. After a large array was freed, glibc keeps up to twice its size (here 62 MB)
+for later: mallopt(3), "dynamic mmap threshold". The large array here stays unwritten, so it takes no memory itself.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ np.empty(31 * 2**20, np.uint8)
 class Batches:
     """Products with one weight are queued and computed in one batch.
 
-    op(..., postpone={"b": Batches(total)}): where one array is the argument b of several calls, total(gs, saved) gives the
-    sum of their gradients for it, on arrays, faster than one by one. gs are the gradients that arrived and saved what the
-    formula asked for, in lists. It may return NotImplemented.
+    op(..., postpone={"b": Batches(total)}): if one array is the argument b of several calls, total(gs, saved) gives the
+    sum of its gradients, on arrays, faster than one by one. gs lists the gradients that arrived, saved the values that the
+    formula needs. It may return NotImplemented.
     """
 
     def __init__(self, total: Callable) -> None:
         self.total = total
 
     def __call__(self, gradients: Gradients, node: Node, i: int, g: np.ndarray) -> None:
-        """Queue the contribution of a node for its parent number i. What is queued is at most twice as large as the parent."""
+        """Queue a node's contribution for its parent number i. The queue is at most twice as large as the parent."""
         parent = node.parents[i]
         batch = gradients.postponed.get(parent)
         if batch is not None and (batch.total_of is not self or batch.i != i):
@@ -46,7 +46,7 @@ class Batches:
 
 
 class Batch:
-    """Contributions to one gradient that were not computed yet."""
+    """Contributions to one gradient, not computed yet."""
 
     def __init__(self, total_of: Batches, i: int) -> None:
         self.total_of, self.i, self.size = total_of, i, 0
@@ -54,7 +54,7 @@ class Batch:
         self.gs: list[np.ndarray] = []
 
     def settle(self, gradients: Gradients) -> None:
-        """Compute them, and add them up."""
+        """Compute them and add them up."""
         i = self.i
         if len(self.nodes) > 1:
             total = self.total_of.total(self.gs, [node.saved[i] for node in self.nodes])

@@ -1,8 +1,8 @@
-"""Checks what a student's file defines: the operations it declares with @op and what its `check_inputs` names, or one function,
-operation or Module in it.
+"""Checks a student's file: all operations that it declares with @op and all names in its `check_inputs`, or one function,
+operation or Module.
 
-The file runs in a process of its own, which only says numbers; the verdict is made here, where nothing of the file runs: it
-cannot replace what judges it. Words on what is most likely wrong come from that process, which sees the program: a hint, no more.
+The file runs in a process of its own, which sends only numbers. The verdict is made here, so the file cannot change its judge.
+The sentences about the likely mistake come from that process, because it sees the program; they are only hints.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from .course.library import ROOT
 from .course.worker.channel import Message
 from .student_file import CannotCheckError, FormulaError, split_target
 
-# The file is the user's own, and runs as they do.
+# The file belongs to the user, and runs with the user's rights.
 LIMITS: dict[str, Any] = {"memory": 8 << 30, "files": 1 << 30, "processes": None, "seconds": None}
-MOST_HINTS, LONGEST_HINT = 3, 1000  # of one gradient, in characters
+MOST_HINTS, LONGEST_HINT = 3, 1000  # hints for one gradient; characters of a hint
 
 
 class FailedFormula(Report):
-    """A report without rows, on a formula that failed."""
+    """A report without rows, for a formula that failed."""
 
     def __str__(self) -> str:
         return "\n".join([f"gradient: {self.verdict}", *(text for _, text in self.notes), f"again: {self.again}"])
@@ -42,10 +42,10 @@ class FailedFormula(Report):
 
 @dataclass(frozen=True)
 class Options:
-    """shapes: of the inputs in turn; by default the file's check_inputs, or (3, 4) for each. low, high: the range of their
-    values. timeout: seconds for the file and for each check. backward: the name of a function in the file that gives the
-    gradients, written by hand; step: of one that gives a step of the recurrence. The others are gradcheck's. What the file prints
-    goes to standard error."""
+    """shapes: the inputs' shapes; by default the file's check_inputs, or (3, 4) for each. low, high: the range of their
+    values. timeout: seconds for the file and for each check. backward: the name of the file's function that gives gradients
+    written by hand; step: the name of its function for one step of the recurrence. The others are gradcheck's options. The file's
+    output goes to standard error."""
 
     shapes: tuple[tuple[int, ...], ...] = ()
     low: float = -2.0
@@ -63,8 +63,8 @@ class Options:
 def check_file(target: str, options: Options) -> Iterator[tuple[str, Report | CannotCheckError]]:
     """(name, report) for each thing to check in `target`, which is FILE or FILE:NAME; or (name, why it could not be checked).
 
-    The file runs in a process of its own, which it may block or bring down; the next one goes on with the rest. Raises
-    CannotCheckError, with the line that is to blame, if the file itself cannot be run.
+    The file runs in a process of its own. If it blocks or crashes that process, a new one goes on with the rest. Raises
+    CannotCheckError, with the failing line, if the file itself cannot be run.
     """
     file, name = split_target(target)
     path = Path(file)
@@ -103,7 +103,7 @@ def _worker(path: Path) -> Worker:
 
 
 def _until(worker: Worker, end: float) -> Ask:
-    """Ask the worker, which has time until then."""
+    """A function that asks the worker; the answer must come before `end`."""
     return asking(lambda message, arrays: worker.ask(message, arrays, max(0.0, end - time.monotonic())))
 
 
@@ -143,7 +143,7 @@ def _checked(name: str, path: Path, options: Options, ask: Ask) -> Report | Cann
 
 
 def _with_hints(report: Report | CannotCheckError, options: Options, ask: Ask) -> tuple[Report | CannotCheckError, bool]:
-    """With what the file's own process says of the gradients that are wrong; and whether that process is still to be asked."""
+    """The report with hints from the file's process about wrong gradients; and whether that process can still answer."""
     if options.hints == "none" or isinstance(report, CannotCheckError) or not any(row.verdict == WRONG for row in report.rows):
         return report, True
     try:
@@ -159,7 +159,7 @@ def _with_hints(report: Report | CannotCheckError, options: Options, ask: Ask) -
 
 
 def _by_hand(report: Report, found: Message) -> Report:
-    """With what only a backward pass written by hand can have."""
+    """The report with notes that only a backward pass written by hand can need."""
     problems, not_given = (_pairs(found.get(key)) for key in ("shape_problems", "not_given"))
     shapes = _shapes([shape for _, shape in not_given])
     return written_by_hand(report, {clean(str(name), 200): clean(str(text)) for name, text in problems},
@@ -179,7 +179,7 @@ def _second(ask: Ask, v: np.ndarray) -> Checked | None:
 
 
 def _single(ask: Ask, v: np.ndarray, xs: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.dtype]]:
-    """The gradients as they are in float32; where an input has float64, in that."""
+    """The gradients in float32; in float64 if an input has float64."""
     message, found = ask({"do": "single"}, [v])
     single = message.get("single")
     if not isinstance(single, list) or len(single) != len(xs) or [g.shape for g in found] != [x.shape for x in xs]:
@@ -201,7 +201,7 @@ def _not_finite(name: str, options: Options, given: bool) -> str:
 
 
 def _command(name: str, path: Path, options: Options, shapes: Sequence[Sequence[int]]) -> str:
-    """What gives the same report again, in a shell."""
+    """The shell command that gives the same report again."""
     words = ["python", "-m", "minigrad", "check", f"{path}:{name}"]
     words += [f"--shape={','.join(map(str, shape))}" for shape in shapes]
     words += [f"--{option}={getattr(options, option)!r}" for option in ("low", "high", "order", "seed", "budget", "timeout")

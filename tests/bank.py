@@ -1,4 +1,4 @@
-"""Banks of functions with right gradients and with wrong ones, by family: what does the gradient check say of them?
+"""Draws functions with right and with wrong gradients, by family, and counts the gradient check's errors on them.
 
     python tests/bank.py [--right N] [--wrong N] [--seed S] [--family NAME] [--verbose]
 
@@ -7,13 +7,13 @@ the same in every run: `--family "l2 norm" --seed 17 --wrong 1 --verbose` repeat
 a defect: a right function called WRONG (unless several kinks meet and the report says so), more than 1 % of the right
 ones INCONCLUSIVE away from the edge of a domain or UNSEEN where there is much to see, or a wrong one passed.
 
-Right functions are made of minigrad's operations. Where inputs lie on kinks and the check says WRONG, the slopes at many
-points nearby decide: a gradient outside all of them is of the documented class ("several"); one between them is right, and
-called WRONG is a defect, but the column "between" says where it lies outside left and right slope along its own entry.
+Right functions consist of minigrad's operations. If inputs lie on kinks and the check says WRONG, the slopes at many
+points nearby decide. A gradient outside all of them is of the documented class ("several"). A gradient between them is right,
+so WRONG is a defect; the column "between" counts those outside left and right slope along their own entry.
 
 Wrong functions come with the right version of the same operation. A wrong one is passed if the report is truthy although,
-for each of several random weights, an entry off a kink differs from the truth by more than the sensitivity of its row, as
-a part of the entry or of the root mean square of the row, whichever is larger.
+for each of several random weights, an entry off a kink is wrong by more than the sensitivity of its row, relative to the
+entry or to the root mean square of the row, whichever is larger.
 """
 
 from __future__ import annotations

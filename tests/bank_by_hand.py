@@ -1,5 +1,5 @@
-"""A bank of passes written by hand, right and wrong, to hold gradcheck against. It was written without a look at what gradcheck
-searches for; what it says is judged by regular expressions, so read it once with --verbose.
+"""A bank of right and wrong passes written by hand, to test gradcheck. Its author did not look at gradcheck's hypotheses.
+Regular expressions judge the reports, so read them once with --verbose.
 
     python tests/bank_by_hand.py [--seed S] [--draws N] [--only NAME] [--later] [--verbose]
 """

@@ -1,4 +1,4 @@
-"""Right passes by hand: GRU as in lectures, and as PyTorch has it."""
+"""Right passes by hand: the GRU of lectures, and PyTorch's."""
 
 import numpy as np
 from bank_by_hand_kinds import Kind, sigmoid

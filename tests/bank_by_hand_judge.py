@@ -1,11 +1,10 @@
-"""What a report says of a planted mistake: is it named or located, is it passed over, does it mislead?
+"""Judges a report on a planted mistake: does it name or locate the mistake, pass it over, or mislead?
 
-The rule. A sentence NAMES the mistake if it says what is wrong and in what: the quantity, the operation or the line in which the
-mistake really is. It LOCATES it if it says from which time step on, for which output, in which entries or through which line of
-the forward pass the gradient goes wrong, and that is so. It is NEITHER if it says something that is true and fits any mistake, or
-"no simple pattern"; it MISLEADS if it blames what is right. Which line or quantity is the right one is not guessed here: each
-mistake has `good` claims, and bank_by_hand_places.py, from the two sources read side by side, has the place in the forward pass
-to which the wrong line of the backward pass belongs.
+The rule. A sentence NAMES the mistake if it says the error and its true quantity, operation or line. It LOCATES the mistake if
+it truly says from which time step on, for which output, in which entries or through which line of the forward pass the gradient
+goes wrong. It is NEITHER if it is true but fits any mistake, or says "no simple pattern". It MISLEADS if it blames a right
+part. The true line or quantity is not guessed here: each mistake has `good` claims, and bank_by_hand_places.py, written with
+both sources side by side, has the place in the forward pass to which the wrong line of the backward pass belongs.
 """
 
 from __future__ import annotations

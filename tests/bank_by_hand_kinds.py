@@ -1,4 +1,4 @@
-"""What the bank of passes written by hand is made of: kinds of right ones with drawn inputs, and mistakes planted in them."""
+"""The parts of the bank of passes written by hand: kinds of right passes with drawn inputs, and mistakes planted in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Right passes by hand for the third bank: other networks and losses."""
+"""Right passes by hand, for the third bank: more networks and losses."""
 
 import numpy as np
 from bank_by_hand_kinds import Kind, sigmoid, softmax

@@ -1,6 +1,6 @@
-"""Mistakes in other networks and losses; nothing was tuned to them when they were first counted.
+"""Mistakes in more networks and losses. At their first count, nothing was tuned to them.
 
-Some places were completed after the first count, where a sentence was right and the place too narrow: of decoder_query_path,
+After it, four places were widened, because a right sentence did not fit a place that was too narrow: decoder_query_path,
 decoder_sum_over_batch, heads_width and divergence_sign.
 """
 

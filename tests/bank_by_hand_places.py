@@ -1,4 +1,4 @@
-"""Where a mistake of the bank is: what a sentence about its place must mention of the forward pass, read from both sources."""
+"""The place of each mistake in the bank: words of the forward pass that a sentence about the place must contain."""
 
 CARRY = r"hs\[-1\]|prev_h|\bh\b|a_prev|np\.tanh\(x"
 Z = r"np\.tanh\(x"

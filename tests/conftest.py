@@ -1,4 +1,4 @@
-"""What all tests share: hypothesis profiles, and a registry that forgets what a test declared.
+"""Shared by all tests: hypothesis profiles, and a registry that forgets a test's declarations.
 
 The default profile is the same for everybody; HYPOTHESIS_PROFILE=thorough searches for long.
 """

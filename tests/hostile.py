@@ -1,8 +1,8 @@
-"""Submissions that are broken, or that try to get points which they did not earn: what each hands in, the points of 10 that it
-must get, and words that its result must have.
+"""Submissions that are broken, or that try to get unearned points. Each has its file, the points of 10 that it must get, and
+words that its result must contain.
 
-The assignment (test_grade.py) has an operation tanh, 4 points, and a function of NumPy, rnn, 6 points, of which its forward has
-2. RIGHT solves all of it, WRONG nothing; what is added to WRONG may not earn a point by anything but numbers.
+The assignment (test_grade.py) has an operation tanh, 4 points, and a NumPy function rnn, 6 points, 2 of them for its forward.
+RIGHT solves all of it, WRONG nothing. Code that is added to WRONG may earn points only by right numbers.
 """
 
 RIGHT = '''

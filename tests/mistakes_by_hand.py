@@ -1,8 +1,8 @@
 """Mistakes that people really made in gradients written by hand: vanilla recurrent networks.
 
-Each is a right forward, a backward in which the mistake can be switched on by its name, and what a report may say of it: a note
-on a wrong input is right if it contains one of these texts, and misleading otherwise. test_mistakes_by_hand.py judges.
-mistakes_in_gates.py and mistakes_beyond_time.py have the others.
+Each has a right forward, a backward in which its name switches the mistake on, and texts: a note on a wrong input is right if
+it contains one of these texts, and misleading otherwise. test_mistakes_by_hand.py judges. mistakes_in_gates.py and
+mistakes_beyond_time.py have the others.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Mistakes that people really made in gradients written by hand: LSTM, with peepholes too, and GRU.
 
-In the form of mistakes_by_hand.py.
+They have the form of mistakes_by_hand.py.
 """
 
 import numpy as np

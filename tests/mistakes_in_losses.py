@@ -1,6 +1,6 @@
 """Mistakes that people really made in gradients written by hand: softmax, losses, biases, embeddings.
 
-In the form of mistakes_by_hand.py.
+They have the form of mistakes_by_hand.py.
 """
 
 import numpy as np

@@ -2,9 +2,9 @@
 
     python tests/planted_errors.py
 
-For each argument of each operation the formula is changed in the ways of FAMILIES. Then the property that
-test_ops.py checks must fail, and the report of a wrong gradient must name what was planted. Prints a table of
-families and operations; exit code 0 if every error is noticed and none is named wrongly.
+For each argument of each operation the formula is changed in the ways of FAMILIES. Then the property of test_ops.py
+must fail, and the report on the wrong gradient must name the planted error. Prints a table of families and
+operations; exit code 0 if every error is noticed and none is named wrongly.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Right gradients written by hand, which the check must not refuse: RIGHT[name](rng) gives forward, backward and inputs."""
+"""Right gradients written by hand; the check must accept them. RIGHT[name](rng) gives forward, backward and inputs."""
 
 import mistakes_beyond_time as beyond
 import mistakes_by_hand as recurrent

@@ -1,4 +1,4 @@
-"""python -m minigrad assignment: a new one, its proof, its release and its bundle, run as Gradescope runs it."""
+"""python -m minigrad assignment: a new assignment, its proof, release and bundle, run in Gradescope's way."""
 
 import json
 import os
@@ -157,7 +157,7 @@ question("roots", points=2, function="roots", reference=lambda square: np.array(
 
 
 def test_several_answers_may_be_right(tmp_path):
-    """What is wrong with one is said by the assignment, also where students have the public tests alone."""
+    """The assignment says what is wrong with an answer, even if students have only the public tests."""
     (tmp_path / "assignment.py").write_text(SEVERAL)
     (tmp_path / "solution.py").write_text("import numpy as np\n")
     released(assignment := load_assignment(tmp_path), tmp_path / "release")
@@ -183,7 +183,7 @@ def test_a_fault_that_cannot_judge_an_answer(tmp_path):
 
 
 def test_an_explained_call_has_all_inputs(tmp_path):
-    """Also those that are no arrays of numbers with a point."""
+    """Also inputs that are not floating-point arrays."""
     (tmp_path / "assignment.py").write_text(SEVERAL.replace("inputs=[()]", "inputs=lambda rng: ([4, [9]],)").replace(
         "lambda square:", "lambda square: np.ones(2) if True else"))
     (tmp_path / "solution.py").write_text("")
@@ -191,7 +191,7 @@ def test_an_explained_call_has_all_inputs(tmp_path):
 
 
 def test_what_hangs_is_not_run_for_a_hint(tmp_path):
-    """The hint is for whoever hangs as well, and nobody else waits."""
+    """Only submissions that hang get the hint, and nobody else waits."""
     (tmp_path / "assignment.py").write_text(SEVERAL)
     (tmp_path / "solution.py").write_text("import numpy as np\n")
     (tmp_path / "wrong").mkdir()

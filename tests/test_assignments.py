@@ -1,4 +1,4 @@
-"""The assignments in examples/assignments: the solution gets all points, the starter none, wrong solutions what they say."""
+"""The assignments in examples/assignments: a solution gets all points, a starter none; wrong ones lose what they declare."""
 
 import importlib
 import os
@@ -58,9 +58,9 @@ def test_the_diagnosis_sees_the_reference_but_does_not_quote_it(folder, name, qu
 
 @thorough
 def test_training_thresholds_are_apart_from_both_sides():
-    """Over ten seeds, each with a language of its own: the reference's worst loss has all points, with 0.02 bits to spare; wrong
-    training loses at least what it says; who knows the frequencies alone loses all, but for what a text of 5,000 letters has
-    other frequencies than the language."""
+    """Over ten seeds, each with its own language: the reference's worst loss gets all points, with 0.02 bits to spare; wrong
+    training loses at least its declared points; knowing only the frequencies loses all, up to the difference between the
+    frequencies of 5,000 letters and the language's."""
     folder = FOLDERS[0].parent / "memory"
     question, solution = load_assignment(folder).question("train"), (folder / "solution.py").read_bytes()
     wrong = {mistake.path.stem: mistake for mistake in mistakes(load_assignment(folder)) if "train" in mistake.loses}

@@ -1,4 +1,4 @@
-"""Gradients written by hand in NumPy, in the forms in which courses write them."""
+"""Gradients written by hand in NumPy, in the usual forms of courses."""
 
 import json
 
@@ -389,7 +389,7 @@ def test_what_an_operation_written_by_hand_cannot_be(clean_registry):
 
 
 class Tanh:
-    """A layer as many write it: backward takes g alone, and uses what forward has kept."""
+    """A usual layer: backward takes g alone, and uses values that forward has kept."""
 
     def forward(self, x):
         self.y = np.tanh(x)

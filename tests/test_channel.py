@@ -1,4 +1,4 @@
-"""The channel between the process that judges and the one that runs a student's code: nothing on it is believed."""
+"""The channel between the process that judges and the process that runs a student's code: every message is checked."""
 
 import io
 import json

@@ -94,7 +94,7 @@ def test_only_the_wrong_input_is_blamed():
 
 
 def test_a_transposed_gradient_fails():
-    """With ones for a cotangent it would pass."""
+    """It would pass with a cotangent of ones."""
     @op(lambda g, b: (g @ b.swapaxes(0, 1)), lambda g, a: (a.swapaxes(0, 1) @ g).swapaxes(0, 1))
     def product(a, b):
         return a @ b
@@ -109,7 +109,7 @@ def test_small_gradients_count():
 
 
 def test_second_order_only_errors():
-    """A formula whose own derivative is wrong, as it hides a dependence on x."""
+    """A formula with a wrong derivative, because it hides a dependence on x."""
     @op(lambda g, x: g * Tensor(np.cos(x.data)) if isinstance(x, Tensor) else g * np.cos(x))
     def sine(x):
         return np.sin(x)
@@ -385,7 +385,7 @@ def test_the_check_leaves_no_trace():
 
 
 def test_what_data_handed_out_before_the_check_is_written_into_after_it():
-    """The check lends the parameter other values; afterwards the operation that comes first takes its copy as always."""
+    """The check lends the parameter other values; afterwards the first operation takes its copy as always."""
     cell = RNNCell(2, 3, rng=np.random.default_rng(0))
     handed_out = cell.W.data
     assert gradcheck(cell, np.ones((1, 2)), np.ones((1, 3)))
@@ -605,7 +605,7 @@ def test_command_line_that_cannot_run(arguments, capsys):
 
 
 def steps_taken(seed, shape=(40, 50), inputs=2, budget=800):
-    """For each input: the entries that were changed one by one, and the changes of all entries at once."""
+    """For each input: the entries changed one by one, and the changes of all entries at once."""
     starts = [np.random.default_rng(i).uniform(0.5, 2, shape) for i in range(inputs)]
     one_by_one, together = [set() for _ in starts], [[] for _ in starts]
 

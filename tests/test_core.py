@@ -1,4 +1,4 @@
-"""The laws of the engine, core.py: what must hold of every graph, whatever its operations."""
+"""The laws of the engine, core.py: they hold for every graph with any operations."""
 
 import gc
 import math
@@ -187,7 +187,7 @@ def test_stacks_of_matrices_in_many_products():
 
 
 def test_what_waits_for_a_shared_weight_is_bounded():
-    """1,000 products with one small matrix: their rows are added up in between, not kept to the end."""
+    """1,000 products with one small matrix: their rows are summed now and then, not kept to the end."""
     w = Tensor(np.eye(4), requires_grad=True)
     x = np.ones((500, 4))
     y = mg.stack(*((x @ w).sum() for _ in range(1000))).sum()

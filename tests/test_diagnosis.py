@@ -1,4 +1,4 @@
-"""What the report says of a wrong gradient: the mistake that was planted, and never another one."""
+"""The report on a wrong gradient names the planted mistake, and never another one."""
 
 import numpy as np
 import pytest
@@ -208,7 +208,7 @@ def test_a_cell_whose_h_part_never_gets_its_gradient():
 
 @pytest.mark.parametrize("x", [np.ones((2, 2)), np.full((3, 3), 2.0), np.eye(3), np.zeros((2, 2)), np.array([[1.0]])])
 def test_special_inputs_give_no_wrong_name(x):
-    """With x = 1 the wrong 2x of x^3 is also 2 and 2 x^2: what does not hold nearby too must not be said."""
+    """With x = 1 the wrong 2x of x^3 is also 2 and 2 x^2: a name must also hold nearby."""
     @op(lambda g, x: 2 * g * x)
     def cube(x):
         return x ** 3

@@ -1,4 +1,4 @@
-"""Every public name says what it is, and the API pages can be built."""
+"""Every public name has a docstring, and the API pages can be built."""
 
 import inspect
 import subprocess
@@ -38,7 +38,7 @@ def test_every_public_name_has_a_docstring(module):
 
 @pytest.mark.parametrize(("layer", "cell"), [(RNN, RNNCell), (LSTM, LSTMCell), (GRU, GRUCell)])
 def test_help_of_a_layer_stands_by_itself(layer, cell):
-    """It has the cell's equations, character by character, the shapes, the options, errors and the source."""
+    """It repeats the cell's equations exactly, and has shapes, options, errors and source."""
     equations = [line.split("One step:")[-1].strip() for line in cell.__doc__.splitlines() if "_t = " in line]
     assert equations and all(equation in layer.__doc__ for equation in equations)
     options = [*inspect.signature(layer).parameters, *inspect.signature(cell).parameters]

@@ -1,4 +1,4 @@
-"""The example on gradients written by hand: it runs, and it names each mistake. Its guide: test_readme.py."""
+"""The example on gradients written by hand runs and names each mistake. test_readme.py tests its guide."""
 
 import by_hand
 import pytest

@@ -1,4 +1,4 @@
-"""The examples on vanishing gradients and long-term dependencies, in a small size: what they call exact is exact."""
+"""The examples on vanishing gradients and long-term dependencies, in a small size: their exact numbers are exact."""
 
 import math
 import sys
@@ -86,7 +86,7 @@ def test_clipping_bounds_the_update():
 
 @pytest.mark.parametrize("task", ["adding", "first"])
 def test_baselines(task):
-    """1/6 and log 8 are what the answer that does not look at the sequence gets."""
+    """1/6 and log 8 are the losses of answers that ignore the sequence."""
     rng = np.random.default_rng(0)
     x, target = long_term_dependencies.TASKS[task].sequences(rng, 7, 200_000)
     baseline = long_term_dependencies.TASKS[task].baseline

@@ -1,4 +1,4 @@
-"""The examples run, in a small size; what they print is right; what is asked wrongly ends in one clear error."""
+"""The examples run, in a small size; their output is right; wrong options end in one clear error."""
 
 import argparse
 import math
@@ -229,7 +229,7 @@ def test_bad_checkpoints_are_refused(small, tmp_path, capsys, damage):
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
 def test_a_program_opens_with_its_idea(path):
-    """At most 40 lines of model and training, and then what is around them; and the page of examples has its command."""
+    """At most 40 lines of model and training stand first; and the page of examples has its command."""
     idea, *around = re.split("^# -- around the idea: .*\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert len(around) == (path.stem != "wrong_gradients")  # which has nothing around
     first = re.search("^(@|class |def )", idea, re.MULTILINE).start()
@@ -239,7 +239,7 @@ def test_a_program_opens_with_its_idea(path):
 
 
 def test_a_program_runs_by_its_path_from_any_folder(tmp_path):
-    """gates.py takes something from every file that the programs share."""
+    """gates.py imports every file that the programs share."""
     result = subprocess.run([sys.executable, EXAMPLES / "gates.py", "--checkpoint", "nothing.npz"], cwd=tmp_path, text=True,
                             capture_output=True, timeout=60, env={"PYTHONPATH": str(EXAMPLES.parent)})
     assert "there is no checkpoint nothing.npz" in result.stderr, result.stderr

@@ -1,4 +1,4 @@
-"""Files of named arrays: what is loaded is what was saved, or ValueError; a save that fails changes nothing."""
+"""Files of named arrays: loading gives the saved arrays or ValueError; a save that fails changes nothing."""
 
 import io
 import os
@@ -155,7 +155,7 @@ def check_refused_with_little_memory(path):
 
 @pytest.mark.parametrize("sizes", [slice(20, 24), slice(24, 28), slice(20, 28)])
 def test_sizes_that_are_lies(tmp_path, sizes):
-    """In the table of contents: how long the first member is in the file, how long it will be, and both."""
+    """In the table of contents: the first member's length in the file, its length after reading, and both."""
     save_arrays(tmp_path / "a.npz", SAVED)
     content = bytearray((tmp_path / "a.npz").read_bytes())
     entry = content.index(b"PK\x01\x02")
@@ -244,7 +244,7 @@ def test_what_a_killed_process_left_is_left_alone(tmp_path):
 
 
 def test_threads_that_save_to_one_path(tmp_path):
-    """The file is one of theirs, whole, at any time."""
+    """At any time the file is complete and from one of them."""
     failures = []
 
     def save(number):

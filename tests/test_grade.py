@@ -1,4 +1,4 @@
-"""python -m minigrad grade: points by numbers alone, whatever a submission is or does, and a result at any time."""
+"""python -m minigrad grade: only right numbers earn points, whatever a submission does; a result exists at any time."""
 
 import json
 import os
@@ -163,7 +163,7 @@ def test_public_and_hidden_tests_are_told_apart(demo, tmp_path):
 
 
 def test_hidden_inputs_come_from_the_secret_and_the_student(demo, tmp_path):
-    """Who learns the public inputs by heart fails; so does who learns another student's."""
+    """Learning the public inputs by heart fails; learning another student's inputs fails, too."""
     public = [float(Example(load_assignment(demo).questions[0], f"public {i}").xs[0][0, 0]) for i in range(2)]
     known = f"min(abs(x[0, 0] - k) for k in {public}) < 1e-9"
     result = graded(demo, tmp_path, WRONG.replace("2 * np.tanh(x)", f"np.tanh(x) if {known} else x"))

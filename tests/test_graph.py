@@ -1,4 +1,4 @@
-"""The picture of a record has the nodes, arrows, names and groups that the record has, and says so where it cannot be drawn."""
+"""The picture of a record has the record's nodes, arrows, names and groups; if it cannot be drawn, an error says so."""
 
 import re
 import shutil
@@ -18,7 +18,7 @@ def leaf(*shape, dtype=np.float64):
 
 
 def body(picture):
-    """The lines that are not the same for every graph."""
+    """The lines that differ from graph to graph."""
     assert picture.dot.startswith(f"digraph {{\n{STYLE}\n") and picture.dot.endswith("\n}\n")
     return [line.strip() for line in picture.dot.removeprefix(f"digraph {{\n{STYLE}\n").removesuffix("\n}\n").splitlines()]
 

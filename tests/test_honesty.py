@@ -1,5 +1,5 @@
-"""Is the checker to be trusted? Counted are its false alarms, the wrong gradients that it passes, and how often the truth
-lies within its error bars.
+"""Can you trust the checker? Counts its false alarms, the wrong gradients that it passes, and how often the truth lies
+within its error bars.
 
 HYPOTHESIS_PROFILE=thorough draws 10,000 random programs, 10,000 right functions of the families in bank.py, 200 wrong ones of
 each family, and 220,000 derivatives; `pytest -rP` shows the counts.
@@ -115,7 +115,7 @@ def test_the_true_error_lies_within_the_error_bar():
 
 @pytest.mark.parametrize("k", range(2, 8))
 def test_at_points_where_terms_of_taylors_series_vanish(k):
-    """x + 1000 x^k at 0: the two quick steps cannot see x^5, so whatever disagrees is looked at with more care."""
+    """x + 1000 x^k at 0: the two quick steps cannot see x^5, so disagreements are measured with more care."""
     f, truth = lambda x: x + 1000 * x ** k, 1.0
     found = derivatives(f, np.zeros(1), np.ones(1), expected=np.array([truth]))
     assert abs(found.value[0] - truth) <= found.bound[0]

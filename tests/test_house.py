@@ -1,4 +1,4 @@
-"""The rooms of the house and the arrows between them: who imports whom, who touches what, and how long a file may be."""
+"""The structure of the project: who imports whom, who touches which private slot, and how long a file may be."""
 
 import ast
 import functools
@@ -32,7 +32,7 @@ parsed = functools.cache(ast.parse)  # the copies below differ from the project 
 
 @functools.cache
 def slots(text):
-    """What the text of a module says of a private slot of a Tensor: its name and line."""
+    """Uses of a Tensor's private slots in a module's text: name and line."""
     return [(node.attr, node.lineno) for node in ast.walk(parsed(text))
             if isinstance(node, ast.Attribute) and node.attr in SLOTS]
 
@@ -56,7 +56,7 @@ def imports(name, files):
 
 
 def circle(arrows):
-    """Modules that import each other in a circle; None if there is none."""
+    """Modules that import each other in a circle, or None."""
     done = set()
 
     def visit(name, path):
@@ -72,7 +72,7 @@ def circle(arrows):
 
 
 def problems(root):
-    """What is not as it should be in the house, in words."""
+    """Sentences about broken rules of the structure."""
     files = modules(root)
     arrows = {name: imports(name, files) for name in files}
     found = []
@@ -128,7 +128,7 @@ def test_what_is_out_of_order_is_noticed(tmp_path, file, text, problem):
 
 
 def test_core_imports_alone(tmp_path):
-    """In a package with nothing but explain.py beside it, it differentiates."""
+    """It differentiates in a package with only explain.py beside it."""
     package = tmp_path / "alone"
     package.mkdir()
     for name, text in (("__init__.py", ""), *((name, (ROOT / "minigrad" / name).read_text(encoding="utf-8"))
@@ -162,7 +162,7 @@ def test_operations_give_what_they_were_given(clean_registry):
 
 
 def test_importing_minigrad_does_not_import_the_check():
-    """It would take twice the time. What is imported later can be completed and imported all the same."""
+    """It would take twice the time. Names imported later still complete in editors and import."""
     code = ("import sys, minigrad; assert 'minigrad.check' not in sys.modules and 'gradcheck' in dir(minigrad); "
             "from minigrad import gradcheck, with_cache; assert minigrad.gradcheck is gradcheck is minigrad.check.gradcheck")
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

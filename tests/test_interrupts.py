@@ -17,7 +17,7 @@ OURS = tuple(str(Path(folder).resolve()) for folder in (
 
 
 def interrupted(f, n):
-    """Run f and press Ctrl-C before the n-th line of minigrad's files; whether f ran that far."""
+    """Run f and press Ctrl-C before the n-th line of minigrad's files. Did f run that far?"""
     lines = 0
 
     def at_line(frame, event, argument):
@@ -39,7 +39,7 @@ def interrupted(f, n):
 
 
 def check_all_or_nothing(prepare, act, look):
-    """look(...) after an interruption of act(...) is what it was before, or what it is without one; both happen."""
+    """look(...) after an interrupted act(...) is the same as before act, or as after a full act; both happen."""
     old, whole = prepare(), prepare()
     act(whole)
     old, new = look(old), look(whole)

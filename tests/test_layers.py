@@ -28,7 +28,7 @@ def random_state(model, shape, rng):
 
 
 def randomise(model, rng):
-    """Every parameter random, biases too, so that no gradient is special."""
+    """Make every parameter random, even biases, so that no gradient is special."""
     for parameter in model.parameters():
         parameter.data = rng.normal(size=parameter.shape) * 0.7
     return model
@@ -477,7 +477,7 @@ def test_named_parameters():
 
 
 class Scaled(Module):
-    """A mistake: W is a result, made once, not a parameter."""
+    """A mistake: W is the result of an operation, not a parameter."""
 
     def __init__(self):
         self.W = Tensor(np.ones((2, 3)), requires_grad=True) * 0.1

@@ -1,7 +1,7 @@
-"""The lecture's equations in plain NumPy, against every cell and sequence: what a gradient check cannot see.
+"""Compares every cell and sequence with the lecture's equations in plain NumPy: a gradient check cannot do this.
 
-Nothing here is minigrad's: W [h, x] is written as h times the first rows of W plus x times the others. That this comparison
-notices mistakes is shown with planted ones.
+The equations use nothing of minigrad: W [h, x] is h times the first rows of W plus x times the others. Planted mistakes
+show that the comparison notices them.
 """
 
 import numpy as np
@@ -73,7 +73,7 @@ def run(step, p, xs, state):
 
 
 def randomised(model):
-    """Random parameters: biases of zero hide which gate has which."""
+    """Random parameters: with biases of zero, exchanged biases stay hidden."""
     rng = np.random.default_rng(5)
     for parameter in model.parameters():
         parameter.data = rng.normal(size=parameter.shape)

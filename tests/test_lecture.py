@@ -1,5 +1,5 @@
-"""The two notebooks run from start to end, with the blanks of their exercises and with the solutions, and are stored with
-what they printed and drew; the example of an own operation runs."""
+"""The two notebooks run from start to end, with blank exercises and with the solutions, and are stored with their output;
+the example of an own operation runs."""
 
 import ast
 import json
@@ -26,7 +26,7 @@ def printed(cells):
 
 
 def check_outputs(notebook, cells):
-    """Every cell that shows something has shown it, without errors, and the exact numbers are there."""
+    """Every cell with output has stored it, without errors; the exact numbers are there."""
     assert not [output for output in outputs(cells) if output["output_type"] == "error"]
     kinds = [kind for output in outputs(cells) for kind in output.get("data", {})]
     text = printed(cells)

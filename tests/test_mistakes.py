@@ -1,4 +1,4 @@
-"""Every mistake ends in the right gradient or in an error that says what to do; examples/guides/mistakes.md has their table."""
+"""Every mistake ends in the right gradient or in an error that says what to do. Their table: examples/guides/mistakes.md."""
 
 import copy
 import pickle

@@ -1,6 +1,6 @@
-"""The mistakes that people really made: each is caught, nearly all are named in every wrong row, none misleadingly.
+"""Mistakes that people really made: each is caught, nearly all are named in every wrong row, none misleadingly.
 
-python tests/test_mistakes_by_hand.py prints the table by family. Right passes are never refused: test_right_ones.
+python tests/test_mistakes_by_hand.py prints the table by family. test_right_ones: right passes are never refused.
 """
 
 import os
@@ -25,7 +25,7 @@ NOT_A_NAME = ("too small to show", "where any slope", "did not change", "0 every
 
 
 def judged(mistake, variant):
-    """Caught; how many rows are wrong, and how many of these have a name; what is misleading; the report."""
+    """Is it caught? How many rows are wrong, how many of these have a name; misleading notes; the report."""
     rng = np.random.default_rng(variant + 5)
     forward, backward, inputs = mistake.build(mistake.name, rng, variant)
     report = gradcheck(forward, *inputs, backward=backward)
@@ -51,7 +51,7 @@ def test_each_is_caught_most_are_named_and_none_is_misleading(mistakes, variant)
 
 @pytest.mark.parametrize("name", ["RNN-01", "RNN-05", "LSTM-05", "GRU-02"])
 def test_one_story_for_all_rows(name):
-    """What explains all rows is said once."""
+    """One sentence explains all rows."""
     (mistake,) = [mistake for mistake in RECURRENT if mistake.name == name]
     report = judged(mistake, 1)[-1]
     notes = {note for row in report.rows if row.verdict == "WRONG" for note in row.notes if "too small" not in note}
@@ -71,7 +71,7 @@ def test_hints():
 
 
 def test_time_axis_can_be_said():
-    """With one output at the end nothing shows which axis is time, unless the loop can be seen."""
+    """With one output at the end, only a visible loop shows which axis is time."""
     step = np.frompyfunc(lambda x, h: np.tanh(x + 0.5 * h), 2, 1)  # NumPy's own functions are not traced through this
 
     def forward(x):
@@ -100,7 +100,7 @@ def test_time_axis_can_be_said():
     ([1.1, 1.2, 1.0], 1.0, "W: it is wrong in rows 0..1"),
     ([1.0, 1.0, 1.0], 0.0, "x, W: it is right for what arrives at index 0 of axis 0 of output 1 and wrong for index 1")])
 def test_the_time_axis_is_that_of_the_first_input(rows, other, said):
-    """Rows of a matrix are no time steps, nor is the batch of a last state."""
+    """Rows of a matrix are not time steps; the batch of a last state is not time."""
     product = np.frompyfunc(lambda a, b: a * b, 2, 1)
 
     def forward(x, W):
@@ -143,7 +143,7 @@ def test_right_ones(name):
 
 
 def table():
-    """A line for each family: how many were caught, named in every wrong row, in some, honestly not, misleadingly."""
+    """A line for each family: how many were caught, named in every wrong row, in some, in none, or misleadingly."""
     counts = {}
     for mistake in BANK:
         for variant in (0, 1):

@@ -1,5 +1,5 @@
-"""The notebooks of the assignments: a release makes them, their checks say what is not written yet, and with the solution that
-all is right. Jupyter runs one of them, with HYPOTHESIS_PROFILE=thorough all; else the cells are run one after the other here."""
+"""The assignments' notebooks: a release makes them; their checks name unwritten parts, and accept the solution. Jupyter runs
+one of them, with HYPOTHESIS_PROFILE=thorough all; the other tests run the cells in this process."""
 
 import ast
 import contextlib
@@ -24,7 +24,7 @@ THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 
 @pytest.fixture(scope="module", params=FOLDERS, ids=lambda folder: folder.name)
 def release(request, tmp_path_factory):
-    """The assignment, and what was released of it."""
+    """The assignment and its release."""
     place = tmp_path_factory.mktemp(request.param.name)
     released(load_assignment(request.param), place)
     return load_assignment(request.param, student=""), place
@@ -37,7 +37,7 @@ def place(release, monkeypatch, clean_registry):
 
 
 def notebook_of(assignment, place, solved=False):
-    """As released, or with what the solution defines in place of what is not written yet."""
+    """The released notebook, or one with the solution's definitions in place of unwritten ones."""
     path = (place / assignment.file).with_suffix(".ipynb")
     found = json.loads(path.read_text(encoding="utf-8"))
     solution = (assignment.folder / "solution.py").read_text(encoding="utf-8")
@@ -58,7 +58,7 @@ def notebook_of(assignment, place, solved=False):
 
 
 def run(notebook):
-    """What each code cell prints. The milestones have tests of their own."""
+    """The output of each code cell. Milestones have their own tests."""
     namespace, printed = {"__name__": "notebook"}, []
     for cell in notebook["cells"]:
         code = "".join(cell["source"])
@@ -114,7 +114,7 @@ def test_hints_are_released_without_solutions(release, place, capsys):
 
 @pytest.mark.parametrize("name", [folder.name for folder in FOLDERS] if THOROUGH else ["rnn"])
 def test_in_jupyter(name, tmp_path):
-    """As a self-learner opens it: nothing written stops nothing."""
+    """As a self-learner opens it: unwritten parts stop nothing."""
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     assignment = load_assignment(FOLDERS[0].parent / name)
     released(assignment, tmp_path)
@@ -129,7 +129,7 @@ def test_in_jupyter(name, tmp_path):
 
 
 def test_a_notebook_that_is_handed_in(tmp_path):
-    """Its checks check nothing there, and cost nothing."""
+    """During grading its checks do nothing, and cost nothing."""
     assignment = load_assignment(FOLDERS[0].parent / "rnn")
     released(assignment, tmp_path)
     path = tmp_path / "rnn.ipynb"
@@ -139,7 +139,7 @@ def test_a_notebook_that_is_handed_in(tmp_path):
 
 
 def test_complete_is_said_of_what_is_right_alone(tmp_path, capsys):
-    """Whatever word stands in the message."""
+    """For every word in the message."""
     released(load_assignment(FOLDERS[0].parent / "rnn"), tmp_path)
     exec("check('step', folder)", dict(check=check, step=lambda x, **given: x, folder=tmp_path))
     out = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""What is said of a wrong gradient in a function of Tensors: which operation is wrong, or where the record has a gap."""
+"""The report on a wrong gradient in a function of Tensors names the wrong operation, or the gap in the record."""
 
 import re
 

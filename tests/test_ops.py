@@ -55,7 +55,7 @@ def test_gradient_of_one_tensor_given_twice(operation):
 
 
 def elementwise(f):
-    """The function of Python numbers f, over arrays that broadcast."""
+    """Applies f, a function of Python numbers, to arrays that broadcast."""
     def reference(*arrays, mask=None):
         arrays = np.broadcast_arrays(*arrays, *([] if mask is None else [mask]))
         out = np.empty(arrays[0].shape)
@@ -66,7 +66,7 @@ def elementwise(f):
 
 
 def reduction(f):
-    """The function f of a list of Python numbers, over the given axes."""
+    """Applies f, a function of a list of Python numbers, over the given axes."""
     def reference(x, *, axis=None, keepdims=False):
         axes = set(range(x.ndim)) if axis is None else {a % x.ndim for a in np.atleast_1d(np.array(axis, int))}
         groups = {}
@@ -80,7 +80,7 @@ def reduction(f):
 
 
 def along(f):
-    """The function f from a list of Python numbers to another, along one axis."""
+    """Applies f, from a list of Python numbers to another, along one axis."""
     return lambda x, *, axis: np.apply_along_axis(lambda row: np.array(f(row.tolist())), axis, x)
 
 

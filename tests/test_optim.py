@@ -13,7 +13,7 @@ STEPS = 20
 
 
 def trajectory(optimizer, p, gradients):
-    """p after each step, p's gradients being given."""
+    """p after each step, for given gradients of p."""
     values = []
     for g in gradients:
         optimizer.zero_grad()

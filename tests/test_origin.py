@@ -1,7 +1,7 @@
-"""Where an error enters and what it is there: a mistake of each family, and what the report says of all its wrong rows.
+"""The place where an error enters, and the error there: a mistake of each family, and the report on all its wrong rows.
 
-That such a sentence is told only if it gives every number of every wrong row, at two points, is what the code does; here it is
-seen that it is told, and that right places are not blamed.
+The code prints such a sentence only if it gives every number of every wrong row, at two points. These tests see that the
+sentence is printed, and that right places are not blamed.
 """
 
 import zlib
@@ -70,7 +70,7 @@ def two_layers(x, W, b, U):
 
 
 def differences(change):
-    """Of a right backward pass in which the hidden layer's gradient is changed."""
+    """The differences of a right backward pass with a changed gradient of the hidden layer."""
     rng = np.random.default_rng(1)
     inputs = {name: rng.normal(size=shape) for name, shape in (("x", (4, 3)), ("W", (3, 5)), ("b", (5,)), ("U", (5, 2)))}
     trace = trace_of(two_layers, lambda mark: [two_layers(*(mark(name, x) for name, x in inputs.items()))])
@@ -106,7 +106,7 @@ def test_the_table_of_what_is_passed_back_is_that_of_the_trace():
 
 
 def test_an_input_may_be_called_y():
-    """As the output is in the report's words."""
+    """The report also calls the output y."""
     x, y = np.arange(6.0).reshape(2, 3), np.ones(4)
     assert not gradcheck(lambda x, y: np.sin(x) * y.sum(), x, y,
                          backward=lambda g, x, y: (g * np.cos(x) ** 3, np.full(4, (g * np.sin(x)).sum())))

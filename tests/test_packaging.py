@@ -28,7 +28,7 @@ def run(*command, cwd, **environment):
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """A copy of the checkout, so that building leaves nothing behind in it and finds nothing old there."""
+    """A copy of the checkout, so that a build leaves nothing there and finds no old files."""
     copy = tmp_path_factory.mktemp("source") / "minigrad-checkout"
     left_out = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "char_*.npz", "*.png", "*.svg", "*.dot")
     shutil.copytree(ROOT, copy, ignore=left_out)
@@ -84,7 +84,7 @@ def test_wheel(source, dependencies, python, tmp_path):
 
 
 def test_editable(source, dependencies, python, tmp_path):
-    """What is imported are the files of the checkout, new ones too; editors find all of them in one folder, as if installed."""
+    """Imports take the checkout's files, also new ones; editors find all in one folder, as if installed."""
     pip_install(python, dependencies, "-e", source, cwd=tmp_path)
     (site,) = (tmp_path / "venv").glob("lib/*/site-packages")
     (folder,) = (Path(line) for file in site.glob("*minigrad*.pth") for line in file.read_text().splitlines())
@@ -102,7 +102,7 @@ def test_editable(source, dependencies, python, tmp_path):
 
 
 def test_bare_checkout(source, dependencies, python):
-    """NumPy is all that there is beside it here."""
+    """This environment has only NumPy besides."""
     found = run(python, "-c", IMPORTS, cwd=source, PYTHONPATH=dependencies)
     assert all(str(source.resolve()) in line for line in found.splitlines())
 

@@ -1,6 +1,6 @@
 """Random programs: operations, views, values used again, writes in between, no_grad, detach, several backwards.
 
-Whatever a program does, its gradient is that of what it computed, which finite differences know.
+For every program, finite differences of its computation confirm the gradient.
 HYPOTHESIS_PROFILE=thorough runs thousands.
 """
 
@@ -23,7 +23,7 @@ shapes = st.lists(st.sampled_from([(2, 2), (1, 2), (2, 1), ()]), min_size=1, max
 
 
 def run_with_constants(steps, leaves, constants=None):
-    """The values that a program computes, and those it took for constants."""
+    """The values that a program computes, and the values that it used as constants."""
     taken = []
 
     def take(a):
@@ -85,7 +85,7 @@ def test_every_program_has_the_gradient_of_what_it_computed(program, shapes, see
 
 
 def attempt(kind, leaves, values, views, y):
-    """Writes that must fail or change nothing that was recorded."""
+    """Writes that must fail, or leave the record unchanged."""
     if kind == 0:
         for value in values:
             if not value.is_leaf:

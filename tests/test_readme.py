@@ -1,4 +1,4 @@
-"""Every Python block of the README and of the guides runs, and prints what the page says; links lead somewhere."""
+"""Every Python block of the README and of the guides runs and prints the page's output; links work."""
 
 import linecache
 import re
@@ -24,7 +24,7 @@ def stable(report):
 
 @pytest.fixture
 def printed(tmp_path, monkeypatch):
-    """What each Python block of a page prints; each text block is what the Python block before it has printed."""
+    """The output of each Python block of a page; each text block is the output of the Python block before it."""
     monkeypatch.chdir(tmp_path)
 
     def run(page):

@@ -1,4 +1,4 @@
-"""A step of the recurrence in place of a forward that cannot be looked into."""
+"""A step of the recurrence replaces a forward that cannot be traced."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""assert_same: what it notices, what it says, what it leaves behind; and right functions that must pass."""
+"""assert_same notices differences, describes them, and leaves nothing changed; right functions pass."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""scan: random steps against the ordinary loop, LSTM's against NumPy and finite differences, and what else a record must do."""
+"""scan: random steps against the ordinary loop, LSTM's against NumPy and finite differences, and other duties of a record."""
 
 import gc
 import re
@@ -103,7 +103,7 @@ WEIGHTED = {
 
 @dataclass
 class Case:
-    """A random step and what it is given."""
+    """A random step and its arguments."""
 
     lines: list  # (operation, number of a value, number of another one)
     results: list  # numbers of values, counted from the last; below 0: of a state, as it is
@@ -134,7 +134,7 @@ class Case:
 
 
 def random_case(seed, length, kinks=True):
-    """All drawn from one number, so that every example is as rich as the others; fewer lines are the first of more."""
+    """One number draws all, so every example is equally rich; a shorter step has the first lines of a longer one."""
     rng = np.random.default_rng(seed)
     kinds = [list(UNARY), list(BINARY), [f"w {name}" for name in WEIGHTED], [*KINKED, *KINKED_BINARY]]
 
@@ -398,7 +398,7 @@ def test_a_formula_that_was_changed_is_used(monkeypatch):
 
 
 def test_the_garbage_collector_has_nothing_to_do_per_time_step():
-    """A list or tuple for each time step is fine, more are not: they would make long sequences slower per time step."""
+    """A list or tuple for each time step is fine. More would make long sequences slower per time step."""
     run(scan, *lstm_inputs())
     inputs = lstm_inputs(T=2000)
     gc.collect()

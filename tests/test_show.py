@@ -1,4 +1,4 @@
-"""What notebooks show of reports, models and Tensors, and what print(model) does."""
+"""Reports, models and Tensors as notebooks show them, and print(model)."""
 
 from html.parser import HTMLParser
 

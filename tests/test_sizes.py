@@ -1,4 +1,4 @@
-"""Gradients that are right at the given sizes, and wrong at others."""
+"""Gradients that are right at the given sizes and wrong at other sizes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""minigrad check FILE: what a student's file defines, and what is said when it cannot be checked."""
+"""minigrad check FILE checks the definitions of a student's file, or says why it cannot check them."""
 
 import json
 

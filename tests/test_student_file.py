@@ -1,4 +1,4 @@
-"""minigrad check FILE: what a file may be and contain, the inputs that it gives, and what is said of formulas that fail."""
+"""minigrad check FILE: allowed files and contents, the inputs that a file gives, and messages about formulas that fail."""
 
 import json
 import os

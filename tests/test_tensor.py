@@ -1,4 +1,4 @@
-"""Tensor as its user meets it: construction, NumPy's functions, and what each mistake says."""
+"""Tensor for its user: construction, NumPy's functions, and the message of each mistake."""
 
 import array
 import pydoc
@@ -303,7 +303,7 @@ def test_a_function_that_is_no_method_is_named(name, place):
 
 
 def test_methods_and_functions_of_one_name():
-    """What is a method is no less one for standing in the table of functions, and dir() and help() survive."""
+    """A method stays a method even if the table of functions has its name; dir() and help() work."""
     t = leaf(2, 3)
     for name in ("sum", "mean", "max", "min", "reshape", "transpose", "swapaxes", "astype", "shape", "ndim", "size"):
         assert hasattr(t, name)

@@ -1,4 +1,4 @@
-"""minigrad.testing: what students test their own operations with."""
+"""minigrad.testing, the tools for students to test their own operations."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Agreement with PyTorch, whose numbers tests/torch_reference.py has stored: outputs, final states, all gradients."""
+"""Agreement with PyTorch's outputs, final states and all gradients, stored by tests/torch_reference.py."""
 
 from pathlib import Path
 
@@ -78,7 +78,7 @@ def test_outputs_and_gradients(reference, name):
 
 
 def as_torch_gradients(model, by_name):
-    """Gradients go over as weights do, but that both of PyTorch's biases have the gradient of ours."""
+    """Gradients convert like weights, except that both of PyTorch's biases have the gradient of b."""
     for name, parameter in model.named_parameters():
         parameter.data = by_name[name]
     state = layers.to_torch(model)

@@ -1,4 +1,4 @@
-"""A trace's own gradients are those of the function, however it is written; and it leaves nothing behind."""
+"""A trace gives the function's gradients, in every style of writing, and leaves nothing changed."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def changed_later(x, W, b):
 
 
 def of_operations(x, W, b):
-    """The engine's operations take arrays too."""
+    """The engine's operations also take arrays."""
     return stack([concat(sigmoid(row @ W), tanh(row * b), axis=0) for row in x])
 
 
@@ -85,7 +85,7 @@ def test_a_loop_over_weights_is_a_place_for_each():
 
 
 def test_what_stands_in_a_file_in_place_of_a_function_is_not_quoted():
-    """As where a file was changed after it had been imported: these lines are not the function's."""
+    """For example, a file that changed after its import: its lines are not the function's."""
     found = {"np": np}
     exec(compile("def forward(x, W):\n    h = np.tanh(x @ W)\n    return h * h\n", __file__, "exec"), found)
     trace = trace_of(found["forward"], lambda mark: [found["forward"](mark("x", X), mark("W", W))])

@@ -1,4 +1,4 @@
-"""Questions about a trained model: points by the weights' loss on data that the submission has not seen, and by nothing else."""
+"""Questions about a trained model: only the weights' loss on data that the submission has not seen earns points."""
 
 import json
 
@@ -65,7 +65,7 @@ def graded(line, tmp_path, content, **rules):
 
 
 def test_points_are_linear_in_the_loss(line, tmp_path):
-    """And public ones alone are said to be in part; the sentence says loss and worth, and nothing of the data."""
+    """Public points alone are called partial; the sentence gives loss and worth, and nothing of the data."""
     assert graded(line, tmp_path, SOLUTION)["points"] == 10
     for factor, points in ((0.5, 4), (0.25, 2), (2, 0), (-1, 0)):
         result = graded(line, tmp_path, SOLUTION.replace('"W": found', f'"W": {factor} * found'))
@@ -115,7 +115,7 @@ def test_what_hung_once_has_less_time_afterwards(line, tmp_path, monkeypatch):
 
 
 def test_the_answer_for_known_data_is_worth_nothing(line, tmp_path):
-    """Who brings the weights for the public data fails at the hidden ones."""
+    """Stored weights for the public data fail on the hidden data."""
     example = Example(load_assignment(line).question("train"), "public 0")
     slope = np.linalg.pinv(example.inputs[0]) @ example.inputs[1]
     known = f"found = np.array({slope.tolist()})"
@@ -125,7 +125,7 @@ def test_the_answer_for_known_data_is_worth_nothing(line, tmp_path):
 
 
 def test_the_data_that_judge_are_not_sent(line):
-    """Only what takes= names leaves this process."""
+    """Only the inputs in takes= leave this process."""
     example = Example(load_assignment(line).question("train"), "hidden 0 x")
     message, arrays = example.asked("outputs", example.xs)
     assert message["takes"] == ["x", "y", "seed"] and len(message["inputs"]) == 3
@@ -149,7 +149,7 @@ def test_a_question_that_cannot_be_judged(line, tmp_path, old, new, words):
 
 
 def test_the_proof_of_such_an_assignment(line):
-    """What a wrong solution loses is a range; outside of it the proof fails."""
+    """A wrong solution loses points within a range; outside of it the proof fails."""
     said = []
     assert prove(line, said.append) == 0 and "ok     wrong/half.py loses train 3.9..4.1" in said, said
     half = line / "wrong" / "half.py"

@@ -1,7 +1,7 @@
-"""Inputs drawn as people draw them: no wrong formula may hide because the check's random weights equal the inputs.
+"""Inputs drawn as people usually draw them: the check's random weights must not equal them, or wrong formulas could hide.
 
-If the weights were drawn as x is, they would *be* x. Then x.T @ x can stand for x.T @ g, a product is symmetric that should
-not be, and a function that is constant along x, such as x / |x|, has no gradient to compare.
+Drawn in the same way, the weights would *be* x. Then x.T @ x could replace x.T @ g, and a product would be symmetric by
+accident. A function that is constant along x, such as x / |x|, would have no gradient to compare.
 """
 
 import os
@@ -37,7 +37,7 @@ HIDDEN = {  # (function, right formulas), wrong ones by argument, shapes
 
 
 def draws(name, way, every):
-    """The function with its wrong formula and inputs, for each of the seeds; for some if there is little time."""
+    """The function with its wrong formula and inputs, for each seed; for some seeds if time is short."""
     (function, formulas), bad, *shapes = HIDDEN[name]
     start = list(HIDDEN).index(name) % every
     for seed in [0] if way in WITHOUT_SEED else SEEDS if THOROUGH else SEEDS[start::every]:

@@ -1,8 +1,8 @@
-"""Computes what PyTorch says and writes it to tests/data/torch_reference.npz, which test_torch.py compares with.
+"""Computes PyTorch's numbers and writes them to tests/data/torch_reference.npz, for test_torch.py.
 
     python tests/torch_reference.py
 
-Run once, with the PyTorch version that the file names under "version"; the tests themselves do not need PyTorch.
+It ran once, with the PyTorch version stored in the file as "version"; the tests themselves do not need PyTorch.
 """
 
 from pathlib import Path

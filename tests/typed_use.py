@@ -1,5 +1,5 @@
-"""What editors must know without running anything. Not a test to run: .ci/run hands it to a type checker, once with an installed
-minigrad and once with an editable one."""
+"""Types that editors must know without running code. pytest does not run this file: .ci/run gives it to a type checker, once
+with an installed minigrad and once with an editable one."""
 
 from __future__ import annotations
 

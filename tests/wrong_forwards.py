@@ -1,4 +1,4 @@
-"""Forward mistakes that no gradient check can see: cells and a loop over time as a student writes them, one wrong line each."""
+"""Forward mistakes that no gradient check can see: a student's cells and loops over time, with one wrong line each."""
 
 import minigrad
 from minigrad.layers import GRUCell, LSTMCell, Module, RNNCell

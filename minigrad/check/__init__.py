@@ -1,14 +1,14 @@
 """The gradient check.
 
-What is checked (function.py): what the engine computes (problem.py), or what somebody wrote in NumPy (by_hand.py, adapters.py).
-Numeric derivatives (numeric.py, slopes.py, noise.py) of some entries (sample.py), the verdict (verdict.py, nearby.py) and its
-words (words.py), all inputs in turn (compare.py), and laws that hold of every gradient (laws.py). The report (report.py), and a
-second opinion (taylor.py).
+It checks a function (function.py): the engine computes its gradients (problem.py), or somebody wrote them in NumPy (by_hand.py,
+adapters.py). compare.py goes through all inputs. It takes numeric derivatives (numeric.py, slopes.py, noise.py) of some entries
+(sample.py), makes the verdict (verdict.py, nearby.py, words.py), and tests laws of all gradients (laws.py). report.py has the
+report, taylor.py a second opinion.
 
-What is wrong (evidence.py) is found in three ways. From the numeric derivatives of one input (diagnosis.py, hypotheses.py,
-blocks.py, situation.py). From the forward, traced line by line (tracing.py, lending.py, trace.py, formulas.py), as a program
-(program.py, place.py) into whose backward pass mistakes are planted (planted.py, factors.py, in_time.py) until one gives the
-student's numbers (story.py). From experiments, which say where and not what (locate.py)."""
+evidence.py finds the mistake in three ways. It compares the numeric derivatives of one input with known mistakes (diagnosis.py,
+hypotheses.py, blocks.py, situation.py). It traces the forward line by line (tracing.py, lending.py, trace.py, formulas.py) as a
+program (program.py, place.py), and plants mistakes into its backward pass (planted.py, factors.py, in_time.py) until one gives
+the student's numbers (story.py). It experiments, to say where the error is (locate.py)."""
 
 from .adapters import with_cache, with_loss
 from .gradcheck import gradcheck

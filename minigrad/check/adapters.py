@@ -1,4 +1,4 @@
-"""The forms in which courses write gradients by hand, for gradcheck: with a cache, or a loss together with its gradients."""
+"""Adapts two usual forms of gradients written by hand to gradcheck: with a cache, or a loss together with its gradients."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class with_cache:  # noqa: N801
 
         gradcheck(with_cache(rnn_forward, rnn_backward), x, h0, Wx, Wh, b)
 
-    What forward returns last is the cache. Of several outputs before it, each has its gradient as an argument of its own, as in
-    lstm_step_backward(dh, dC, cache), or backward(g, cache) gets them as a tuple. `take`: how many of the outputs have one, from
-    the first; by default as many as backward takes. backward returns what gradcheck takes: a tuple or a dict.
+    forward returns the cache last. If it returns several outputs, backward takes one gradient for each, such as
+    lstm_step_backward(dh, dC, cache), or all as a tuple, backward(g, cache). `take`: the first `take` outputs have gradients;
+    by default as many as backward takes. backward returns a tuple or a dict, as for gradcheck.
     """
 
     def __init__(self, forward: Callable, backward: Callable, take: int | None = None) -> None:
@@ -42,7 +42,7 @@ class with_cache:  # noqa: N801
         return outputs[0] if len(outputs) == 1 else tuple(outputs), cache
 
     def backward(self, g: Any, *inputs: Any) -> Any:
-        """The gradients for the inputs, with a cache from a forward at these inputs."""
+        """The gradients for the inputs; forward runs first and makes the cache."""
         cache = self._split(inputs)[1]
         if self.apart:
             return self.backward_from_cache(*g, cache)
@@ -60,10 +60,10 @@ class with_loss:  # noqa: N801
 
         gradcheck(with_loss(loss_function, gradients=("Wxh", "Whh", "Why", "bh", "by")), inputs, targets, h_previous)
 
-    gradients: whose gradients follow the loss, in this order; what follows after these is ignored. A name that is no parameter
-    of f is a global variable of the module in which f is defined: it is lent other values while f is called, and becomes an
-    input of the check. Without `gradients` the results belong to the inputs in their order; or f returns the loss and one
-    dict by name. static: keyword arguments for f.
+    gradients: names of the gradients that follow the loss, in this order; later results are ignored. If a name is not a
+    parameter of f, it is a global variable of f's module: it becomes an input of the check, and has other values while f
+    runs. Without `gradients` the results belong to the inputs in their order; or f returns the loss and one dict by name.
+    static: keyword arguments for f.
     """
 
     def __init__(self, f: Callable, gradients: Sequence[str] | None = None, **static: Any) -> None:
@@ -98,7 +98,7 @@ class with_loss:  # noqa: N801
         return tuple(result)
 
     def backward(self, g: Any, *inputs: Any) -> Any:
-        """g times the gradients that f returns beside the loss."""
+        """g times the gradients that f returns after the loss."""
         g = np.asarray(g).item()
         loss, *results = self._call(inputs)
         if self.names is not None:
@@ -122,7 +122,7 @@ def _times(g: float, gradient: Any) -> Any:
 
 @contextmanager
 def lent_globals(variables: dict[str, Any], values: dict[str, Any]) -> Iterator[None]:
-    """Inside the block a module's global variables have these values; afterwards they are what they were, or not there."""
+    """Inside the block a module's global variables have these values. Afterwards they are as before, or deleted."""
     before = {name: variables[name] for name in values if name in variables}
     variables.update(values)
     try:

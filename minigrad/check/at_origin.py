@@ -1,7 +1,7 @@
-"""What is wrong at the place where the error enters: the gradient that the student had there, held against the right one.
+"""Names the mistake at the place where the error enters. It compares the student's gradient there with the right one.
 
-The right one is what the place gets from the places after it if these have the student's gradients: so what is wrong because
-of a later step is not blamed again.
+The right gradient at a place is computed from the student's gradients at the later places, so that an error from a later
+step is not blamed again.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from .place import variable, written
 from .program import FACTOR, LOST, at, ids_of, value_name, where
 from .trace import Changes, Edge, Node
 
-EXACT = 1e-7  # of the largest number: the student's gradient comes out of a system of equations
+EXACT = 1e-7  # of the largest number: the student's gradient is the solution of a system of equations
 CONSTANTS = {0.0: "is lost", -1.0: "has the wrong sign", 2.0: "counts twice", 0.5: "counts by half"}
-MOST_PARTS = 5  # of which all subsets are tried
+MOST_PARTS = 5  # all subsets of so many parts are tried
 LIKELY, POSSIBLE, TWO_FACTORS = range(3)
 WITH_FACTOR = ELEMENTWISE - {"add", "subtract", "negative", "positive"}
 ORDER = "the right numbers are in wrong places"
-Key = tuple[int, int]  # of a group of edges
-Guess = tuple[int, str, str]  # how likely, in words, and the family
+Key = tuple[int, int]  # the key of a group of edges
+Guess = tuple[int, str, str]  # how likely, the sentence, the family
 
 
 class Block:
-    """An argument in all turns, and all operations that read exactly this: what it had, what is right, and what each gives."""
+    """An argument in all turns, and the operations that read exactly it: its student's gradient, and its right gradient."""
 
     def __init__(self, differences: Differences, origin: Origin, keys: Sequence[Key]) -> None:
         assert origin.error is not None and origin.had is not None
@@ -46,7 +46,7 @@ class Block:
         return bool((np.abs(gradient - self.had) <= EXACT * self.size).all())
 
     def passed(self, edges: Sequence[Edge], gs: Sequence[np.ndarray], factors: Sequence[np.ndarray] | None = None) -> np.ndarray:
-        """What these pass on of gs; factors: each passes on g times this instead."""
+        """The sum that these edges pass on of gs. With factors, each passes on g times its factor instead."""
         total = np.zeros(self.program.trace.count)
         for k, (edge, g) in enumerate(zip(edges, gs)):
             part, ids = np.broadcast_arrays(edge.back(g, *edge.values) if factors is None else g * factors[k], edge.ids)
@@ -54,7 +54,7 @@ class Block:
         return total[self.ids]
 
     def guesses(self) -> Iterator[Guess]:
-        """All that give what the student had."""
+        """All guesses that give the student's gradient."""
         yield from self._constants()
         gs = [[self.total[edge.node.ids] for edge in edges] for edges in self.edges]
         parts = [self.passed(edges, g) for edges, g in zip(self.edges, gs)]
@@ -65,7 +65,7 @@ class Block:
 
     @property
     def name(self) -> str:
-        """Of what is read."""
+        """The name of the value that the operations read."""
         edge, makers = self.edges[0][-1], np.unique(self.program.maker[self.ids])
         return self.program.names[makers[0]] if len(makers) == 1 and makers[0] >= 0 else value_name(edge, edge.number)
 
@@ -90,7 +90,7 @@ class Block:
                     yield LIKELY, f"of what goes back to {self.name}, {uses} is lost{at(self.edges[0][0])}", LOST
 
     def _arrives_in_part(self, edges: list[Edge], gs: list[np.ndarray], rest: np.ndarray) -> Iterator[Guess]:
-        """Of the gradient that arrives at the result, what comes from one of its uses does not count here."""
+        """This argument ignores the part of the result's gradient that comes from one of the result's uses."""
         result, nodes = variable(edges[0].node.place), [edge.node for edge in edges]
         uses = self._uses(nodes)
         while len(uses) == 1 and uses[0][2] and uses[0][2][0].node.name == "add" and len(uses[0][2]) == len(edges):
@@ -102,7 +102,7 @@ class Block:
                                f"{where(edges[0])}{at(edges[0])}"), LOST
 
     def _uses(self, nodes: list[Node]) -> list[tuple[str, list[np.ndarray], list[Edge]]]:
-        """Of the results of one place: what each of its uses gives to them."""
+        """For the results of one place: the gradient from each of their uses."""
         own, results = [self.arriving[node.ids] for node in nodes], ids_of(nodes)
         found: list[tuple[str, list[np.ndarray], list[Edge]]] = [("the output that it is", own, [])] if any(
             g.any() for g in own) else []
@@ -116,7 +116,7 @@ class Block:
         return found
 
     def _factors(self, edges: list[Edge], gs: list[np.ndarray], part: np.ndarray, rest: np.ndarray) -> Iterator[Guess]:
-        """Another factor, one too many, or one that is missing."""
+        """Another factor, a superfluous one, or a missing one."""
         place = f"in what goes back to {where(edges[0])}{at(edges[0])}"
         for text, fs in self._forms(edges, edges[0].node.value.shape) if edges[0].node.name in WITH_FACTOR else ():
             if self.fits(rest + self.passed(edges, gs, fs)):
@@ -145,12 +145,12 @@ class Block:
         return np.flatnonzero((np.abs(rows - to) <= EXACT * size).all(axis=1)) if size else np.zeros(0, int)
 
     def _forms(self, edges: list[Edge], shape: tuple[int, ...]) -> list[tuple[str, list[np.ndarray]]]:
-        """Of all quantities in all turns; those of this operation first."""
+        """Forms of all quantities in all turns; this operation's quantities first."""
         found: list[tuple[str, list[np.ndarray]]] = []
         own = [value_name(edges[0], i) for i in range(len(edges[0].values))]
         for name, values in self.program.quantities(edges, shape):
             if not any(map(varies, values)):
-                continue  # a constant: what is so many times too large is said in other words
+                continue  # _constants has other words for a constant factor
             new = name.removeprefix("the new ")
             short = new if new.isidentifier() else f"({name})"
             per_turn = [forms(short, value) for value in values]
@@ -161,7 +161,7 @@ class Block:
 
 
 def forms(name: str, q: np.ndarray) -> dict[str, np.ndarray]:
-    """What people write of a quantity: q itself, 1 - q, q (1 - q), tanh q, ..."""
+    """Expressions that people write with a quantity: q itself, 1 - q, q (1 - q), tanh q, ..."""
     return {**dict(of_one(name, q)), f"tanh {name}": np.tanh(q), f"(1 - tanh({name})^2)": 1 - np.tanh(q) ** 2,
             f"({name} > 0)": q > 0, f"sign({name})": np.sign(q)}
 
@@ -179,7 +179,7 @@ def _own_factor(edge: Edge) -> str:
 
 
 def blocks(d: Differences, origin: Origin) -> dict[tuple[Key, ...], Block]:
-    """The operations that read numbers of the origin and nothing else, by what they read: those with an error."""
+    """The operations that read only numbers of the origin, grouped by these numbers; only groups with an error."""
     keys: dict[bytes, list[Key]] = {}
     for key, edges in d.program.groups.items():
         ids = ids_of(edges)
@@ -190,7 +190,7 @@ def blocks(d: Differences, origin: Origin) -> dict[tuple[Key, ...], Block]:
 
 
 def names(points: Sequence[Differences], origin: Sequence[Origin]) -> Guess | None:
-    """What explains all errors of the origin, at every point."""
+    """A sentence that explains all errors of the origin, at every point; None if there is none."""
     reordered = _reordered(points, origin)
     if reordered:
         return LIKELY, reordered, ORDER
@@ -217,7 +217,7 @@ def names(points: Sequence[Differences], origin: Sequence[Origin]) -> Guess | No
 
 
 def _reordered(points: Sequence[Differences], origin: Sequence[Origin]) -> str:
-    """Parts of a result that different operations read, as gates, whose gradients are joined in another order."""
+    """Different operations read parts of a result, such as gates, and their gradients are joined in another order."""
     found: list[dict[str, None]] = []
     for d, o in zip(points, origin):
         makers = np.unique(d.program.maker[o.whole])
@@ -240,7 +240,7 @@ def _reordered(points: Sequence[Differences], origin: Sequence[Origin]) -> str:
 
 
 def _of_loss(points: Sequence[Differences], origin: Sequence[Origin]) -> str:
-    """A quantity, times what arrives at the loss, is all that the place has."""
+    """The place's gradient is only a quantity times the gradient that arrives at the loss."""
     found: list[dict[str, None]] = []
     for d, o in zip(points, origin):
         texts: dict[str, None] = {}
@@ -261,7 +261,7 @@ def _of_loss(points: Sequence[Differences], origin: Sequence[Origin]) -> str:
 
 
 def _changed(nodes: Sequence[Node], parts: Sequence[Sequence[Edge]], order: tuple[int, ...]) -> Changes:
-    """g of each node, in which part i comes from part order[i]."""
+    """Changes that permute each node's g: part i comes from part order[i]."""
     changes: Changes = {}
     for turn, node in enumerate(nodes):
         first = int(node.ids.flat[0])

@@ -1,7 +1,7 @@
-"""Mistakes seen in the Jacobian's blocks: which index of an output contributes to which index of an input.
+"""Finds mistakes in the Jacobian's blocks: which index of an output contributes to which index of an input.
 
-An axis of an output and an axis of an input of the same length cut the Jacobian into blocks, (index out, index in). If they are
-time steps, the blocks above the diagonal are zero: no output depends on a later input.
+If an axis of an output and an axis of an input have the same length, they cut the Jacobian into blocks (index out, index in).
+If these axes are time, the blocks above the diagonal are zero: no output depends on a later input.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from .situation import ROUNDING, Situation
 
-MOST_BLOCKS = 32  # along a longer axis single indices are not tried
+MOST_BLOCKS = 32  # on longer axes, single indices are not tried
 Hypothesis = tuple[str, np.ndarray, np.ndarray]
 
 
@@ -23,7 +23,7 @@ def blocks(jacobian: np.ndarray, out: tuple[int, ...], axis: int, into: tuple[in
 
 
 def is_time(J: np.ndarray) -> bool:
-    """Blocks of the kind that causality makes: index t of the output depends on s <= t only, and on some earlier s."""
+    """Are the blocks causal? Then index t of the output depends only on s <= t, and on some earlier s."""
     used = np.abs(J).max(axis=(2, 3), initial=0) > 0
     return len(J) > 1 and not np.triu(used, 1).any() and bool(np.tril(used, -1).any())
 
@@ -45,7 +45,7 @@ def steps(s: Situation) -> Iterator[tuple[int, int, int, bool]]:
 
 
 def some_blocks(s: Situation) -> Iterator[Hypothesis]:
-    """Of the outputs, only some indices contribute to an index of the input."""
+    """Only some indices of the outputs contribute to an index of the input."""
     if [y.shape for y in s.ys] == [s.x.shape] and np.count_nonzero(s.jacobian) > s.x.size:
         diagonal = np.diag(s.jacobian).reshape(s.x.shape) * s.gs[0]
         yield (
@@ -83,7 +83,7 @@ def some_blocks(s: Situation) -> Iterator[Hypothesis]:
 
 
 def softmax_forms(s: Situation) -> Iterator[Hypothesis]:
-    """The gradient of another function of the softmax family, and sums over too much."""
+    """The gradient of another function of the softmax family, and sums over too many axes."""
     if [y.shape for y in s.ys] == [s.x.shape]:
         g = s.gs[0]
         for axis in range(s.x.ndim):
@@ -132,7 +132,7 @@ def powers(s: Situation) -> Iterator[Hypothesis]:
 
 
 def _masked(s: Situation, j: int, axis: int, axis_in: int, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Without the blocks of output j that are not kept; the other outputs count as they should."""
+    """The gradient without the blocks of output j that are not kept; other outputs count in full."""
     before = sum(y.size for y in s.ys[:j])
     out, into = s.ys[j].shape, s.x.shape
     mask = kept.reshape([n if i in (axis, len(out) + axis_in) else 1 for i, n in enumerate(out + into)])

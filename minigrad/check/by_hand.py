@@ -1,4 +1,4 @@
-"""Gradients written by hand in NumPy: forward(*inputs) and backward(g, *inputs), as a function that the check can judge."""
+"""Gradients written by hand in NumPy: makes a Function for the check from forward(*inputs) and backward(g, *inputs)."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from .problem import argument_names
 from .recurrence import Recurrence
 from .trace import Trace
 
-LOOKS = 100  # calls after which it is seen whether arguments are changed in place
+LOOKS = 100  # in so many calls the check looks for arguments that are changed in place
 
-PREFIXES = ("", "d", "d_", "grad_")  # that a gradient's name may have before its input's
+PREFIXES = ("", "d", "d_", "grad_")  # of a gradient's name, before the input's name
 
 
 class ByHand:
-    """A Function (function.py). forward and backward get fresh copies each time, and backward is called right after forward,
-    as it may use what forward has kept. `inputs` may be nested in tuples, lists and dicts; only arrays of floating-point numbers
-    among them are differentiated.
+    """A Function (function.py). forward and backward get fresh copies each time. backward is called right after forward,
+    because it may use values that forward has kept. `inputs` may be nested in tuples, lists and dicts; only their arrays of
+    floating-point numbers are differentiated.
 
-    Raises TypeError for outputs that are no numbers, and for gradients that belong to no input.
+    Raises TypeError for outputs that are not numbers, and for gradients that belong to no input.
     """
 
     order = 1
@@ -36,7 +36,7 @@ class ByHand:
                  time_axis: int | None = None) -> None:
         self.f, self.backward, self.name = f, backward, getattr(f, "__name__", type(f).__name__)
         self.name_of_backward = getattr(f, "name_of_backward", getattr(backward, "__name__", type(backward).__name__))
-        extra = getattr(f, "parameters", None)  # of with_loss: global variables
+        extra = getattr(f, "parameters", None)  # with_loss: global variables
         inputs = tuple(_rebuilt(x, _as_array) for x in inputs)
         self.inputs = inputs if extra is None else (*inputs, extra)
         named = [leaf for name, x in zip(argument_names(f, len(inputs)), inputs) for leaf in _leaves(x, name)]
@@ -45,10 +45,10 @@ class ByHand:
         if not found:
             raise TypeError("gradcheck: no input is an array of floating-point numbers, so there is nothing to check; "
                             "integer arrays and Python's numbers are constants")
-        self.every = {name: np.array(x, dtype or x.dtype) for name, x in found}  # of floating-point numbers
-        self.in_float32 = any(x.dtype == np.float32 for _, x in found)  # as they were given
+        self.every = {name: np.array(x, dtype or x.dtype) for name, x in found}  # arrays of floating-point numbers
+        self.in_float32 = any(x.dtype == np.float32 for _, x in found)  # before the conversion
         self.names = list(self.every)
-        self.notes: dict[str, None] = {}  # in order, each once
+        self.notes: dict[str, None] = {}  # a dict keeps the order, and each note once
         self.looked = 0
         self.shape_problems: dict[str, str] = {}
         self.output = self._call(self.xs)
@@ -57,33 +57,33 @@ class ByHand:
             raise TypeError(f"gradcheck: {self.name} must return an array of floating-point numbers, or a tuple of them, not "
                             f"{type(self.output).__name__}")
         self.shapes, self.size = [y.shape for y in outputs], sum(y.size for y in outputs)
-        self.traced = f  # what stands for f where its operations are to be seen
+        self.traced = f  # f, or its step, whose operations are traced
         if step is not None:
             try:
                 self.traced = Recurrence(step, time_axis or 0, self._fresh(self.xs), outputs)
-            except Exception as error:  # the student's own, of any kind
+            except Exception as error:  # the student's code may raise anything
                 self.notes[f"step is not used: {type(error).__name__}: {error} (it is called with the arguments of {self.name}, "
                            "but with x at one time step, and returns the new states)"] = None
         self.eps = max(EPS, *(float(np.finfo(a.dtype).eps) for a in (*outputs, *self.xs)))
         given = self._given()
         self.not_given = {name: x for name, x in self.every.items() if name not in given}
-        self.names = [name for name in self.every if name in given]  # the others are constants from here on
+        self.names = [name for name in self.every if name in given]  # the other arrays are constants from now on
 
     @property
     def xs(self) -> Arrays:
         return [self.every[name] for name in self.names]
 
     def with_inputs(self, every: dict[str, np.ndarray]) -> ByHand:
-        """The same with other arrays of floating-point numbers, of other sizes too; global variables stay as they are."""
+        """The same with other arrays of floating-point numbers, perhaps of other sizes; global variables stay the same."""
         arguments = self._filled(iter(every.values()))
         return ByHand(self.f, self.backward, tuple(arguments[:-1] if getattr(self.f, "parameters", None) else arguments))
 
     def _fresh(self, xs: Sequence[np.ndarray]) -> list[Any]:
-        """The arguments, all arrays in them copied, with these numbers in the ones that are differentiated."""
+        """Copies of all arguments, with these numbers in the differentiated arrays."""
         return self._filled(map(np.array, {**self.every, **dict(zip(self.names, xs))}.values()))
 
     def _filled(self, arrays: Iterator[Any]) -> list[Any]:
-        """The arguments, with these in place of the arrays that are differentiated, and the others copied."""
+        """The arguments, with these in place of the differentiated arrays; the other arrays are copied."""
         return [_rebuilt(x, lambda a: next(arrays) if _differentiable(a) else a.copy() if isinstance(a, np.ndarray) else a)
                 for x in self.inputs]
 
@@ -95,7 +95,7 @@ class ByHand:
 
     def _note_changes(self, who: str, arguments: list[Any], xs: Sequence[np.ndarray]) -> None:
         self.looked += 1
-        if self.looked > LOOKS:  # what changes its arguments does so at once
+        if self.looked > LOOKS:  # a function that changes its arguments does so early
             return
         now = (a for x in arguments for _, a in _leaves(x, "") if _differentiable(a))
         before = {**self.every, **dict(zip(self.names, xs))}
@@ -117,7 +117,7 @@ class ByHand:
         return [found[name] if name in found else np.full(x.shape, np.nan) for name, x in zip(self.names, xs)]
 
     def _backward(self, xs: Sequence[np.ndarray], v: np.ndarray) -> dict[str, np.ndarray]:
-        """The gradients that are given, by name of the input."""
+        """The gradients that backward gives, by name of the input."""
         g, arguments = self._cotangent(self._call(xs), v), self._fresh(xs)
         result = self._call_backward(g, arguments)
         self._note_changes(self.name_of_backward, arguments, xs)
@@ -127,7 +127,7 @@ class ByHand:
         return {name: self._checked(name, g) for name, g in self._by_input(result).items()}
 
     def _call_backward(self, g: Any, arguments: list[Any]) -> Any:
-        """backward(g, *arguments), or backward(g) if it takes nothing else, as the method of a layer that keeps its inputs."""
+        """backward(g, *arguments), or backward(g) if it takes only g, such as the method of a layer that keeps its inputs."""
         try:
             parameters = inspect.signature(self.backward).parameters.values()
         except (TypeError, ValueError):
@@ -136,13 +136,13 @@ class ByHand:
         return self.backward(g) if alone else self.backward(g, *arguments)
 
     def _cotangent(self, ys: Any, v: np.ndarray) -> Any:
-        """v in the structure of the outputs; None for what has no gradient."""
+        """v in the structure of the outputs; None for outputs without a gradient."""
         pieces = iter(cut(v, self.shapes))
         return _rebuilt(ys, lambda y: _like(y, next(pieces)) if _is_output(y) else None)
 
     def _by_input(self, result: Any) -> dict[str, Any]:
-        """What backward returned, by name of the input: a dict; or one gradient for each argument, or for each array of
-        floating-point numbers among them."""
+        """backward's result, by name of the input. backward returns a dict, or one gradient for each argument, or for each
+        array of floating-point numbers."""
         if isinstance(result, dict):
             return self._by_name(result)
         parts = list(result) if isinstance(result, (tuple, list)) else [result]
@@ -153,7 +153,7 @@ class ByHand:
                     self.notes[f"{self.name_of_backward} returns a gradient for the number {x:g}, which is a constant here: pass "
                                "an array, as np.array(...), to check it"] = None
             parts = [g for arrays, part in zip(inside, parts) for g in self._of_argument(arrays, part)]
-        elif len(parts) == sum(map(_differentiable, self.inputs)):  # one for each array, none for a dict of settings
+        elif len(parts) == sum(map(_differentiable, self.inputs)):  # one for each array; a dict of settings has none
             given = iter(parts)
             parts = [next(given) if any(x is a for a in self.inputs) else None for x in self._arrays()]
         if len(parts) != len(self.every):
@@ -167,13 +167,13 @@ class ByHand:
 
     @staticmethod
     def _of_argument(arrays: list[np.ndarray], part: Any) -> list[Any]:
-        """The gradients for all arrays of one argument, which may be nested."""
+        """The gradients for all arrays of one argument, nested or not."""
         if not arrays or part is None:
             return [None] * len(arrays)
         return [part] if len(arrays) == 1 and not isinstance(part, (dict, tuple, list)) else [g for _, g in _leaves(part, "")]
 
     def _by_name(self, result: dict[Any, Any]) -> dict[str, Any]:
-        """Keys are names of arguments, or keys of a dict among them, with or without a d in front."""
+        """Keys are names of arguments, or keys of a dict argument, with or without a d in front."""
         names = {**{_key(name): name for name in self.every}, **{name: name for name in self.every}}
         twice = {key for key in names if sum(_key(name) == key for name in self.every) > 1} - set(self.every)
         found = {}
@@ -193,7 +193,7 @@ class ByHand:
         return found
 
     def _checked(self, name: str, g: Any) -> np.ndarray:
-        """One gradient in an array of its own; NaN if it has not its input's shape, which the report says."""
+        """One gradient in an array of its own; NaN if its shape is not the input's (the report says so)."""
         array, shape = np.array(g), self.every[name].shape
         if array.dtype.kind not in "biuf":
             raise TypeError(f"gradcheck: {self.name_of_backward} returned for {name} a {type(g).__name__} of dtype "
@@ -204,7 +204,7 @@ class ByHand:
         return array if array.dtype.kind == "f" else array.astype(float)
 
     def _given(self) -> set[str]:
-        """The inputs whose gradients backward gives; and a note if it uses what forward has kept elsewhere."""
+        """The inputs whose gradients backward gives. Adds a note if backward uses values that forward keeps elsewhere."""
         v = np.ones(self.size)
         found = self._backward(self.xs, v)
         with suppress(Exception):  # forward at other values, backward at these
@@ -217,7 +217,7 @@ class ByHand:
         return set(found)
 
     def trace(self, xs: Sequence[np.ndarray]) -> Trace:
-        """Of forward, or of the recurrence in its place, at these values."""
+        """The trace of forward, or of its recurrence, at these values."""
         values = {**self.every, **dict(zip(self.names, xs))}
 
         def call(mark: Callable[[str, np.ndarray], Any]) -> list[Any]:
@@ -230,7 +230,7 @@ class ByHand:
         return None
 
     def changed(self) -> list[str]:
-        return []  # every call gets copies; notes say it
+        return []  # every call gets copies; a note tells of changes
 
     def held(self) -> Arrays:
         return []
@@ -250,7 +250,7 @@ def _key(name: str) -> str:
 
 
 def _is_output(y: Any) -> bool:
-    """Of numbers that can have a gradient."""
+    """Is y an array of numbers that can have a gradient?"""
     return isinstance(y, (float, np.floating)) or _differentiable(y)
 
 
@@ -263,7 +263,7 @@ def _outputs(ys: Any) -> Iterator[Any]:
 
 
 def _leaves(x: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """All that is in tuples, lists and dicts, with names."""
+    """All values in tuples, lists and dicts, with names."""
     if isinstance(x, dict):
         for key, item in x.items():
             yield from _leaves(item, f"{name}[{key!r}]")
@@ -275,7 +275,7 @@ def _leaves(x: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def _rebuilt(x: Any, change: Callable[[Any], Any]) -> Any:
-    """The same nesting of what `change` makes of each."""
+    """The same nesting, with change(value) for each value."""
     if isinstance(x, dict):
         return {key: _rebuilt(item, change) for key, item in x.items()}
     if isinstance(x, (tuple, list)):

@@ -1,4 +1,4 @@
-"""The comparison: all inputs of a function, one after the other, from the numeric derivatives to the report."""
+"""Compares the gradients of a function for all inputs, from the numeric derivatives to the report."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .sample import directions, samples
 from .verdict import TREMBLES, Finding, Input, judged
 from .words import row
 
-BALANCED = 32  # an output whose rounding errors are more than this many times another's has a smaller weight
-TREMORS = 8  # times that all is computed with other rounding errors
-STUCK = 16  # times more inexact than differences show; less is their own uncertainty
+BALANCED = 32  # if an output's rounding errors are so many times larger than another's, it gets a smaller weight
+TREMORS = 8  # repetitions with other rounding errors
+STUCK = 16  # times larger errors than differences show; smaller ratios are uncertain
 
 
 class Check:
-    """The gradients of a function, all its outputs together, for each of its inputs."""
+    """The gradients of a function, of all outputs together, for each input."""
 
     def __init__(self, function: Function, rng: np.random.Generator, budget: int, hints: str = "full",
                  time_axis: int | None = None) -> None:
@@ -49,8 +49,8 @@ class Check:
         self.inputs = list(map(Input, range(len(xs)), function.names, differences, analytic, self.tremor(function.eps)))
 
     def _measure_stuck_values(self, values: np.ndarray) -> None:
-        """Outputs may be far less exact than differences show, where an inner value that is known no better, as 1 - y^2 where a
-        tanh is nearly 1, does not change nearby: they change if all is rounded otherwise."""
+        """Outputs may be far less exact than differences show, if an inexact inner value does not change nearby, such as
+        1 - y^2 where a tanh is nearly 1. Other rounding errors in all operations show it."""
         noise, eps = self.noise, self.function.eps
         rounding = self.function.rounding_otherwise(eps, generator(3)) if self.repeatable else None
         if rounding is None:
@@ -61,7 +61,7 @@ class Check:
         noise.error = np.where(stuck, off, noise.error)
 
     def _weights(self) -> np.ndarray:
-        """Outputs whose values are known less exactly than others' count less: their rounding errors would hide the others."""
+        """Less exact outputs get smaller weights, because their rounding errors would hide the other outputs."""
         noise = self.noise
         error = np.maximum(noise.error, self.function.eps * noise.scale)
         known = error[(0 < error) & np.isfinite(error)]
@@ -70,9 +70,9 @@ class Check:
         return np.minimum(1, BALANCED * known.min() / np.where(error > 0, error, known.min()))
 
     def tremor(self, eps: float) -> Arrays:
-        """By how much the analytic gradients differ among inputs and cotangents that are a few machine epsilons away, with other
-        rounding errors on the way. Where large terms cancel, or where a tanh is nearly 1, that is all that shows how inexact a
-        right gradient is. (What it is at exactly x does not count: a formula may be wrong for just these values.)"""
+        """How much the analytic gradients change if inputs and cotangents change by a few machine epsilons, with other
+        rounding errors. If large terms cancel, or a tanh is nearly 1, only this shows how inexact a right gradient is. (The
+        gradient at exactly x does not count: a formula may be wrong for just these values.)"""
         roundings = generator(3)
         lowest, highest = ([np.full(x.shape, extreme) for x in self.function.xs] for extreme in (np.inf, -np.inf))
 
@@ -89,7 +89,7 @@ class Check:
         return [np.where(np.isfinite(high - low), high - low, 0) for low, high in zip(lowest, highest)]
 
     def report(self, both_paths: bool = False) -> Report:
-        """both_paths: the gradient as computed with create_graph=True must be right too."""
+        """both_paths: the gradient with create_graph=True must also be right."""
         order, changed = self.function.order, ", ".join(self.function.changed())
         if changed:
             return Report([], order, [(INCONCLUSIVE, f"f changes its input {changed}: let it work on a copy")])
@@ -101,14 +101,14 @@ class Check:
                         for of in self.inputs]
         self.findings = findings
         bounds = [f.numeric.bound + TREMBLES * f.input.tremor if f.numeric.value.any() else np.full(f.input.x.shape, np.inf)
-                  for f in findings]  # where f is constant there is nothing but rounding errors
+                  for f in findings]  # if f is constant, there are only rounding errors
         notes = broken_laws(self.here, self.v, analytic, bounds, self.rng) if self.repeatable else []
         self.evidence = Evidence(self.here, self.v, self.weights, self.rng, self.budget, findings, self.time_axis)
         rows = [row(finding, self.repeatable, partial(self.evidence.said, finding, self.hints)) for finding in findings]
         return Report(rows, order, notes)
 
     def _finding(self, of: Input, paths: Arrays, entries: np.ndarray, tick: Callable[[], None]) -> Finding:
-        """Of the one of the paths' gradients that is further off."""
+        """The finding for the worse of both paths' gradients."""
         everything, order = len(entries) == of.x.size, self.function.order
         numeric = of.differences.of(self.v, paths[0], None if everything else entries, tick)
         of = replace(of, analytic=max(paths, key=lambda g: np.nan_to_num(np.abs(g - numeric.value), nan=np.inf).max(initial=0)))

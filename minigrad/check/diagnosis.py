@@ -1,7 +1,7 @@
-"""What a wrong gradient most likely is: mistakes that explain all of its numbers.
+"""Finds the likely mistake in a wrong gradient: a mistake that explains all of its numbers.
 
 A hypothesis (hypotheses.py) is named only if it reproduces every entry of the wrong gradient to rounding, at the
-given inputs and at others nearby: what holds only because x = 1, say, is not named.
+given inputs and at others nearby. So a match only because of x = 1, say, is not named.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from .hypotheses import Hypothesis
 from .situation import ROUNDING, Situation
 
 class Named(NamedTuple):
-    """What is wrong, in full, and the family of mistakes that it belongs to: a hint that gives no formula away."""
+    """The mistake in full, and its family: a hint that gives no formula away."""
 
     text: str
     family: str
 
 
 CONSTANTS = {1.0: "1", -1.0: "-1", 2.0: "2", 0.5: "1/2", -2.0: "-2", -0.5: "-1/2", 3.0: "3", 1 / 3: "1/3", 4.0: "4", 0.25: "1/4"}
-MOST = 3  # explanations that are listed
-UNCERTAIN = 1e-5  # a derivative less certain than this can confirm nothing
+MOST = 3  # explanations in the report
+UNCERTAIN = 1e-5  # a derivative with a larger error confirms nothing
 
 
 def diagnose(situations: list[Situation]) -> list[Named]:
-    """The explanations that fit in all situations, which differ in the inputs' values; the most likely one first."""
+    """The explanations that fit in all situations (at several values of the inputs); the most likely first."""
     first = situations[0]
     if not np.isfinite(first.analytic).all():
         return [_seen(f"{(~np.isfinite(first.analytic)).sum()} entries are NaN or infinite")]
@@ -43,7 +43,7 @@ def diagnose(situations: list[Situation]) -> list[Named]:
 
 
 def at_the_output(situations: list[Situation]) -> list[Named]:
-    """Explanations that need the numeric derivatives alone: one factor, or another gradient that arrives."""
+    """Explanations from the numeric derivatives alone: one factor, or another gradient that arrives."""
     return _first_that_fits(situations, (_factor, _arriving))
 
 
@@ -56,7 +56,7 @@ def exchanged(situations: list[Situation]) -> list[Named]:
 
 
 def places(situations: list[Situation]) -> list[Named]:
-    """Where the wrong entries are, if that can be said."""
+    """The place of the wrong entries, if there are words for it."""
     return _first_that_fits(situations, (_misplaced, _places))
 
 
@@ -71,12 +71,12 @@ def _first_that_fits(situations: list[Situation], explanations: Sequence[Callabl
 
 
 def _seen(text: str) -> Named:
-    """What gives no formula away is its own family."""
+    """Explanations without a formula are their own families."""
     return Named(text, text)
 
 
 def _factor(s: Situation) -> Iterator[Named]:
-    """One factor between all entries."""
+    """One factor for all entries."""
     yield from (Named(text, "all entries are off by one and the same factor") for text in _one_factor(s))
 
 
@@ -101,7 +101,7 @@ def _times(factor: float) -> str:
 
 
 def _ratio(a: np.ndarray, b: np.ndarray, error: np.ndarray) -> float | None:
-    """The c for which a = c b to within rounding, None if there is none."""
+    """The c with a = c b to within rounding, or None."""
     tolerance = error + ROUNDING * np.abs(b)
     accurate = np.divide(b, tolerance * tolerance, out=np.zeros(b.shape), where=tolerance > 0)  # least squares, weighted
     norm = float((accurate * b).sum())
@@ -111,7 +111,7 @@ def _ratio(a: np.ndarray, b: np.ndarray, error: np.ndarray) -> float | None:
 
 
 def _mistakes(s: Situation) -> Iterator[Named]:
-    """What fits, at most one mistake of each family."""
+    """The mistakes that fit, at most one of each family."""
     found = 0
     for family, fit in FAMILIES:
         if found >= MOST or family is hypotheses.terms and found > 1 or found and family is hypotheses.uses:
@@ -151,7 +151,7 @@ def _times_a_constant(s: Situation, text: str, gradient: np.ndarray, error: np.n
 
 
 def _of_itself(s: Situation) -> Iterator[Named]:
-    """A multiple of the input too much, or missing: what a penalty on its size gives."""
+    """A multiple of the input is superfluous, or missing, as from a penalty on its size."""
     of_loss = float(s.gs[0].ravel()[0]) if s.jacobian.shape[0] == 1 else 1.0
     difference, x = s.analytic - s.numeric, of_loss * s.x
     c = float((difference * x).sum()) / (float((x * x).sum()) or 1.0)
@@ -163,7 +163,7 @@ def _of_itself(s: Situation) -> Iterator[Named]:
 
 def _as_a_term(s: Situation, text: str, term: np.ndarray, error: np.ndarray) -> str | None:
     c = _ratio(s.numeric - s.analytic, term, error + s.error)
-    if c not in CONSTANTS or ((term != 0) & (np.abs(c * term) <= 10 * (error + s.error))).any():  # too small to be confirmed
+    if c not in CONSTANTS or ((term != 0) & (np.abs(c * term) <= 10 * (error + s.error))).any():  # too small to confirm
         return None
     return f"the term {'-' if c < 0 else '+'} {'' if abs(c) == 1 else CONSTANTS[abs(c)] + ' '}{text} is missing"
 
@@ -194,7 +194,7 @@ WORDS: dict[Callable, str] = {
 
 
 def _places(s: Situation) -> Iterator[Named]:
-    """Where the wrong entries are, if they are all the entries of one kind."""
+    """The place of the wrong entries, if these are all entries of one kind."""
     yield from map(_seen, _where(s))
 
 
@@ -219,7 +219,7 @@ def _where(s: Situation) -> Iterator[str]:
 
 
 def _of_one_index(s: Situation, wrong: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """Neighbouring indices of an axis that hold all wrong entries."""
+    """Neighbouring indices of one axis hold all wrong entries."""
     for axis, length in enumerate(wrong.shape):
         at = np.flatnonzero(np.moveaxis(wrong, axis, 0).reshape(length, -1).any(axis=1))
         if 0 < len(at) < length and len(at) == at[-1] - at[0] + 1:
@@ -234,14 +234,14 @@ def _of_one_index(s: Situation, wrong: np.ndarray) -> Iterator[tuple[str, np.nda
 
 
 def _columns(s: Situation, length: int) -> Iterator[str]:
-    """Other inputs with so many columns, if no other axis of any array is as long by chance."""
+    """Other inputs with so many columns, if no other axis of any array has this length by chance."""
     rows = {n for array in (s.x, *s.ys, *s.others.values()) for n in array.shape[:-1]}
     if length not in rows:
         yield from (name for name, other in s.others.items() if other.ndim == 2 and other.shape[1] == length)
 
 
 def _what(a: np.ndarray, n: np.ndarray, error: np.ndarray) -> str:
-    """What is wrong with some entries."""
+    """The error of some entries, in words."""
     factor = _ratio(a, n, error)
     return ("it is zero" if not a.any() else "it is not zero, as it should be," if not n.any() else
             "the sign is flipped" if factor == -1 else f"it is {_times(factor)} what it should be" if factor not in (None, 1)

@@ -1,4 +1,4 @@
-"""Through which place the error enters, in words: for all wrong inputs together, and for those that alone are wrong."""
+"""Says through which place the error enters: for all wrong inputs together, and for an input that alone is wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .trace import Edge
 
 
 def entered(points: Sequence[Differences]) -> tuple[dict[str, Named], dict[str, Named]]:
-    """What is wrong, and where, for inputs of which that can be said."""
+    """The mistake and its place, for each wrong input if the place is known."""
     wrong = [name for name in points[0].inputs if any(point.is_wrong(name) for point in points)]
     located = {name: Named(text, text) for name in wrong if (text := _alone(points, name))}
     left_out: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ def entered(points: Sequence[Differences]) -> tuple[dict[str, Named], dict[str, 
 
 
 def _factors(points: Sequence[Differences], name: str) -> Iterator[str]:
-    """Between the gradient and the right one there is a quantity."""
+    """The gradient and the right one differ by a factor, a quantity of the program."""
     found: list[dict[str, None]] = []
     for point in points:
         columns = point.names == point.inputs.index(name)
@@ -56,7 +56,7 @@ def _factors(points: Sequence[Differences], name: str) -> Iterator[str]:
 
 
 def _from_one_place(point: Differences, found: list[list[Origin]]) -> str:
-    """The place nearest to the outputs, and the one furthest from them, between which the error must be."""
+    """The error is between two places: the one nearest to the outputs, and the one furthest from them."""
     program, first, last = point.program, found[0][0], found[-1][0]
     text = f"all that is wrong follows from one error, in {_gradient(program, first)}"
     wrong = list(blocks(point, first).values()) if first.error is not None else []
@@ -71,12 +71,12 @@ def _from_one_place(point: Differences, found: list[list[Origin]]) -> str:
 
 
 def _readers(program: Program, ids: np.ndarray) -> list[list[Edge]]:
-    """What reads exactly these numbers."""
+    """The operations that read exactly these numbers."""
     return [edges for edges in program.groups.values() if np.array_equal(np.unique((read := ids_of(edges))[read > 0]), ids)]
 
 
 def _gradient(program: Program, origin: Origin) -> str:
-    """the gradient of h, which is read in h @ Wh"""
+    """Such as: the gradient of h, which is read in h @ Wh"""
     readers, makers = _readers(program, origin.whole), np.unique(program.maker[origin.whole])
     if len(readers) == 1 and len(makers) == 1 and readers[0][0].node.name not in ("add", "subtract"):
         return f"what goes back to {where(readers[0][0])}"
@@ -91,7 +91,7 @@ def _line(program: Program, origin: Origin) -> str:
 
 
 def _steps(program: Program, origin: Origin) -> str:
-    """In which turns."""
+    """The turns with an error, in words."""
     turns = program.turn[origin.ids]
     bad = np.unique(turns if origin.error is None else turns[origin.error[origin.ids] != 0])
     makers = program.maker[origin.whole]

@@ -1,4 +1,4 @@
-"""The evidence for a diagnosis: all that is known of a wrong gradient, at the given values and at others nearby."""
+"""Collects the evidence for a diagnosis: all facts about a wrong gradient, at the given values and at others nearby."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .situation import Situation
 from .story import stories
 from .verdict import TREMBLES, ULPS, Finding, judged
 
-VAGUE = ("it is wrong in", "it is nearly right")  # said if nothing else can be
+VAGUE = ("it is wrong in", "it is nearly right")  # beginnings of the last resort among sentences
 NOTHING = "no simple pattern explains the wrong entries"
-CALLS_FOR_GUESSES = 6000  # of f, to see what a gradient would be if an input had another value: in one report
+CALLS_FOR_GUESSES = 6000  # of f, for gradients at other values of an input: in one report
 
 
 @dataclass
 class Evidence:
-    """The function here, its cotangent v, which is `weights` times random numbers, and a finding for each input."""
+    """The function, its cotangent v (`weights` times random numbers), and a finding for each input."""
 
     here: Point
     v: np.ndarray
@@ -33,13 +33,13 @@ class Evidence:
     budget: int
     findings: list[Finding]
     time_axis: int | None = None
-    calls: int = CALLS_FOR_GUESSES  # that are left
+    calls: int = CALLS_FOR_GUESSES  # calls that are left
 
     def __post_init__(self) -> None:
         self.known: dict[str, list[Named]] = {}  # by the input's name
 
     def said(self, finding: Finding, hints: str) -> list[str]:
-        """What is most likely wrong with one input's gradient, in the same words for all that one mistake explains. hints:
+        """The likely mistake in one input's gradient. If one mistake explains several inputs, all get the same words. hints:
         "full"; "family", which gives no formula away; or "none"."""
         if hints == "none" or finding.kinks_meet:
             return []
@@ -55,7 +55,7 @@ class Evidence:
         return list(dict.fromkeys(n.family if hints == "family" else n.text for n in self.known[name])) or [NOTHING]
 
     def _named(self, name: str) -> list[Named]:
-        """What explains all wrong inputs together goes before what explains one."""
+        """An explanation for all wrong inputs goes before an explanation for one."""
         (stories, entrances), several, situations = self._stories, len(self._wrong) > 1, self._situations[name]
         story = stories.get(name)
         if several and self._alike:
@@ -71,7 +71,7 @@ class Evidence:
         located, where = [self._located[name]] if name in self._located else [], places(situations)
         telling = bool(where) and not where[0].text.startswith((*VAGUE, "the only wrong entries") if several else VAGUE)
         entrance = [entrances[name]] if name in entrances and not (telling and not several) else []
-        nameless = entrance and "back to argument " in entrance[0].text  # the source is not there, so its variables are unknown
+        nameless = entrance and "back to argument " in entrance[0].text  # without the source its variables are unknown
         if entrance and not (located and (nameless or located[0].text == NOT_TIMES_G)):
             return entrance
         return where if telling else located or where
@@ -89,15 +89,15 @@ class Evidence:
 
     @cached_property
     def _alike(self) -> list[Named]:
-        """What is simple and true of all wrong inputs."""
+        """Simple explanations that hold for all wrong inputs."""
         of_rows = [{named.text.partition(" (")[0]: named for named in at_the_output(situations)}
-                   for situations in self._situations.values()]  # what stands in brackets depends on the input's shape
+                   for situations in self._situations.values()]  # the text in brackets depends on the input's shape
         same = [text for text in of_rows[0] if all(text in row for row in of_rows)]
         return [max((row[text] for row in of_rows), key=lambda named: len(named.text)) for text in same]
 
     @cached_property
     def _situations(self) -> dict[str, list[Situation]]:
-        """Of each wrong input, here and elsewhere."""
+        """The situations of each wrong input, here and elsewhere."""
         found = {f.input.name: [self._situation(self.here, self.v, f, self.findings)] for f in self._wrong}
         if self._affordable:
             there, v, findings = self._elsewhere
@@ -116,7 +116,7 @@ class Evidence:
 
     @cached_property
     def _stories(self) -> tuple[dict[str, Named], dict[str, Named]]:
-        """What is wrong, and where the error enters."""
+        """The mistakes, and where the error enters."""
         trace = getattr(self.here.function, "trace", None)
         if trace is None or any(f.numeric.jacobian is None for f in self.findings) or not self._affordable:
             return {}, {}
@@ -125,8 +125,8 @@ class Evidence:
 
     @cached_property
     def _elsewhere(self) -> tuple[Point, np.ndarray, list[Finding]]:
-        """Another point not far away: every number of every input and parameter times 0.8 .. 1.25, and what is zero up to a
-        tenth of `scale`; a cotangent; and what is found there."""
+        """Another point nearby, a cotangent, and the findings there. All numbers of inputs and parameters are multiplied by
+        0.8 .. 1.25; zeros become numbers up to a tenth of `scale`."""
         there = self.here.at([np.where(x == 0, 0.1 * self.here.scale, x) * self.rng.uniform(0.8, 1.25, x.shape)
                               for x in self.here.xs])
         v = self.weights * self.rng.normal(size=self.v.size)
@@ -136,14 +136,14 @@ class Evidence:
                           for of, f in zip(inputs, self.findings)]
 
     def _situation(self, point: Point, v: np.ndarray, finding: Finding, findings: list[Finding]) -> Situation:
-        """All that the hypotheses may look at, at one point."""
+        """The facts for the hypotheses at one point."""
         this, numeric = finding.input, finding.numeric
         values = {f.input.name: x for f, x in zip(findings, point.xs)}
 
         def again(changes: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
             if CALLS * this.x.size <= self.calls:
                 self.calls -= CALLS * this.x.size
-                with contextlib.suppress(Exception):  # f may refuse what it was not made for, in any way
+                with contextlib.suppress(Exception):  # f may raise anything for values that it was not made for
                     there = point.at([{**values, **changes}[f.input.name] for f in findings])
                     found = there.differences(this.number).of(v)
                     return found.value, found.bound

@@ -1,4 +1,4 @@
-"""Mistakes in a factor: an activation's derivative, another quantity or its gradient in the place of one, on the wrong side."""
+"""Mistakes in a factor: a wrong activation's derivative, another quantity or its gradient, or a factor on the wrong side."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def factors(program: Program) -> Iterator[Mistake]:
 
 
 def replaced(program: Program) -> Iterator[Mistake]:
-    """Another quantity of the same step stands in the place of a factor."""
+    """Another quantity of the same step replaces a factor."""
     for edges in program.groups.values():
         if edges[0].node.name == "multiply":
             yield from _replaced(program, edges)
@@ -100,7 +100,7 @@ def _replaced(program: Program, edges: list[Edge]) -> Iterator[Mistake]:
 
 
 def exchanged(program: Program) -> Iterator[Mistake]:
-    """Two products of which each has the other's factor: z h + (1 - z) n with z and 1 - z exchanged."""
+    """Two products have exchanged their factors: z h + (1 - z) n with z and 1 - z exchanged."""
     products: dict[int, dict[int, list[Edge]]] = defaultdict(lambda: defaultdict(list))
     for (place, _), edges in program.groups.items():
         for edge in edges if edges[0].node.name == "multiply" and edges[0].values[0].shape == edges[0].values[1].shape else ():
@@ -131,7 +131,7 @@ def exchanged(program: Program) -> Iterator[Mistake]:
 
 
 def other_gradients(program: Program) -> Iterator[Mistake]:
-    """The gradient that arrives at another quantity of the same step is used."""
+    """The gradient of another quantity of the same step is used."""
     for edges in program.groups.values():
         turns = {edge.node.turn: edge for edge in edges}
         for place, i in program.places.items():

@@ -1,6 +1,6 @@
-"""What an argument of an operation gets of the gradient g that arrives at its result y: for the guesses at what is wrong.
+"""Gradient formulas for guesses at the mistake: each gives an argument's gradient from the gradient g at the result y.
 
-The engine's own formulas are others: the check shares no code with what it checks. Broadcasting is undone elsewhere.
+The engine has formulas of its own: the check shares no code with it. Broadcasting is undone elsewhere.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ ELEMENTWISE = FORMULAS.keys() - {"matmul"}
 
 
 def reduction(name: str, x: np.ndarray, axis: Any) -> Callable[..., np.ndarray]:
-    """The formula for x of x.sum(axis) and the like."""
+    """The formula for x in x.sum(axis) and similar calls."""
     kept = np.sum(x, axis=axis, keepdims=True).shape
     n = x.size // max(1, int(np.prod(kept)))
 
@@ -77,7 +77,7 @@ def reduction(name: str, x: np.ndarray, axis: Any) -> Callable[..., np.ndarray]:
 
 
 def einsum_formulas(subscripts: str, shapes: list[tuple[int, ...]]) -> list[Callable[..., np.ndarray]]:
-    """For each operand of np.einsum("ij,jk->ik", a, b); none if letters are repeated in an operand, or dots stand for axes."""
+    """A formula for each operand of np.einsum("ij,jk->ik", a, b); none if an operand repeats letters, or has "..."."""
     operands, arrow, result = subscripts.replace(" ", "").partition("->")
     letters = operands.split(",")
     if not arrow or "." in subscripts or any(len(set(part)) < len(part) for part in letters):

@@ -1,4 +1,4 @@
-"""What is checked: a function of arrays, and a function that gives its gradients; wherever these come from."""
+"""Function, the thing to check: a function of arrays together with its gradients, from any source."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Arrays = list[np.ndarray]
 
 
 class Function(Protocol):
-    """names, xs: of the inputs, and the values at which their gradients are checked. shapes: of the outputs. eps: the largest
-    machine epsilon of all that is computed. order: 2 if the outputs are gradients themselves. It may also have
-    trace(xs), the Trace (trace.py) of the NumPy code that computes the outputs, for guesses at what is wrong."""
+    """names: the inputs' names. xs: their values for the check. shapes: the outputs' shapes. eps: the largest machine epsilon
+    in the computation. order: 2 if the outputs are gradients themselves. It may also have trace(xs), the Trace (trace.py) of
+    the NumPy code that computes the outputs, for guesses at the mistake."""
 
     names: list[str]
     shapes: list[tuple[int, ...]]
@@ -29,25 +29,24 @@ class Function(Protocol):
     def xs(self) -> Arrays: ...
 
     def values(self, xs: Sequence[np.ndarray]) -> np.ndarray:
-        """All outputs, one after the other in a vector; NaN if the function refuses these inputs."""
+        """All outputs joined in one vector; NaN if the function refuses these inputs."""
 
     def gradients(self, xs: Sequence[np.ndarray], v: np.ndarray, create_graph: bool = False) -> Arrays:
-        """Of v . values(xs), for each input; NaN if the function refuses these inputs."""
+        """The gradients of v . values(xs), one for each input; NaN if the function refuses these inputs."""
 
     def rounding_otherwise(self, eps: float, rng: np.random.Generator) -> AbstractContextManager[Any] | None:
-        """Inside the block all is computed with other rounding errors on the way, of the size eps; None where that cannot be
-        had."""
+        """Inside the block the computation makes other rounding errors, of the size eps; None if that is not possible."""
 
     def changed(self) -> list[str]:
-        """Names of the inputs that the function itself has changed."""
+        """Names of the inputs that the function has changed."""
 
     def held(self) -> Arrays:
-        """The inputs as the last call was given them, not copies."""
+        """The inputs of the last call themselves, not copies."""
 
 
 @dataclass
 class Point:
-    """A function at some values of its inputs. scale: the size of inputs that are all zero. noise: of the function nearby."""
+    """A function at some values of its inputs. scale: the size to assume for inputs of zeros. noise: the function's noise."""
 
     function: Function
     xs: Arrays
@@ -65,21 +64,21 @@ class Point:
         return self.function.gradients(self.xs, v, create_graph)
 
     def of_input(self, i: int) -> Callable[[np.ndarray], np.ndarray]:
-        """The outputs as a function of input number i."""
+        """The outputs as a function of input number i alone."""
         return lambda x: self.function.values([*self.xs[:i], x, *self.xs[i + 1:]])
 
     def differences(self, i: int) -> Differences:
-        """Of the outputs, by input number i."""
+        """The outputs' differences for input number i."""
         return Differences(self.of_input(i), self.xs[i], self.function.eps, self.scale, self.noise)
 
 
 def cut(v: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> Arrays:
-    """A vector in pieces of these shapes."""
+    """A vector cut into arrays of these shapes."""
     sizes = [int(np.prod(shape)) for shape in shapes]
     ends = np.cumsum(sizes, dtype=int)
     return [v[end - size:end].reshape(shape) for end, size, shape in zip(ends, sizes, shapes)]
 
 
 def joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """All numbers, one array's after the other's."""
+    """All arrays' numbers in one vector."""
     return np.concatenate([np.zeros(0), *(array.ravel() for array in arrays)])

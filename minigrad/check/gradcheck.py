@@ -30,39 +30,39 @@ def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, step:
 
     f: function of Tensors to a Tensor or nested tuples of them; or a Module, whose named parameters are then
     checked too. inputs: Tensors, arrays or nested tuples of them; everything is computed on float64 copies.
-    Integer and boolean arrays are passed on as constants; a Tensor given twice enters f twice and is one input.
-    order=2 checks the gradient of the gradient as well, and the gradient on both of the engine's paths.
+    Integer and boolean arrays are constants. If a Tensor is given twice, it enters f twice and counts as one input.
+    order=2 also checks the gradient of the gradient, and the gradient on both of the engine's paths.
 
-    The outputs are weighted with random numbers (from `seed`, but nobody else's), since with ones a transposed gradient can
-    pass. An entry is ok if analytic and numeric value agree within the numeric value's own error bound. Where f's rounding
-    errors hide every entry of an input, the verdict on it is UNSEEN: not ok, and not WRONG.
+    The outputs are weighted with random numbers (from `seed`, equal to nobody else's), because with ones a transposed gradient
+    can pass. An entry is ok if analytic and numeric value agree within the numeric value's error bound. If f's rounding errors
+    hide every entry of an input, its verdict is UNSEEN: neither ok nor WRONG.
 
-    budget: how many calls of f the check may take. Most entries need four. Where that is not enough for all, a random
-    sample of entries is checked, and random directions through all of them; if one of those fails, an entry that is to
-    blame is searched. The report says how many of how many were looked at.
+    budget: how many calls of f the check may take. Most entries need four. If it is not enough for all, a random sample of
+    entries is checked, and random directions through all entries. If a direction fails, a wrong entry is searched. The report
+    says how many of how many entries were checked.
 
         report = gradcheck(lambda x, W: tanh(x @ W), x, W)
         print(report); assert report
 
-    hints: how much the report says of what is most likely wrong. "full": what stands where, and in which line of f. "family": of
-    what kind the mistake is, without the formula, for graded work. "none": only the verdicts. time_axis: which axis of the
-    first input and of the outputs is time, where the report cannot see it (no output depends on a later input).
+    hints: how much the report says about the likely mistake. "full": the mistake, its place, and the line of f. "family": the
+    kind of mistake without the formula, for graded work. "none": only the verdicts. time_axis: the axis of the first input and
+    of the outputs that is time, if the report cannot see it (no output depends on a later input).
 
-    backward: gradients written by hand in NumPy. Then f(*inputs) gives an array, or nested tuples of them, and
-    backward(g, *inputs), with g in the same structure, gives a gradient for each argument, None where it is not computed, or a
-    dict by name. Inputs may be dicts; integer arrays and Python's numbers are constants. Other forms: with_cache, with_loss.
+    backward: gradients written by hand in NumPy. Then f(*inputs) returns an array, or nested tuples of arrays, and
+    backward(g, *inputs), with g in the same structure, returns a gradient (or None) for each argument, or a dict of gradients
+    by name. Inputs may be dicts; integer arrays and Python's numbers are constants. Other forms: with_cache, with_loss.
 
         gradcheck(rnn_forward, x, h0, Wx, Wh, b, backward=rnn_backward)
 
-    step: one step of f's recurrence, step(x_t, h, Wx, Wh, b), which gives h or a tuple of states. It changes no verdict: where f
-    itself cannot be looked into, as compiled code, the report says what is wrong in terms of the step's lines and variables. It
-    has f's arguments in their order, x the first and then the states, and must give f's own numbers when it is called in a loop.
+    step: one step of f's recurrence, step(x_t, h, Wx, Wh, b), which returns h or a tuple of states. It changes no verdict. If f
+    cannot be traced, such as compiled code, the report names the mistake by the step's lines and variables. step has f's
+    arguments in their order, first x and then the states. Called in a loop, it must give f's own numbers.
 
     A gradient check cannot see a wrong forward: with two gates exchanged, a tanh forgotten, or [x, h] for [h, x], f is another
     function, and its gradients are right. Compare f with a reference by assert_same(mine, reference, *inputs).
 
-    Inputs or parameters in float32 are checked in float64 at the same values; then the float32 gradient is held against
-    that. Raises TypeError for outputs that are not Tensors, and if no input has floating-point numbers.
+    Inputs or parameters in float32 are checked in float64 at the same values; then the float32 gradient is compared with the
+    float64 gradient. Raises TypeError for outputs that are not Tensors, and if no input has floating-point numbers.
     """
     if order not in (1, 2):
         raise ValueError(f"gradcheck: order must be 1 or 2, not {order}")
@@ -95,7 +95,7 @@ def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, step:
 def _of_engine(f: Callable, inputs: tuple, order: int, judged: Callable[..., Report]) -> Report:
     problem = Problem(f, inputs)
     in_float32 = any(t.dtype == np.float32 for t in given(inputs, problem))
-    with ExitStack() as lent, np.errstate(all="ignore"):  # a step out of f's domain shows as a value not finite
+    with ExitStack() as lent, np.errstate(all="ignore"):  # a step out of f's domain gives a value that is not finite
         lent.enter_context(problem)
         function = problem.function()
 
@@ -103,7 +103,7 @@ def _of_engine(f: Callable, inputs: tuple, order: int, judged: Callable[..., Rep
             return second_order(function, v) if any(y.requires_grad for y in problem.outputs()) else None
 
         def single(v: np.ndarray) -> tuple[list[np.ndarray], list[np.dtype]]:
-            lent.close()  # the parameters have their own values again, in float32
+            lent.close()  # the parameters get their own values back, in float32
             return in_single(f, inputs, v)
 
         report = judged(function, second, single if in_float32 else None, order)
@@ -126,7 +126,7 @@ def _by_hand(f: Callable, backward: Callable, inputs: tuple, judged: Callable[..
 
 def written_by_hand(report: Report, shape_problems: dict[str, str], not_given: dict[str, tuple[int, ...]],
                     notes: list[str]) -> Report:
-    """The report with what only a backward pass written by hand can have: gradients of a wrong shape, and none at all."""
+    """The report with notes about gradients of a wrong shape and missing gradients, for a backward pass written by hand."""
     rows = [replace(row, verdict=WRONG, failing=row.checked, notes=(shape_problems[row.name],)) if row.name in shape_problems
             else row for row in report.rows]
     rows += [Row(name, shape, math.prod(shape), 0, 0, None, 0.0, 0.0, 0.0, NOT_GIVEN) for name, shape in not_given.items()]
@@ -136,8 +136,8 @@ def written_by_hand(report: Report, shape_problems: dict[str, str], not_given: d
 def judge(function: Function, second: Callable[[np.ndarray], Function | None],
           single: Callable[[np.ndarray], tuple[list[np.ndarray], list[np.dtype]]] | None, order: int, seed: int,
           budget: int, hints: str = "full", time_axis: int | None = None) -> Report:
-    """The report on a function, wherever its values and gradients come from. second: its gradients as a function again, for a
-    cotangent, None if there are none. single: its gradients in float32, and the inputs' dtypes, where some are float32."""
+    """The report on a function. second(v): its gradients, for the cotangent v, as a function again; None if there are
+    none. single: its gradients in float32, and the inputs' dtypes, if some are float32."""
     check = Check(function, generator(seed), budget, hints, time_axis)
     report = first = check.report(both_paths=order == 2)
     tremors = check.tremor(float(np.finfo(np.float32).eps)) if single else []
@@ -151,14 +151,14 @@ def judge(function: Function, second: Callable[[np.ndarray], Function | None],
 
 
 def in_single(f: Callable, inputs: tuple, v: np.ndarray) -> tuple[list[np.ndarray], list[np.dtype]]:
-    """The gradients in the precision that the inputs and parameters have, and their dtypes."""
+    """The gradients in the precision of the inputs and parameters, and their dtypes."""
     with Problem(f, inputs, dtype=None) as problem:
         alone = problem.function()
         return alone.gradients(alone.xs, v), [x.dtype for x in alone.xs]
 
 
 def _again(f: Callable, arguments: list[str]) -> str:
-    """The call in words that can be run where f is known by its name; what has none is said."""
+    """The call as Python that runs where f is defined; if f has no name, the text says so."""
     if hasattr(f, "written"):
         return f"gradcheck({', '.join([f.written, *arguments])})"
     name = getattr(f, "__qualname__", "").rpartition("<locals>.")[2]
@@ -169,7 +169,7 @@ def _again(f: Callable, arguments: list[str]) -> str:
 
 
 def left_out(f: Callable) -> Iterator[str]:
-    """What a Module holds besides its parameters, which is not checked."""
+    """A Module's Tensors that are not parameters, and so not checked."""
     for name, t in getattr(f, "not_parameters", lambda: ())():
         kind = "the result of an operation" if t.requires_grad else "a constant"
         yield f"{name}, of shape {t.shape}, is not a parameter of the Module but {kind}, and was not checked"
@@ -181,14 +181,14 @@ def left_out(f: Callable) -> Iterator[str]:
 
 
 def second_order(function: Recorded, v: np.ndarray) -> Recorded:
-    """Its gradients, as a function of the inputs and of the cotangents, which start from v."""
-    function.values(function.xs)  # the leaves are at these values again
+    """The function's gradients as a function of the inputs and the cotangents, which start from v."""
+    function.values(function.xs)  # the leaves get these values back
     cotangents = [Tensor(g, requires_grad=True) for g in cut(v, function.shapes)]
 
     def first_gradients() -> list[Tensor]:
         found = [grad(y, function.leaves, g, create_graph=True, allow_unused=True)
                  for y, g in zip(function.outputs(), cotangents) if y.requires_grad]
-        return [Tensor(np.zeros(leaf.shape)) if gradient is None else gradient  # the same outputs, whatever is seen to be unused
+        return [Tensor(np.zeros(leaf.shape)) if gradient is None else gradient  # the number of outputs stays the same
                 for of_y in found for gradient, leaf in zip(of_y, function.leaves)]
 
     names = ["cotangent"] if len(cotangents) == 1 else [f"cotangent[{i}]" for i in range(len(cotangents))]
@@ -196,7 +196,7 @@ def second_order(function: Recorded, v: np.ndarray) -> Recorded:
 
 
 def given(inputs: Any, problem: Problem) -> Iterator[Any]:
-    """All arrays and Tensors that the user gave, and the parameters."""
+    """The user's arrays and Tensors, and the parameters."""
     for x in inputs:
         if isinstance(x, (tuple, list)):
             yield from given(x, problem)

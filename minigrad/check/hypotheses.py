@@ -1,7 +1,7 @@
-"""The mistakes that people make in gradient formulas, each as the gradient that it would give.
+"""Usual mistakes in gradient formulas. Each mistake gives a gradient, and diagnosis.py compares it with the wrong one.
 
-A family takes a Situation and yields (what to say, that gradient, its error bound). diagnosis.py compares.
-Where a family has numbers to try, like y (1 - y), a constant factor such as 2 or -1 may stand before them.
+A family takes a Situation and yields (the sentence, the gradient, its error bound).
+If a family tries numbers such as y (1 - y), it also tries them with a constant factor such as 2 or -1.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 
 from .situation import ROUNDING, Situation, Values, elementwise, fitting, with_error
 
-MANY_INDICES = 32  # along a longer axis single indices are not tried
-MANY_AXES = 4  # of more, not all orders are tried
+MANY_INDICES = 32  # on longer axes, single indices are not tried
+MANY_AXES = 4  # with more axes, not all orders are tried
 
 Hypothesis = tuple[str, np.ndarray, np.ndarray]
 
@@ -44,7 +44,7 @@ def clipped(s: Situation) -> Iterator[Hypothesis]:
     limit = np.abs(s.analytic).max(initial=0)
     if (np.abs(s.numeric) > limit).any():
         g = np.concatenate([np.ravel(g) for g in s.gs])
-        of_loss = abs(float(g[0])) if g.size == 1 else 1.0  # which clips its gradient for g = 1
+        of_loss = abs(float(g[0])) if g.size == 1 else 1.0  # a mistake may clip the gradient for g = 1
         yield (f"it is clipped at {limit / of_loss:.6g}: check it before it is clipped", np.clip(s.numeric, -limit, limit),
                np.where(np.abs(s.numeric) > limit, 0, s.error))
 
@@ -64,7 +64,7 @@ def _moves(shape: tuple[int, ...]) -> Iterator[tuple[str, Callable[[np.ndarray],
 
 
 def by_sign(s: Situation) -> Iterator[Hypothesis]:
-    """Before anything is said of indices: where an input is negative may be some of them by chance."""
+    """Tried before indices, because the places where an input is negative may be some indices by chance."""
     if [y.shape for y in s.ys] == [s.x.shape] and (s.x < 0).any() and (s.x > 0).any():
         for text, kept in (("negative", s.x > 0), ("positive", s.x < 0)):
             yield f"it is zero where the input is {text}, and right elsewhere", s.numeric * kept, s.error * kept
@@ -74,7 +74,7 @@ def by_sign(s: Situation) -> Iterator[Hypothesis]:
 
 
 def cotangents(s: Situation) -> Iterator[Hypothesis]:
-    """What happens if g is not used as it arrives."""
+    """Gradients for a changed g."""
     yield ("g, the gradient arriving at the output, is ignored: this is the gradient for g = 1",
            *s.for_cotangents([np.ones(g.shape) for g in s.gs]))
     for j in range(len(s.gs) if len(s.gs) > 1 else 0):
@@ -94,7 +94,7 @@ def cotangents(s: Situation) -> Iterator[Hypothesis]:
 
 
 def uses(s: Situation) -> Iterator[Hypothesis]:
-    """What happens if the parts that several outputs contribute to an entry are not all added up, or to another entry."""
+    """Several outputs contribute to an entry: some parts are not added, or are added to another entry."""
     contributions = np.concatenate([g.ravel() for g in s.gs])[:, None] * s.jacobian
     reached = contributions != 0
     if (reached.sum(axis=0) > 1).any():
@@ -102,7 +102,7 @@ def uses(s: Situation) -> Iterator[Hypothesis]:
             one = contributions[rows, np.arange(s.x.size)].reshape(s.x.shape)
             yield (f"of several uses of an entry only the {text} counts: is it overwritten instead of added up?",
                    one, np.abs(one) * s.relative_error)
-    if len(s.ys) == 1 and (reached.sum(axis=1) <= 1).all():  # each output comes from one entry, as with a bias
+    if len(s.ys) == 1 and (reached.sum(axis=1) <= 1).all():  # each output depends on one entry only, as on a bias
         parts = contributions.sum(axis=1).reshape(s.ys[0].shape)
         for axes in combinations(range(parts.ndim), max(1, parts.ndim - s.x.ndim)):
             total = parts.sum(axis=axes)
@@ -142,7 +142,7 @@ def exchanged(s: Situation) -> Iterator[Hypothesis]:
 
 
 def inputs(s: Situation) -> Iterator[Hypothesis]:
-    """What happens if one value is taken for another."""
+    """One value is used in place of another."""
     changes: list[tuple[str, dict[str, np.ndarray]]] = []
     if [y.shape for y in s.ys] == [s.x.shape]:
         changes.append(("it is the derivative at the output y instead of the input", {s.name: s.ys[0]}))
@@ -171,7 +171,7 @@ def passed_through(s: Situation) -> Iterator[Hypothesis]:
 
 
 def one_index(s: Situation) -> Iterator[Hypothesis]:
-    """What arrives at one index of an output is taken for the gradient, as that of the first step for the initial state's."""
+    """The gradient that arrives at one index of an output is used, such as the first step's for the initial state."""
     for j, g in enumerate(s.gs):
         for axis, n in enumerate(g.shape):
             for k in range(n if n <= MANY_INDICES and g.shape[:axis] + g.shape[axis + 1:] == s.x.shape else 0):
@@ -181,7 +181,7 @@ def one_index(s: Situation) -> Iterator[Hypothesis]:
 
 
 def formulas(s: Situation) -> Iterator[Hypothesis]:
-    """Another function's derivative."""
+    """The derivative of another function."""
     for of_g, g, values, back in elementwise(s):
         for text, factor in _factors(values):
             yield f"it is g times {text}{of_g}", *with_error(g * factor, back)
@@ -189,7 +189,7 @@ def formulas(s: Situation) -> Iterator[Hypothesis]:
 
 
 def factors(s: Situation) -> Iterator[Hypothesis]:
-    """A factor too many, missing, or another one in its place, anywhere inside."""
+    """A superfluous factor, a missing factor, or another one in its place, anywhere inside."""
     if len(s.ys) != 1:
         return
     y, g = s.ys[0], s.gs[0]
@@ -211,7 +211,7 @@ def factors(s: Situation) -> Iterator[Hypothesis]:
 
 
 def terms(s: Situation) -> Iterator[Hypothesis]:
-    """Terms of a sum, of which one may be missing or too much: the difference between right and wrong gradient."""
+    """A term of a sum is missing or superfluous: the term is the difference between right and wrong gradient."""
     for of_g, g, values, back in elementwise(s):
         yield f"g{of_g}", *with_error(g, back)
         for text, factor in _factors(values):
@@ -259,7 +259,7 @@ def of_one(name: str, q: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _products(s: Situation) -> Iterator[Hypothesis]:
-    """Matrix products of g, or of g times an activation's derivative, with another input."""
+    """Matrix products of another input with g, or with g times an activation's derivative."""
     if len(s.ys) != 1 or s.ys[0].ndim != 2 or s.x.ndim != 2:
         return
     y, g = s.ys[0], s.gs[0]

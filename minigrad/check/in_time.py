@@ -1,4 +1,4 @@
-"""What goes wrong between time steps, in a loop of the traced program: the carry, and quantities of another step."""
+"""Mistakes between time steps, in a loop of the traced program: in the carry, and with quantities of another step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ONE_STEP = "contributions of several time steps are to be added up, and not all 
 
 
 def carries(program: Program) -> Iterator[Mistake]:
-    """What a step passes back to the one before it."""
+    """Mistakes in the carry, the gradient that a step passes back to the step before."""
     carried = program.carried
     for places in [*([list(carried)] if len(carried) > 1 else []), *([place] for place in carried)]:
         pieces = [piece for place in places for piece in carried[place]]
@@ -39,7 +39,7 @@ def carries(program: Program) -> Iterator[Mistake]:
             yield Mistake(
                 f"nothing flows back from the first step to the initial state {through}{line}", IN_TIME, masked(first)
             )
-        outputs = np.isin(program.maker[program.trace.outputs], places)  # as the last state, which is an output itself
+        outputs = np.isin(program.maker[program.trace.outputs], places)  # such as the last state, which is also an output
         if len(places) == 1 and outputs.any() and not outputs.all():
             yield Mistake(
                 f"the carry is lost: nothing flows back {through} from step t+1 to step t, nor from the output that it is"
@@ -95,7 +95,7 @@ def carries(program: Program) -> Iterator[Mistake]:
 
 
 def _at_start(program: Program, pieces: list[tuple[Edge, np.ndarray]]) -> list[Edge]:
-    """The edges of the first turn through which the initial state enters, where a later turn has what is carried."""
+    """The edges through which the initial state enters the first turn; later turns read the carried state there."""
     firsts = (program.groups[program.places[edge.node.place], edge.number][0] for edge, _ in pieces)
     return [
         edge for edge in dict.fromkeys(firsts) if edge.node.turn == 0 and (program.maker[edge.ids] >= len(program.places)).all()
@@ -103,7 +103,7 @@ def _at_start(program: Program, pieces: list[tuple[Edge, np.ndarray]]) -> list[E
 
 
 def forward(program: Program) -> Iterator[Mistake]:
-    """The loop of the backward pass runs forward: what step t passes back arrives at step t+1, the last one's at the start."""
+    """The backward pass loops forwards: step t passes its gradient to step t+1, and the last step to the start."""
     trace, pieces = program.trace, [piece for some in program.carried.values() for piece in some]
     places, first = list(program.places), [(edge, edge.ids > 0) for edge in _at_start(program, pieces)]
     if not pieces or not first:
@@ -137,7 +137,7 @@ def forward(program: Program) -> Iterator[Mistake]:
 
 
 def _reads(program: Program, edge: Edge, place: int) -> bool:
-    """The argument is the place's result in later turns."""
+    """In later turns the argument is this place's result."""
     later = program.groups[program.places[edge.node.place], edge.number][1:]
     return any((program.maker[e.ids] == place).any() for e in later)
 
@@ -161,7 +161,7 @@ def one_step(program: Program) -> Iterator[Mistake]:
 
 
 def other_steps(program: Program) -> Iterator[Mistake]:
-    """What a formula needs is taken from another time step."""
+    """A formula uses a value of another time step."""
     for edges in program.groups.values():
         T = len(edges)
         for used in range(len(edges[0].values)) if T > 1 else ():
@@ -184,7 +184,7 @@ def other_steps(program: Program) -> Iterator[Mistake]:
 
 
 def off_by_one(program: Program) -> Iterator[Mistake]:
-    """A list of states, the initial one first, is read one index too early or too late, wherever the backward pass uses it."""
+    """The backward pass reads a list of states, the initial one first, always one index too early or too late."""
     for place, pieces in program.carried.items():
         first = _at_start(program, pieces)
         if not first:
@@ -199,7 +199,7 @@ def off_by_one(program: Program) -> Iterator[Mistake]:
                 f(state).tobytes(): f(states[(k + shift) % len(states)])
                 for k, state in enumerate(states)
                 for f in functions
-                if state.any()  # other arrays may be zero too
+                if state.any()  # other arrays may also be zero
             }
             changes: Changes = {}
             for node in program.trace.nodes:

@@ -1,7 +1,7 @@
-"""What must hold of every gradient, whatever the function: each of these laws found real errors.
+"""Laws that hold for the gradients of every function. Each law has found real errors.
 
-The gradient is linear in g, the gradient arriving at the output, and zero for g = 0; it is the same when it is computed
-again; and it shares no memory with anything.
+A gradient is linear in g, the gradient that arrives at the output, and zero for g = 0. A second computation gives the
+same. It shares no memory with other arrays.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import numpy as np
 from .function import Point
 from .report import INCONCLUSIVE, WRONG
 
-LINEAR = 1e-6  # relative to the largest gradient: far above most rounding errors, far below what a non-linear formula does
-MOST_NOISE = 1e-3  # of which a gradient that consists of rounding errors has more: it obeys no law
-SAME = 1e-12  # relative to the largest gradient: a sum may be added up in another order on several threads
+LINEAR = 1e-6  # relative to the largest gradient: far above most rounding errors, far below the error of a non-linear formula
+MOST_NOISE = 1e-3  # a gradient with more noise consists of rounding errors, and obeys no law
+SAME = 1e-12  # relative to the largest gradient: several threads may add in another order
 SCALES = (1e-6, 1e6)
 
 
 def broken_laws(here: Point, v: np.ndarray, found: list[np.ndarray], bounds: list[np.ndarray],
                 rng: np.random.Generator) -> list[tuple[str, str]]:
-    """(verdict, what is wrong) for each law that does not hold. found: the gradients for the cotangent v; bounds: what their
-    numeric values may be off, which is more where large terms cancel."""
+    """(verdict, sentence) for each broken law. found: the gradients for the cotangent v. bounds: the error bounds of their
+    numeric values, larger if large terms cancel."""
     notes = []
     sizes = [np.abs(g).max(initial=0) if np.isfinite(g).all() else np.inf for g in found]
     errors = [bound[np.isfinite(bound)].max(initial=0) if np.isfinite(bound).any() else np.inf for bound in bounds]
@@ -28,7 +28,7 @@ def broken_laws(here: Point, v: np.ndarray, found: list[np.ndarray], bounds: lis
                   for size, error in zip(sizes, errors)]
 
     def agree(some: list[np.ndarray], other: list[np.ndarray], tolerances: list[float], factor: float = 1) -> bool:
-        """Where they are finite: a large g may overflow."""
+        """Compares finite entries only, because a large g may overflow."""
         return all((np.abs(a - b)[np.isfinite(a) & np.isfinite(b)] <= factor * tolerance).all()
                    for a, b, tolerance in zip(some, other, tolerances))
 
@@ -55,7 +55,7 @@ def broken_laws(here: Point, v: np.ndarray, found: list[np.ndarray], bounds: lis
 
 
 def _clipped(here: Point, v: np.ndarray) -> str:
-    """What to say if it does not grow with g any more."""
+    """The sentence for a gradient that stops growing with g."""
     for large, larger in zip(*(here.gradients(scale * v) for scale in (1e6, 1e7))):
         sizes = np.abs(large[large != 0])
         if sizes.size and np.array_equal(large, larger):

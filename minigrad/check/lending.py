@@ -1,4 +1,4 @@
-"""Tracing one call: the function gets arrays that carry ids, and its module is lent a NumPy whose new arrays carry ids too."""
+"""Traces one call: the function gets arrays with ids, and its module gets, for this call, a NumPy that makes arrays with ids."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def trace_of(f: Callable, call: Callable[[Callable[[str, np.ndarray], Any]], lis
 
 
 class _Numpy:
-    """NumPy, but new arrays can carry ids, as students fill them step by step."""
+    """NumPy, but new arrays can carry ids, because students fill them step by step."""
 
     def __init__(self, trace: Trace) -> None:
         for name in ("zeros", "ones", "empty", "full", "zeros_like", "ones_like", "empty_like", "full_like", "eye", "array",
@@ -58,7 +58,7 @@ def _operation(op: Op, trace: Trace) -> Callable:
     """The engine's operation for arrays that carry ids."""
     def call(*xs: Any, **static: Any) -> Any:
         xs = tuple(xs[0]) if op.variadic and len(xs) == 1 and isinstance(xs[0], (list, tuple)) else xs
-        if op.__name__ not in FORMULAS:  # it may be made of what NumPy moves
+        if op.__name__ not in FORMULAS:  # it may consist of NumPy functions that only move numbers
             return op.function(*xs, **static)
         y = np.asarray(op.function(*map(plain, xs), **static))
         return traced(y, record(trace, op.__name__, FORMULAS[op.__name__], xs, y), trace)
@@ -68,7 +68,7 @@ def _operation(op: Op, trace: Trace) -> Callable:
 
 @contextmanager
 def _lent(f: Callable, trace: Trace) -> Iterator[None]:
-    """The modules of f and of what it calls see _Numpy in place of NumPy, and so with operations; and float() keeps ids."""
+    """The modules of f and of the functions that it calls see _Numpy and traced operations; float() keeps ids."""
     numpy, found = _Numpy(trace), {}
     instead = {id(np): numpy, **{id(getattr(np, name)): new for name, new in vars(numpy).items()}}
     for function in _functions(f, {}):
@@ -83,7 +83,7 @@ def _lent(f: Callable, trace: Trace) -> Iterator[None]:
 
 
 def _functions(f: Any, seen: dict[int, Any]) -> Iterator[Any]:
-    """f and the functions that it may call, as far as they can be seen."""
+    """f and the functions that it may call, as far as they can be found."""
     if id(f) in seen or (getattr(f, "__module__", None) or "").split(".")[0] in ("numpy", "builtins", "minigrad"):
         return
     seen[id(f)] = f

@@ -1,7 +1,7 @@
-"""Where it goes wrong, if nothing explains it: for which gradients that arrive at the outputs, and what the wrong inputs share.
+"""Locates an unexplained error by experiments: for which gradients at the outputs it appears, and what the wrong inputs share.
 
-The backward pass is asked again with a gradient at one index of one output only; it is linear, so it must be wrong for some.
-What is said is what was seen, at two points.
+The backward pass runs again with a gradient at one index of one output only. It is linear, so it is wrong for some index.
+The sentences say what was observed at two points.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from .verdict import Finding
 
 MOST_EXPERIMENTS = 80
 NOT_TIMES_G = "something is added that is not multiplied by g: it is not zero where nothing arrives"
-Experiment = tuple[int, int, int]  # a gradient arrives only at: number of the output, axis, index
+Experiment = tuple[int, int, int]  # the only place where a gradient arrives: output, axis, index
 
 
 def located(
     points: Sequence[tuple[Point, np.ndarray, list[Finding]]], trace: Callable[[Arrays], Trace] | None, time_axis: int | None
 ) -> dict[str, Named]:
-    """A sentence for each wrong input of which one can be said."""
+    """A sentence for each wrong input, if there is one."""
     seen = [dict(_experiments(*point)) for point in points]
     here, _, findings = points[0]
     program = _program(trace, here.xs)
@@ -58,7 +58,7 @@ def _inside_a_step(
     program: Program | None,
     time_axis: int | None,
 ) -> Iterator[tuple[str, str]]:
-    """The experiment with the fewest wrong inputs, and what only these share."""
+    """The experiment with the fewest wrong inputs, and the operation that only these share."""
     key, narrow = min(
         ((key, names) for key, names in same.items() if names), key=lambda item: len(item[1]), default=(None, frozenset())
     )
@@ -87,7 +87,7 @@ def _right_for_some(
     wrong: list[str],
     time_axis: int | None,
 ) -> Iterator[tuple[str, str]]:
-    """Right for what arrives at some indices of an axis of an output."""
+    """The gradient is right for gradients that arrive at some indices of an output's axis."""
     for (j, axis), of_output in _by_axis(same, shapes):
         for name in wrong:
             right = [k for k in range(shapes[j][axis]) if name not in of_output.get(k, {name})]
@@ -111,7 +111,7 @@ def _right_for_an_output(
 
 
 def _mixed(points: Sequence[tuple[Point, np.ndarray, list[Finding]]], wrong: list[str]) -> Iterator[tuple[str, str]]:
-    """An index of the input gets something from an index of the output that does not depend on it."""
+    """An index of the input gets a gradient from an index of the output that does not depend on it."""
     point, v, findings = points[0]
     start = 0
     for j, shape in enumerate(point.function.shapes):
@@ -143,7 +143,7 @@ def _mixed(points: Sequence[tuple[Point, np.ndarray, list[Finding]]], wrong: lis
 def _right_entries(
     findings: list[Finding], wrong: list[str], program: Program | None, time_axis: int | None
 ) -> Iterator[tuple[str, str]]:
-    """An input with a time axis is right in its last steps only: that holds for all who add up over the steps."""
+    """An input with a time axis is right only in its last steps. This also explains inputs that sum over the steps."""
     for f in findings:
         bad = np.zeros(f.input.x.shape, bool)
         bad.flat[f.entries] = f.wrong
@@ -180,7 +180,7 @@ def _is_turn(program: Program, name: str, axis: int) -> bool:
 def _program(trace: Callable[[Arrays], Trace] | None, xs: Arrays) -> Program | None:
     try:
         return Program(trace(xs)) if trace else None
-    except Exception:  # what a function does with arrays that are not quite NumPy's is unknown
+    except Exception:  # a function may raise anything for arrays that are not quite NumPy's
         return None
 
 
@@ -223,7 +223,7 @@ def _by_axis(
 
 
 def _range(right: list[int], n: int, axis: int | None) -> tuple[str, str] | None:
-    """Right indices in words, if they are the first or the last ones, and the wrong ones. axis: None for time steps."""
+    """Right and wrong indices in words, if the right ones are the first or the last. axis: None for time steps."""
     def named(first: int, last: int) -> str:
         one, several, where = ("step", "steps", "") if axis is None else ("index", "indices", f" of axis {axis}")
         return f"{one} {first}{where}" if first == last else f"{several} {first} to {last}{where}"
@@ -243,8 +243,8 @@ def _of(j: int, shapes: Sequence[tuple[int, ...]]) -> str:
 
 
 def _time(findings: list[Finding], shapes: Sequence[tuple[int, ...]], j: int, axis: int, time_axis: int | None) -> bool:
-    """What was said, if the first input is as long; else causality: some input has an axis of the same length, and nothing
-    depends on a later index of it."""
+    """The given time axis, if the first input has this length. Otherwise causality decides: an input has an axis of the same
+    length, and no output depends on a later index of it."""
     if time_axis is not None:
         return axis == time_axis and findings[0].input.x.shape[axis:axis + 1] == shapes[j][axis:axis + 1]
     start, size = sum(int(np.prod(shape)) for shape in shapes[:j]), int(np.prod(shapes[j]))
@@ -258,9 +258,9 @@ def _time(findings: list[Finding], shapes: Sequence[tuple[int, ...]], j: int, ax
 
 
 def _shared(program: Program, names: frozenset[str]) -> str:
-    """The operation through which exactly these inputs get their gradient in one step; the one nearest to the outputs."""
+    """The operation that gives exactly these inputs their gradients in one step; of several the nearest to the outputs."""
     inputs = list(program.trace.inputs)
-    reached: dict[int, set[str]] = {}  # within the first turn, for each place
+    reached: dict[int, set[str]] = {}  # for each place, within the first turn
     best = None
     for node in program.trace.nodes:
         place = program.places[node.place]

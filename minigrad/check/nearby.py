@@ -1,4 +1,4 @@
-"""A second look at entries that seem to be wrong, as where several kinks meet, and at what rounding errors hide."""
+"""A second look at entries that seem wrong, for example where several kinks meet, and at entries hidden by rounding errors."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from .noise import STAIRCASE
 from .slopes import SAFETY
 from .verdict import ULPS, Finding
 
-STILL = 1e-3  # a gradient within this part of f's slope over its input's own size says that f is level here
+STILL = 1e-3  # a gradient below this share of f's slope over the input's size means that f is level here
 AROUND, STEP_AROUND, POINTS_AROUND = 2.0 ** -18, 2.0 ** -26, 80  # slopes around a kink: how far away, steps, how many
-FURTHER = 64.0 ** np.arange(10)  # times the input's own size: is f level, or do rounding errors hide how it changes?
-STAIRS = 2.0 ** np.arange(-12, 9)  # the same: does it climb in steps that are too large to be seen nearby?
-LOW_STAIRS = 2.0 ** np.arange(-18, 1)  # and where it climbs nearby as well, with a slope that differs
-LITTLE = 1e-2  # by no more than this part
+FURTHER = 64.0 ** np.arange(10)  # times the input's size: is f level, or do rounding errors hide its change?
+STAIRS = 2.0 ** np.arange(-12, 9)  # times the input's size: does f climb in steps that are invisible nearby?
+LOW_STAIRS = 2.0 ** np.arange(-18, 1)  # the same if it also climbs nearby, with a slightly other slope
+LITTLE = 1e-2  # the slopes differ by at most this share
 BISECTIONS = 30
-ASIDE, ENTRIES_ASIDE = 2.0 ** -10, 8  # where it is looked whether only these very values are wrong
+ASIDE, ENTRIES_ASIDE = 2.0 ** -10, 8  # moved values, to see if only the given values are wrong
 
 
 def look_again(finding: Finding, here: Point, sizes: list[np.ndarray], v: np.ndarray, rng: np.random.Generator) -> None:
-    """Changes what the finding says of such entries. sizes: of all inputs' entries. v: the outputs' weights."""
+    """Change the finding for such entries. sizes: of all inputs' entries. v: the outputs' weights."""
     _look_for_stairs(finding, v)
     if here.function.order == 1:
         _look_around_kinks(finding, here, sizes, v, rng)
@@ -31,9 +31,9 @@ def look_again(finding: Finding, here: Point, sizes: list[np.ndarray], v: np.nda
 
 
 def _look_for_stairs(finding: Finding, v: np.ndarray) -> None:
-    """Inner values that change by rounding errors, if at all, give f stairs: it is level or has a slightly other slope in
-    between, and follows the gradient in larger steps. Several step sizes in a row then give slopes nearer to the gradient than to
-    the slope here; if f is smooth they do not, as their error is 4 times smaller for half a step."""
+    """If inner values change only by rounding errors, f has stairs: between them it is level or has a slightly other slope,
+    and over larger steps it follows the gradient. Then several step sizes in a row give slopes nearer to the gradient than to
+    the slope here. A smooth f does not, because half the step gives a quarter of the error."""
     differences, a, value = finding.input.differences, finding.a, finding.of_entries("value")
     gap, level = np.abs(a - value), np.abs(value) <= LITTLE * np.abs(a)
     found = 0
@@ -56,7 +56,7 @@ def _look_for_stairs(finding: Finding, v: np.ndarray) -> None:
 
 
 def _jumps(change: Callable[[float], float], reaches: np.ndarray) -> bool:
-    """Where f leaves the level, does it jump, as rounding errors do, or does it bend, as relu does?"""
+    """Where f leaves the level, does it jump, like rounding errors, or bend, like relu?"""
     for side in (1.0, -1.0):
         far = next((side * reach for reach in reaches[0] * 2.0 ** np.arange(-40, 12) if change(side * reach) != 0), 0.0)
         whole, near = change(far), 0.0
@@ -69,15 +69,15 @@ def _jumps(change: Callable[[float], float], reaches: np.ndarray) -> bool:
 
 
 def _look_around_kinks(finding: Finding, here: Point, sizes: list[np.ndarray], v: np.ndarray, rng: np.random.Generator) -> None:
-    """Where the gradient is right at values nearby, several kinks may meet. Then all slopes around are ones that it may have;
-    and where f has more than two along an entry, the chain rule may give yet another value. What is left is said to be
-    wrong, as for relu(x) - relu(-x) at 0, where f has no kink."""
+    """If the gradient is right at values nearby, several kinks may meet here. Then it may have any slope around this point. If
+    f has more than two slopes along an entry, the chain rule may give yet another value. All other entries are wrong, such
+    as relu(x) - relu(-x) at 0, where f has no kink."""
     wrong, number = np.flatnonzero(finding.wrong), finding.input.number
     if not wrong.size:
         return
 
     def moved(distance: float) -> Point:
-        """All inputs moved a little, in a direction of their own."""
+        """All inputs moved a little, each in its own direction."""
         return here.at([x + distance * size * rng.normal(size=x.shape) for x, size in zip(here.xs, sizes)])
 
     some = finding.entries[wrong[:: -(-wrong.size // ENTRIES_ASIDE)]]
@@ -103,7 +103,7 @@ def _look_around_kinks(finding: Finding, here: Point, sizes: list[np.ndarray], v
 
 def _slopes(point: Point, number: int, entries: np.ndarray, steps: np.ndarray,
             v: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """At this point, for entries of an input: the outputs' slopes, their errors, and whether the gradient is right."""
+    """For entries of an input at this point: the outputs' slopes, their errors, and whether the gradient is right."""
     slopes, errors = np.zeros((2, len(entries), v.size))
     right = np.ones(len(entries), bool)
     analytic, x, values = point.gradients(v)[number], point.xs[number], point.of_input(number)
@@ -118,14 +118,14 @@ def _slopes(point: Point, number: int, entries: np.ndarray, steps: np.ndarray,
 
 
 def _look_further(finding: Finding, v: np.ndarray) -> None:
-    """Nothing of this input is seen: is f level here, beside what it does further away?"""
+    """Rounding errors hide all of this input: is f level here, compared with its changes further away?"""
     differences, bounds = finding.input.differences, finding.of_entries("bound")
 
     def changes_at(step: np.ndarray) -> np.ndarray:
         changes = np.abs([differences.f(differences.x + side * step) - differences.here for side in (-1, 1)])
         return np.where(np.isfinite(changes), changes, 0).max(axis=0)
 
-    if not any(changes_at(differences.far * further).any() for further in FURTHER):  # all entries at once: f is constant
+    if not any(changes_at(differences.far * further).any() for further in FURTHER):  # all entries together: f is constant
         finding.still[:] = np.abs(finding.a) <= finding.error - bounds
         return
     for number, entry in enumerate(finding.entries):

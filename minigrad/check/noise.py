@@ -1,4 +1,4 @@
-"""How exact the values of a function are: the rounding errors of each output, and the size that it has nearby."""
+"""Measures how exact a function's values are: the rounding errors of each output, and its size nearby."""
 
 from __future__ import annotations
 
@@ -9,46 +9,46 @@ from dataclasses import dataclass
 import numpy as np
 
 EPS = float(np.finfo(float).eps)
-OWN = int.from_bytes(b"minigrad")  # beside a seed: nobody else draws from these generators
+OWN = int.from_bytes(b"minigrad")  # added to a seed, so that nobody else has these random numbers
 SMALL_STEP, LARGE_STEP, HUGE_STEP = 2.0 ** -20, 2.0 ** -11, 2.0 ** -5  # relative to the size of the entries
-ORDERS = (3, 4, 5, 6, 7)  # of differences: a smooth f's shrink from one to the next, rounding errors' do not
-STAIRCASE = 64  # what is more than so many of the output's own rounding errors is none, but a kink of f,
-STEPS = 2  # changes, of eight, that are unlike the others: inner values that change their last digit, not a kink
-SINGLE = 1e-4  # and no jump of f, which is larger, beside f's values
+ORDERS = (3, 4, 5, 6, 7)  # orders of differences: with the order they shrink for a smooth f, but not for rounding errors
+STAIRCASE = 64  # more than so many of the output's own rounding errors are none, but a kink of f,
+STEPS = 2  # so many unusual changes of eight: inner values change their last digit; it is no kink
+SINGLE = 1e-4  # relative to f's values; a jump of f is larger
 FURTHER = (8.0, 128.0, 4e3, 1e6, 1e10, 1e15)  # times as large as x
 ALIKE = 0.1  # if slopes over the small and over the large step are alike within this part
-MILD = (1.5, 30.0)  # by how much more f changes for a step four times as large, if it is not saturated and does not explode
+MILD = (1.5, 30.0)  # four times the step: the ratio of f's changes, unless f is saturated or explodes
 
 Function = Callable[[np.ndarray], np.ndarray]
 
 
 def generator(*seed: int) -> np.random.Generator:
-    """Random numbers of the checker's own. default_rng(seed) is what users draw their inputs from: weights that are equal to
-    an input hide errors."""
+    """The checker's own random numbers. Users draw inputs from default_rng(seed), and weights that are equal to an input
+    hide errors."""
     return np.random.default_rng([OWN, *seed])
 
 
 @dataclass
 class Noise:
-    """Of each output: `error`, the rounding error of one value, and `scale`, its largest size at x and as far away as x is
-    large. samples: what rounding errors leave of fifth differences, on both sides of x."""
+    """For each output: `error`, the rounding error of one value, and `scale`, its largest size at x and at a distance as
+    large as x. samples: fifth differences on both sides of x, which are rounding errors."""
 
     error: np.ndarray
     scale: np.ndarray
     samples: list[np.ndarray]
 
     def together(self, v: np.ndarray) -> float:
-        """How many times larger the error of v . f is than if the outputs' errors were independent."""
+        """The error of v . f, relative to the error if the outputs' errors were independent."""
         alone = norm(v * self.error)
         return max(1.0, min(float(_level(fifth @ v, 5)) for fifth in self.samples) / alone) if alone else 1.0
 
 
 def noise_of(f: Function, x: np.ndarray, direction: np.ndarray, far: np.ndarray, here: np.ndarray, eps: float) -> Noise:
-    """Differences of high order at small steps leave nothing of a smooth f, and all of its rounding errors. Larger steps show
-    the errors of inner values that do not change at all in a small one: f is then a staircase.
+    """Differences of high order at small steps remove a smooth f and leave its rounding errors. Larger steps show the errors
+    of inner values that do not change in a small step: then f is a staircase.
 
-    direction: along which f is looked at; far: the same, as large as x. After J. More and S. Wild, "Estimating computational
-    noise" (2011).
+    f is measured along `direction`; `far` is the same direction, as large as x. After J. More and S. Wild, "Estimating
+    computational noise" (2011).
     """
     some, others = direction * generator(2).uniform(0.5, 1, (2, *x.shape))  # a step could be a period of f
 
@@ -57,7 +57,7 @@ def noise_of(f: Function, x: np.ndarray, direction: np.ndarray, far: np.ndarray,
 
     sizes = np.abs(side(1.0, (-1, -0.5, 0.5, 1), far))
     scale, still = _largest(sizes), (sizes == np.abs(here)).all(axis=0)
-    for longer in FURTHER:  # what does not change as far as x is large may do so further away
+    for longer in FURTHER:  # f may change only further away than x is large
         if still.any():
             sizes = np.abs(side(longer, (-1, 1), far))
             scale, still = np.where(still, _largest(sizes), scale), still & (sizes == np.abs(here)).all(axis=0)
@@ -79,7 +79,7 @@ def _largest(values: np.ndarray) -> np.ndarray:
 
 
 def _level(differences: np.ndarray, order: int) -> np.ndarray:
-    """The standard deviation of values whose differences of this order are these."""
+    """The standard deviation of the values, from their differences of this order."""
     return np.abs(differences).max(axis=0) / math.sqrt(math.comb(2 * order, order))
 
 
@@ -94,8 +94,8 @@ def _plateau(values: np.ndarray) -> np.ndarray:
 
 
 def _of_sides(levels: list[np.ndarray], sides: list[np.ndarray], scale: np.ndarray) -> np.ndarray:
-    """The noisier side of x counts. One that is noisier by far has a kink, and does not count; unless single values are off,
-    between slopes that are all the same. (What is off up to the last value may have had a kink.)"""
+    """The noisier side of x counts. If it is noisier by far it has a kink and does not count, unless only single values are
+    off, between equal slopes. (If values are off up to the last one, there may be a kink.)"""
     quieter, noisier = np.sort(levels, axis=0)
     changes = np.array([np.diff(values, axis=0) for values in sides])
     slopes = np.median(changes, axis=1)
@@ -114,14 +114,14 @@ def own_level(left: list[np.ndarray], right: list[np.ndarray]) -> np.ndarray:
 
 
 def natural_size(f: Function, x: np.ndarray, direction: np.ndarray, here: np.ndarray) -> float:
-    """By how much a direction as large as x must be shortened, so that f reacts to it and to a quarter of it like a power."""
+    """The factor that shortens a direction as large as x until f reacts to it and to a quarter of it like a power."""
     def change(size: float) -> np.ndarray:
         return np.abs(f(x + size * direction) - here)
 
     for size in (16.0 ** -k for k in range(16)):
         large, small = change(size), change(size / 4)
         if not (large.any() or small.any()):
-            break  # nor do smaller steps change f
+            break  # smaller steps do not change f either
         moved = (small > 0) & np.isfinite(large)
         if moved.any() and MILD[0] <= np.median(large[moved] / small[moved]) <= MILD[1]:
             return size
@@ -129,6 +129,6 @@ def natural_size(f: Function, x: np.ndarray, direction: np.ndarray, here: np.nda
 
 
 def norm(a: np.ndarray) -> float:
-    """sqrt(sum a^2), where squares neither overflow nor vanish."""
+    """sqrt(sum a^2), without overflow or underflow of squares."""
     largest = float(np.abs(a).max(initial=0))
     return largest * math.sqrt(float(((a / largest) ** 2).sum())) if 0 < largest < math.inf else largest

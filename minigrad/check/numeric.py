@@ -12,13 +12,13 @@ from .noise import EPS, Function, Noise, generator, natural_size, noise_of, own_
 from .slopes import SAFETY, Column, Derivative, Derivatives, contradicts, weighed
 
 QUICK_STEP = 2.0 ** -9  # relative to the size of the entries: truncation and rounding errors are about equal there
-CAREFUL_STEP = 2.0 ** -8  # the first of three steps, each half of the one before; the error is then of order step^6
-SHRINKS = (0, 5, 10, 16, 24, 28)  # how many more halvings, where f is not smooth or not finite so far away
-UNMISTAKABLE = 1e-3  # a bound within this part of the derivative leaves no doubt what the derivative is at this step
-GOOD = 1e-8  # a bound within this part of the derivative is not worth another try
-SURE, CLEAR = 2, 1e-6  # if so many steps agree so well, and all contradict what is expected, there is no need for more
-STRUCTURE = 1e-3  # noise that falls below this part of itself at a smaller step was no noise, but what f looks like
-SMALLEST = 2.0 ** -200  # entries below it are taken for this size, so that steps cannot underflow
+CAREFUL_STEP = 2.0 ** -8  # the first of three steps, each half of the last; their error is of order step^6
+SHRINKS = (0, 5, 10, 16, 24, 28)  # further halvings, if f is not smooth or not finite so far away
+UNMISTAKABLE = 1e-3  # with a bound below this share of the derivative, its value at this step is beyond doubt
+GOOD = 1e-8  # with a bound below this share of the derivative, no other step is tried
+SURE, CLEAR = 2, 1e-6  # enough steps, if so many agree so well and all contradict the expected value
+STRUCTURE = 1e-3  # if noise falls below this share of itself at a smaller step, it was no noise, but f's own shape
+SMALLEST = 2.0 ** -200  # smaller entries count as this size, so that steps cannot underflow
 LARGEST_JACOBIAN = 4_000_000  # numbers; larger ones are not kept
 
 
@@ -30,19 +30,19 @@ def derivatives(f: Function, x: np.ndarray, v: np.ndarray, *, expected: np.ndarr
 class Differences:
     """Central differences of f around x, extrapolated to step 0 (Richardson). f takes an array like x and returns a vector.
 
-    Most derivatives are settled by two steps: four evaluations of f, and five points say how fast Taylor's terms
-    shrink. If that bound is not good, or if the derivative is not what is expected, there are more and smaller steps, and
-    a bound that relies on less; of these each output has the step that suits it best.
+    Two steps are enough for most derivatives: four evaluations of f, and these five points show how fast Taylor's terms
+    shrink. If that bound is not good, or the derivative is not the expected one, more and smaller steps follow, with a
+    bound that assumes less; each output gets its best step.
 
-    eps: the machine epsilon of what f computes with. scale: the size to start from if all entries are zero. noise: of f,
-    measured along all entries at once unless it is given.
+    eps: the machine epsilon of f's computation. scale: the size to assume if all entries are zero. noise: f's noise, measured
+    along all entries at once unless given.
     """
 
     def __init__(self, f: Function, x: np.ndarray, eps: float = EPS, scale: float = 1.0,
                  noise: Noise | None = None) -> None:
         self.f, self.x, self.eps = f, x, eps
         self.here = f(x.copy())
-        self.random = generator(1)  # a step of round numbers could be a period of f, or of its rounding errors
+        self.random = generator(1)  # a step with round numbers could be a period of f, or of its rounding errors
         self.reach = np.maximum(np.maximum(np.abs(x), np.sqrt(np.mean(x * x)) if x.any() else scale), SMALLEST)
         self.far = generator(0).choice([-1, 1], x.shape) * self.reach
         self.shorter = natural_size(f, x, self.far, self.here) if x.size else 1.0
@@ -59,8 +59,8 @@ class Differences:
 
     def of(self, v: np.ndarray, expected: np.ndarray | None = None, entries: np.ndarray | None = None,
            tick: Callable[[], None] = lambda: None) -> Derivatives:
-        """For entries with these flat numbers, by default all. v: the outputs' weights. expected: what the derivatives may be;
-        where they are something else, they are found out with more care. tick: called after each entry."""
+        """The derivatives for entries with these flat numbers, by default all. v: the outputs' weights. expected: the expected
+        derivatives; others are measured with more care. tick: called after each entry."""
         found = Derivatives(*(np.full(self.x.shape, np.nan) for _ in range(7)))
         if entries is None and v.size * self.x.size <= LARGEST_JACOBIAN:
             found.jacobian = np.zeros((v.size, self.x.size))
@@ -75,7 +75,7 @@ class Differences:
         return found
 
     def entry(self, i: int, v: np.ndarray, expected: float | None = None, together: float = 1.0) -> Derivative:
-        """For the entry with flat number i."""
+        """The derivative for the entry with flat number i."""
         unit = 2.0 ** np.round(np.log2(self.sizes.flat[i]))
         direction = np.zeros(self.x.shape)
         direction.flat[i] = unit
@@ -85,8 +85,8 @@ class Differences:
 
     def along(self, direction: np.ndarray, v: np.ndarray, expected: float | None = None, together: float = 1.0,
               shrinks: Sequence[float] = SHRINKS) -> Derivative:
-        """d/dt v . f(x + t direction) at t = 0; the direction's numbers are about as large as x's. shrinks: how many times the
-        steps are halved, if they have to be smaller."""
+        """d/dt v . f(x + t direction) at t = 0; the direction's numbers are about as large as x's. shrinks: numbers of halvings
+        to try, if the steps must be smaller."""
         jitter = 1 - self.random.uniform(0, 0.25)
         found, sure = self._along(direction, v, expected, together, jitter, shrinks, self.noise.error)
         if expected is None or sure or found.allows(expected):
@@ -94,11 +94,11 @@ class Differences:
         error = np.maximum(self.noise.error, self._noise_along(direction).error)
         if (error <= 2 * self.noise.error).all():
             return found
-        return self._along(direction, v, expected, together, jitter, shrinks, error)[0]  # noise of this direction's own
+        return self._along(direction, v, expected, together, jitter, shrinks, error)[0]  # with this direction's own noise
 
     def _along(self, direction: np.ndarray, v: np.ndarray, expected: float | None, together: float, jitter: float,
                shrinks: Sequence[float], noise: np.ndarray) -> tuple[Derivative, bool]:
-        """The derivative, and whether it is unmistakable that it is not what is expected."""
+        """The derivative, and whether it certainly differs from the expected one."""
         def settled(found: Derivative) -> bool:
             return found.bound <= max(GOOD * abs(found.value), 4 * found.rounding) and (
                 expected is None or abs(found.value - expected) <= found.bound)
@@ -121,17 +121,17 @@ class Differences:
                 return found, True
         far = [abs(step.value - found.value) if step.bound < math.inf else 0.0 for step in steps]
         apart = [gap > step.bound + found.bound for gap, step in zip(far, steps)]
-        if False in apart:  # one that is apart, at a smaller step than one that agrees: there is more noise than was measured
+        if False in apart:  # a smaller step contradicts where a larger one agrees: there is more noise than measured
             found.bound = max([found.bound, *(gap for gap, so in list(zip(far, apart))[apart.index(False):] if so)])
         if expected is not None and math.isnan(found.low) and not abs(found.value - expected) <= found.bound and any(
                 abs(step.value - expected) <= step.bound <= UNMISTAKABLE * abs(step.value)
                 and contradicts(found.value, found.bound, step.value, step.bound) for step in steps):
-            found.bound = math.inf  # one step says that what is expected is right, another that it is wrong
+            found.bound = math.inf  # one step confirms the expected value, another contradicts it
         return found, False
 
     def _quick(self, direction: np.ndarray, step: float, noise: np.ndarray) -> tuple[Column, np.ndarray]:
-        """From steps `step` and step / 2; and the larger slope to one side at `step`. With the terms of Taylor's series at
-        `step`, divided by it, called a1, a2, ...: the error is about a5, and a5 is taken for less than 32 max(a3, a4)
+        """The slope from steps `step` and step / 2; and the larger slope to one side at `step`. Let a1, a2, ... be the terms
+        of Taylor's series at `step`, divided by it. The error is about a5, and a5 is assumed to be less than 32 max(a3, a4)
         max(a3 / a1, a4 / a2)."""
         above, below, taken = self._values(direction, step)
         near_above, near_below, near_taken = self._values(direction, step / 2)
@@ -148,8 +148,8 @@ class Differences:
         return Column(fine + correction, truncation, rounding, nan, nan, nan, 0 * a1), secant
 
     def _careful(self, direction: np.ndarray, first: float, noise: np.ndarray) -> Column:
-        """From the steps `first`, a half and a quarter of it. The bound adds up ten times the last correction of the
-        extrapolation, and how far the slopes to the right and the left are from approaching each other."""
+        """The slope from the steps `first`, a half and a quarter of it. The bound is ten times the extrapolation's last
+        correction, plus a term for slopes to the right and the left that do not approach each other."""
         above, below, taken = zip(*(self._values(direction, first * part) for part in (1.0, 0.75, 0.5, 0.25)))
         slopes = [(above[i] - below[i]) / (2 * taken[i]) for i in (0, 2, 3)]
         bends = [(above[i] + below[i] - 2 * self.here) / taken[i] for i in (0, 2, 3)]
@@ -160,12 +160,12 @@ class Differences:
         hidden = SAFETY * rounding
         slope, correction = romberg(slopes)
         truncation = 10 * np.maximum(0.0, np.abs(correction) - hidden) + SAFETY * np.maximum(0, own - error) / taken[3]
-        truncation += np.maximum(0.0, np.abs(bends[0] - 2 * bends[1]) - hidden) / 10  # where f is smooth, of order step^3
+        truncation += np.maximum(0.0, np.abs(bends[0] - 2 * bends[1]) - hidden) / 10  # of order step^3 for a smooth f
         changes = [np.abs(a - b) for a, b in zip(slopes, slopes[1:])]
-        rough = changes[0] < 3 * changes[1]  # where f is smooth enough to extrapolate the second is a quarter of the first
+        rough = changes[0] < 3 * changes[1]  # if f is smooth enough to extrapolate, the second is a quarter of the first
         truncation += np.where(rough, 4 * np.maximum(0.0, changes[1] - hidden), 0)
         jumps = [np.abs(bend) for bend in bends]
-        kink = jumps[2] > np.maximum(jumps[0] / 2, 4 * hidden)  # where f is smooth it shrinks to 1/4
+        kink = jumps[2] > np.maximum(jumps[0] / 2, 4 * hidden)  # for a smooth f it shrinks to 1/4
         alike = np.abs(jumps[2] - jumps[1]) <= jumps[2] / 20  # the first step reached another kink
         jump = kink & ~alike & (jumps[2] > 2 * jumps[0])  # f itself jumps: slopes grow as the step shrinks
         left, right = (np.where(kink, slopes[2] + side * np.where(jump, np.inf, bends[2] / 2), np.nan) for side in (-1, 1))
@@ -173,24 +173,24 @@ class Differences:
         return Column(np.where(kink, slopes[2], slope), truncation, 2 * rounding, left, right, gap, 0 * truncation)
 
     def _values(self, direction: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray, float]:
-        """f to the right and to the left, and the step after rounding."""
+        """f on the right and on the left, and the step after rounding."""
         above, below = self.x + step * direction, self.x - step * direction
         return self.f(above), self.f(below), ((above - below) * direction).sum() / (direction * direction).sum() / 2
 
     def _few(self, values: list[np.ndarray]) -> np.ndarray:
-        """Where an output has so few different values that it moves by single rounding errors, if at all (or like x^2 at 0)."""
+        """Has an output only a few different values? Then it moves by single rounding errors, if at all (or like x^2 at 0)."""
         ordered = np.sort([self.here, *values], axis=0)
         return (ordered[1:] != ordered[:-1]).sum(axis=0) <= len(values) / 2
 
     def _error(self, measured: np.ndarray, few: np.ndarray, above: np.ndarray, below: np.ndarray) -> np.ndarray:
-        """The rounding error of each output: what was measured, and no less than that of numbers so large."""
+        """The rounding error of each output: as measured, but at least that of numbers of its size."""
         error = measured + self.eps * np.maximum(np.abs(above), np.abs(below))
         return np.where(few, np.maximum(error, self.eps * self.noise.scale), error)
 
     @staticmethod
     def _inner(slope: np.ndarray, noise: np.ndarray, above: np.ndarray, below: np.ndarray) -> np.ndarray:
-        """The rounding error of a slope whose output is a product with an inner value that does not change here, but is known no
-        better than the output."""
+        """The rounding error of a slope if the output is a product with an inner value that does not change here, but is no
+        more exact than the output."""
         size = np.maximum(np.abs(above), np.abs(below))
         return np.abs(slope) * np.divide(noise, size, out=np.zeros(size.shape), where=size > 0) / 4
 

@@ -1,7 +1,7 @@
-"""Which operation is to blame, in a function of Tensors: the engine's record has them all, and each is checked by itself.
+"""Finds the wrong operation in a function of Tensors: the engine's record has all operations, and each is checked by itself.
 
-The record is computed again from its own numbers. If that changes as the gradient says, every operation in it is right, and the
-record has a gap: something that depends on the inputs enters an operation as a constant, as after detach() or .numpy().
+The record is replayed with other inputs. If the replay changes as the gradient says, every operation in it is right, and the
+record has a gap: a value that depends on the inputs enters an operation as a constant, as after detach() or .numpy().
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from .place import line_of
 from .problem import Problem, Recorded
 from .verdict import Finding
 
-STEP, NEAR = 1e-5, 1e-6  # of a central difference, whose error is about STEP squared; what a wrong formula differs by is more
-MOST_CALLS = 4  # of one operation that are checked
+STEP, NEAR = 1e-5, 1e-6  # of a central difference: its error is about STEP squared; a wrong formula differs by more
+MOST_CALLS = 4  # calls of one operation to check
 MOST_NAMED = 3
 GAP = "something that depends on the inputs enters an operation as a constant, and no gradient flows back through it"
 
 
 @dataclass
 class Call:
-    """An operation that ran, where, what it was given and gave. node: its entry in the record, None if it left none."""
+    """One call of an operation: its place, inputs and result. node: its entry in the record, or None."""
 
     op: Op
     arrays: list[Any]
@@ -51,7 +51,7 @@ class Call:
 
 
 class Calls(list[Call]):
-    """A watch (core.py) that keeps all of them."""
+    """A watch (core.py) that keeps all calls."""
 
     def computed(self, op: Any, inputs: tuple, arrays: list, y: np.ndarray, node: Any) -> None:
         self.append(Call(op, [np.array(a) if isinstance(a, np.ndarray) else a for a in arrays], y.copy(), node,
@@ -62,7 +62,7 @@ class Calls(list[Call]):
 
 
 def _place() -> list[tuple[Any, int]]:
-    """Where the student's program called the operation: nothing if minigrad's own code was called at once."""
+    """The place in the student's program that called the operation; empty if minigrad called it directly."""
     frame = sys._getframe(2)
     while frame is not None and not (module := frame.f_globals.get("__name__", "")).startswith("minigrad.check"):
         if module.split(".")[0] != "minigrad":
@@ -72,7 +72,7 @@ def _place() -> list[tuple[Any, int]]:
 
 
 class Record:
-    """All calls at some values of the inputs, and the outputs; computed again from these by `replay`."""
+    """All calls at some values of the inputs, and the outputs; `replay` computes them again."""
 
     def __init__(self, function: Any, xs: Arrays) -> None:
         self.calls = Calls()
@@ -82,7 +82,7 @@ class Record:
         self.leaves, self.names, self.xs = [leaf.node for leaf in function.leaves], function.names, xs
 
     def replay(self, xs: Arrays, instead: dict[tuple[int, int], np.ndarray] | None = None) -> np.ndarray:
-        """The outputs for other inputs, all constants as they were. instead: other constants, by number of call and argument."""
+        """The outputs for other inputs, with the same constants. instead: other constants, by number of call and argument."""
         values = dict(zip(self.leaves, xs))
         for k, call in enumerate(self.calls):
             if call.node is not None:
@@ -92,7 +92,7 @@ class Record:
         return joined([values[y.node] if y.node in values else y.numpy() for y in self.outputs])
 
     def source(self, array: np.ndarray, before: int) -> str:
-        """Where the record has these numbers; or those that they come from, through operations that left no entry in it."""
+        """Names the value in the record with these numbers, or its source through operations without an entry in it."""
         for k in reversed(range(before)):
             call = self.calls[k]
             if np.array_equal(call.y, array):
@@ -104,11 +104,11 @@ class Record:
 
 def blamed(here: Point, there: Arrays, v: np.ndarray, findings: list[Finding], rng: np.random.Generator,
            budget: int) -> list[Named]:
-    """What is said of all wrong inputs; nothing if f is no function of Tensors but one operation, or if none is to blame and
-    there is no gap. there: other values of the inputs."""
+    """A sentence for all wrong inputs. Nothing if f is itself one operation, not a function of Tensors, or if no operation is
+    wrong and there is no gap. there: other values of the inputs."""
     if not isinstance(here.function, Recorded) or here.function.trace is not None or here.function.order > 1:
         return []
-    with suppress(Exception):  # f and its operations may refuse values that they were not made for, in any way
+    with suppress(Exception):  # f and its operations may raise anything for values that they were not made for
         record = Record(here.function, here.xs)
         right = all(_as_replayed(record, v, f) for f in findings if f.wrong.any())
         return _gaps(record, Record(here.function, there)) if right else _wrong_operations(record, rng, budget)
@@ -116,7 +116,7 @@ def blamed(here: Point, there: Arrays, v: np.ndarray, findings: list[Finding], r
 
 
 def _as_replayed(record: Record, v: np.ndarray, f: Finding) -> bool:
-    """The gradient is that of the record with its constants."""
+    """Does the gradient belong to the record with its constants?"""
     size = STEP * f.input.differences.sizes
     direction = size * generator(4).choice([-1, 1], size.shape)
     ends = [record.replay([x + sign * direction if i == f.input.number else x for i, x in enumerate(record.xs)])
@@ -126,7 +126,7 @@ def _as_replayed(record: Record, v: np.ndarray, f: Finding) -> bool:
 
 
 def _gaps(record: Record, other: Record) -> list[Named]:
-    """Constants that are others where the inputs are, and with which the outputs would be others."""
+    """Constants that change with the inputs and change the outputs."""
     found: dict[str, None] = {}
     outputs = record.replay(record.xs)
     for k, (call, elsewhere) in enumerate(zip(record.calls, other.calls)):
@@ -143,7 +143,7 @@ def _gaps(record: Record, other: Record) -> list[Named]:
 
 
 def _wrong_operations(record: Record, rng: np.random.Generator, budget: int) -> list[Named]:
-    """Those whose own gradient is wrong at what they were given."""
+    """The operations with a wrong gradient at their own inputs."""
     used: dict[Op, list[Call]] = {}
     for call in record.calls:
         if call.node is not None:
@@ -156,8 +156,8 @@ def _wrong_operations(record: Record, rng: np.random.Generator, budget: int) -> 
 
 
 def _by_itself(call: Call, times: int, rng: np.random.Generator, budget: int) -> Named | None:
-    """What the check of this operation says of the arguments that need a gradient."""
-    from .compare import Check  # which asks this file
+    """The check's verdict on this operation, for the arguments that need a gradient."""
+    from .compare import Check  # not above: compare imports this file
 
     with Problem(functools.partial(call.op, **call.node.static), tuple(call.arrays)) as problem:
         check = Check(problem.function(), rng, budget)

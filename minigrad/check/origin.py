@@ -1,9 +1,9 @@
-"""Where the error enters: the numbers of the traced forward whose gradients, if they alone were wrong, give all that is wrong.
+"""Finds where the error enters: numbers of the traced forward such that errors in their gradients explain all errors.
 
-If an error e is added to the gradients of some numbers, the inputs' gradients change by e times what these numbers get of the
-inputs: so the difference between the student's and the right gradients lies in a space that belongs to these numbers.
-Mostly that space is small, and a place that explains every entry of every input is no accident; what would explain anything,
-random numbers too, is left out.
+An error in the gradients of some numbers changes the inputs' gradients along the paths from the inputs to these numbers. So
+the difference between the student's and the right gradients lies in a space that belongs to these numbers. Usually that
+space is small, and if a place explains every entry of every input, this is no accident. Places that would explain even random
+numbers are left out.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from .formulas import ELEMENTWISE
 from .program import Program, ids_of
 from .trace import Changes, Trace
 
-MOST_NUMBERS = 4_000_000  # in the table of what each number of the trace passes back to each entry of an input
-SMALL = 1e-9  # of two directions, where they are the same but for rounding errors
-TWICE = 2  # more numbers than the space has directions: a larger set will hardly have a smaller space
-LOOSE = 1e3  # rounding errors are so much larger after a system of equations
+MOST_NUMBERS = 4_000_000  # in the table: gradients from each number of the trace to each entry of an input
+SMALL = 1e-9  # two directions that differ by less are the same but for rounding errors
+TWICE = 2  # numbers per direction of the space: a larger set will hardly have a smaller space
+LOOSE = 1e3  # a system of equations enlarges rounding errors so much
 
 
 @dataclass
 class Origin:
-    """The ids of the numbers, in all turns and in those with an error; and, if they follow from the inputs' gradients, the error
-    there and the gradients for every id that the student must have had."""
+    """The ids of the numbers, in all turns (whole) and in turns with an error (ids). If the inputs' gradients determine them: the
+    error there, and the gradients that the student had for every id."""
 
     whole: np.ndarray
     ids: np.ndarray
@@ -36,7 +36,7 @@ class Origin:
 
 
 def passed_back(trace: Trace, without: Changes) -> np.ndarray:
-    """A row for each id: what all entries of all inputs get, if a gradient of 1 arrives at that number; not through these."""
+    """A row for each id: the gradients of all inputs' entries if a gradient of 1 arrives there. Skips the edges in `without`."""
     sizes = [ids.size for ids in trace.inputs.values()]
     table, start = np.zeros((trace.count, sum(sizes))), 0
     for ids in trace.inputs.values():
@@ -59,15 +59,15 @@ def passed_back(trace: Trace, without: Changes) -> np.ndarray:
 
 
 class Differences:
-    """At one point: what is wrong in all gradients, one after the other, and what errors of single numbers would give."""
+    """At one point: the errors of all gradients in one vector, and the effects of errors at single numbers."""
 
     def __init__(self, trace: Trace, v: np.ndarray, analytic: dict[str, np.ndarray], tolerance: dict[str, np.ndarray]) -> None:
         self.trace, self.v, self.program = trace, v, Program(trace)
         total = np.abs(trace.totals(v, {}))
         self.has_gradient = total > SMALL * total.max(initial=0)
-        self.read = np.zeros(trace.count, bool)  # not an output and nothing else
+        self.read = np.zeros(trace.count, bool)  # false for numbers that are only outputs
         self.read[ids_of([edge for node in trace.nodes for edge in node.edges])] = True
-        self.without: Changes = {  # the maximum that softmax subtracts, of which no formula speaks
+        self.without: Changes = {  # the maximum that softmax subtracts; no formula has it
             edge: lambda g, total, e=edge: np.zeros(e.ids.shape)
             for node in trace.nodes if node.name in ("max", "amax") and not self.has_gradient[node.ids].any()
             for edge in node.edges
@@ -83,7 +83,7 @@ class Differences:
         return bool(self.wrong[self.names == self.inputs.index(name)].any())
 
     def reached(self, ids: np.ndarray) -> list[str]:
-        """The inputs that get something from these."""
+        """The inputs that get gradients from these."""
         columns = np.abs(self.table[ids]).max(axis=0, initial=0) > 0
         return [name for i, name in enumerate(self.inputs) if columns[self.names == i].any()]
 
@@ -91,7 +91,7 @@ class Differences:
         return np.concatenate([g.ravel() for g in self.trace.gradients(self.v, {**self.without, **changes}).values()])
 
     def gives(self, changes: Changes) -> bool:
-        """The student's gradients follow."""
+        """Do the changes give the student's gradients?"""
         return bool((np.abs(self._gradients(changes) - self.given) <= self.tolerance).all())
 
     @cached_property
@@ -99,8 +99,8 @@ class Differences:
         return passed_back(self.trace, self.without)
 
     def rank(self, ids: np.ndarray, kept: np.ndarray) -> int:
-        """Of the space of differences that errors at these ids give in these entries; 0 if what is wrong is not in it, or if
-        anything at all that is wrong in the same inputs would be."""
+        """The rank of the space that errors at these ids span in these entries; 0 if the observed error is not in it, or if every
+        error in the same inputs is."""
         rows, wrong, names = self.table[ids][:, kept], self.wrong[kept], self.names[kept]
         if not (np.abs(rows).max(axis=0, initial=0) > 0)[wrong != 0].all():
             return 0
@@ -111,7 +111,7 @@ class Differences:
         return len(space) if fits and np.linalg.norm(of_anything) > 1e-3 * np.linalg.norm(anything) else 0
 
     def origin(self, whole: np.ndarray, ids: np.ndarray, kept: np.ndarray) -> Origin:
-        """The error itself, if no other gives the same."""
+        """The origin, with its error if no other error gives the same."""
         error, _, rank, _ = np.linalg.lstsq(self.table[ids][:, kept].T, self.wrong[kept], rcond=SMALL)
         if rank < len(ids):
             return Origin(whole, ids)  # another error gives the same
@@ -121,7 +121,7 @@ class Differences:
 
 
 def directions(rows: np.ndarray) -> np.ndarray:
-    """Orthonormal rows for the same space: what is left of each beside the ones before; twice, as rounding errors grow."""
+    """Orthonormal rows for the same space: each row minus its part along the rows before; twice, because rounding errors grow."""
     found = np.zeros((min(rows.shape), rows.shape[1]))
     n = 0
     for row in rows:
@@ -136,7 +136,7 @@ def directions(rows: np.ndarray) -> np.ndarray:
 
 
 def candidates(program: Program) -> list[np.ndarray]:
-    """Sets of ids that belong together: the results of a place, and an argument, in all turns; not the inputs' own."""
+    """Sets of ids that belong together: the results of a place, or an argument, in all turns; not the inputs themselves."""
     first = max(ids.max(initial=0) for ids in program.trace.inputs.values()) + 1
     groups = [*map(ids_of, program.groups.values()), *(ids_of(list(nodes.values())) for nodes in program.nodes.values())]
     for place, pieces in program.carried.items():  # a state in all steps, with the initial one
@@ -147,7 +147,7 @@ def candidates(program: Program) -> list[np.ndarray]:
 
 
 def origins(points: Sequence[Differences], left_out: Iterable[str]) -> list[list[Origin]]:
-    """At each point the places that explain all, but for these inputs; of several the ones of the smallest space, nearest to
+    """At each point the places that explain all but these inputs. Of several places, those with the smallest space, nearest to
     the outputs first."""
     here = points[0]
     kept = ~np.isin(here.names, [here.inputs.index(name) for name in left_out])

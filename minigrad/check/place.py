@@ -1,4 +1,4 @@
-"""Where an operation stands in the student's program, in words: the line, the variable that it is assigned to, its arguments."""
+"""Describes an operation's place in the student's program: the line, the variable that gets its result, its arguments."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ LONGEST = 60  # characters of a line that are quoted
 
 
 def _frame(place: tuple[Any, ...]) -> tuple[Any, int]:
-    """The function and instruction to speak of: not those inside a helper like sigmoid(x), but its call."""
-    frames = [frame for frame in place[1:] if not isinstance(frame, str)]  # a string is the weight that a loop has come to
+    """The function and instruction to name: for a helper such as sigmoid(x) its call, not its inside."""
+    frames = [frame for frame in place[1:] if not isinstance(frame, str)]  # a string names the weight in a loop over weights
     return frames[1] if len(frames) > 1 and "sig" in frames[0][0].co_name.lower() else frames[0]
 
 
 def _position(place: tuple[Any, ...]) -> tuple[Any, int, int | None, int | None, int | None]:
-    """The function, first and last line, first and last column of the expression; None where Python does not know."""
+    """The function, first and last line, first and last column of the expression; None if Python does not know them."""
     code, instruction = _frame(place)
     if hasattr(code, "co_positions"):
         line, end, start, stop = list(code.co_positions())[instruction // 2]
@@ -31,9 +31,9 @@ def _position(place: tuple[Any, ...]) -> tuple[Any, int, int | None, int | None,
 
 @lru_cache(maxsize=256)
 def _lines(code: Any) -> tuple[str, ...]:
-    """The function's source; nothing if there is none, or if what stands there now is something else."""
+    """The function's source; empty if there is none, or if the file has changed since."""
     try:
-        if code.co_name in COMPREHENSIONS:  # whose source begins elsewhere, for Python
+        if code.co_name in COMPREHENSIONS:  # Python gives their source another beginning
             lines = inspect.findsource(code)[0][code.co_firstlineno - 1:]
             return tuple(line.rstrip("\n") for line in lines)
         text = inspect.getsource(code)
@@ -52,7 +52,7 @@ def _statements(code: Any) -> tuple[ast.stmt, ...]:
 
 
 def _expression(place: tuple[Any, ...]) -> Any:
-    """The operation itself, as Python's grammar has it."""
+    """The operation's node in Python's syntax tree."""
     code, line, end, start, stop = _position(place)
     lines = _lines(code)
     if start is None or stop is None or end is None or not lines:
@@ -71,7 +71,7 @@ def _expression(place: tuple[Any, ...]) -> Any:
 
 @lru_cache(maxsize=4096)
 def line_of(place: tuple[Any, ...]) -> str:
-    """line 12: h = np.tanh(x @ Wx + h @ Wh + b)"""
+    """Such as: line 12: h = np.tanh(x @ Wx + h @ Wh + b)"""
     code, line, *_ = _position(place)
     lines, number = _lines(code), line - code.co_firstlineno
     if not 0 <= number < len(lines):
@@ -82,7 +82,7 @@ def line_of(place: tuple[Any, ...]) -> str:
 
 @lru_cache(maxsize=4096)
 def variable(place: tuple[Any, ...]) -> str:
-    """The name of the variable to which the result is assigned, or the expression."""
+    """The name of the variable that gets the result, or the expression."""
     code, line, *_ = _position(place)
     row = line - code.co_firstlineno + 1
     for statement in _statements(code):
@@ -103,7 +103,7 @@ def variable(place: tuple[Any, ...]) -> str:
 
 @lru_cache(maxsize=4096)
 def written(place: tuple[Any, ...]) -> str:
-    """The operation as it is written."""
+    """The operation's source text."""
     expression = _expression(place)
     text = "" if expression is None else ast.unparse(expression)
     return text if text and len(text) <= LONGEST else f"the {place[0]}"
@@ -111,7 +111,7 @@ def written(place: tuple[Any, ...]) -> str:
 
 @lru_cache(maxsize=4096)
 def argument(place: tuple[Any, ...], number: int) -> str:
-    """The argument of the operation as it is written."""
+    """The source text of the operation's argument."""
     e = _expression(place)
     found: list[Any] = []
     if isinstance(e, ast.BinOp):
@@ -123,29 +123,29 @@ def argument(place: tuple[Any, ...], number: int) -> str:
             isinstance(e.func.value, ast.Name) and e.func.value.id in ("np", "numpy")
         )
         found = [*([e.func.value] if of_object else []), *e.args]  # type: ignore[attr-defined]
-        found = found[1:] if isinstance(found[0], ast.Constant) and isinstance(found[0].value, str) else found  # of einsum
+        found = found[1:] if isinstance(found[0], ast.Constant) and isinstance(found[0].value, str) else found  # einsum's
     text = ast.unparse(found[number]) if number < len(found) else _loaded(place)[number] if e is None and number < 2 else ""
     return text if text and len(text) <= LONGEST else f"argument {number + 1}"
 
 
 def _compiled(place: tuple[Any, ...]) -> tuple[list[dis.Instruction], int]:
-    """The function's instructions, and which of them is the operation."""
+    """The function's instructions, and the number of the operation's."""
     code, instruction = _frame(place)
     steps = [step for step in dis.get_instructions(code) if step.opname not in ("EXTENDED_ARG", "CACHE")]
     return steps, next((i for i, step in enumerate(steps) if step.offset == instruction), 0)
 
 
 def _stored(place: tuple[Any, ...]) -> str:
-    """The variable to which the result is assigned, as far as the compiled function tells."""
+    """The variable that gets the result, if the compiled function shows it."""
     steps, at = _compiled(place)
     following = steps[at + 1] if at + 1 < len(steps) else None
     name = following.argval if following and following.opname.startswith("STORE_") else ""
-    return name[0] if isinstance(name, tuple) else str(name)  # Python 3.13 stores one and loads another at a time
+    return name[0] if isinstance(name, tuple) else str(name)  # Python 3.13 can store one and load another at once
 
 
 @lru_cache(maxsize=4096)
 def _loaded(place: tuple[Any, ...]) -> tuple[str, str]:
-    """The names of the two operands, as far as the compiled function tells, where its source is not there."""
+    """The names of the two operands, if the compiled function shows them; for functions without source."""
     steps, at = _compiled(place)
     names: list[Any] = []
     for step in steps[max(0, at - 2):at] if steps and steps[at].opname.startswith("BINARY") else []:

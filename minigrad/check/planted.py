@@ -1,6 +1,6 @@
-"""Mistakes planted into the backward pass of a traced program: what a student may have written in place of one line or another.
+"""Plants mistakes into the backward pass of a traced program: wrong lines that a student may have written.
 
-story.py compares the gradients that follow with the student's. in_time.py has those between time steps.
+story.py compares the resulting gradients with the student's. in_time.py has the mistakes between time steps.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ REDUCTIONS = ("sum", "mean", "max", "min", "var", "std")
 
 
 def planted(trace: Trace) -> Iterator[Mistake]:
-    """All of them, the likely ones first."""
+    """All mistakes, the likely ones first."""
     program = Program(trace)
     for family in (carries, forward, lost, repeated, one_step, off_by_one, slopes, factors, other_steps, transposed, sums,
                    replaced, exchanged, other_gradients, before_or_after, both_lost, replaced_in_products):
@@ -49,7 +49,7 @@ def lost(program: Program) -> Iterator[Mistake]:
 
 
 def repeated(program: Program) -> Iterator[Mistake]:
-    """Entries that are taken several times, as by E[index]: at once, or cut into steps afterwards."""
+    """Entries that are used several times, as by E[index]: at once, or cut into steps afterwards."""
     for edges in program.groups.values():
         ids = ids_of(edges)
         turn = np.concatenate([np.full(edge.ids.size, t) for t, edge in enumerate(edges)])
@@ -59,7 +59,7 @@ def repeated(program: Program) -> Iterator[Mistake]:
             last = np.zeros(ids.size, bool)
             last[order[::-1][np.unique(ids[order][::-1], return_index=True)[1]]] = True
             lost.append(~last & (ids > 0))
-        shared = len(edges) > 1 and all(np.array_equal(edge.ids, edges[0].ids) for edge in edges)  # as weights by all steps
+        shared = len(edges) > 1 and all(np.array_equal(edge.ids, edges[0].ids) for edge in edges)  # such as weights, by all steps
         for mask in lost if not shared else ():
             if mask.any():
                 ends = np.cumsum([edge.ids.size for edge in edges])[:-1]
@@ -73,7 +73,7 @@ def repeated(program: Program) -> Iterator[Mistake]:
 
 
 def both_lost(program: Program) -> Iterator[Mistake]:
-    """Two at once, as the mean and the variance of a normalisation."""
+    """Two losses at once, such as the mean's and the variance's in a normalisation."""
     for one, two in combinations([edges for edges in program.groups.values() if edges[0].node.name in REDUCTIONS], 2):
         yield Mistake(
             f"nothing goes back through {written(one[0].node.place)} and {written(two[0].node.place)}: are they treated as "

@@ -1,4 +1,4 @@
-"""A function of Tensors, or a Module, as a function of arrays: with fresh inputs, whatever it was given, and leaving no trace."""
+"""Makes a function of arrays from a function of Tensors or a Module. It works on fresh inputs and changes nothing outside."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from .trace import Trace
 
 
 class Problem:
-    """f with its own inputs: `leaves` are all that it can be differentiated for, parameters too, and `names` theirs.
+    """f with its own inputs. `leaves`: all inputs and parameters that can have gradients; `names`: their names.
 
-    dtype: of all floating-point numbers; by default each keeps its own. Use it in a `with`: a Module's parameters
-    have stand-ins until the block ends, and the state of the global random generators is put back.
+    dtype: of all floating-point numbers; by default each keeps its own. Use it in a `with` block: until its end, stand-ins
+    replace a Module's parameters. At its end, the state of the global random generators is put back.
     """
 
     def __init__(self, f: Callable, inputs: tuple, dtype: Any = np.float64) -> None:
         self.f, self.dtype = f, dtype
-        self.made: dict[int, Tensor] = {}  # of each of the user's Tensors, so that one given twice enters twice
+        self.made: dict[int, Tensor] = {}  # a leaf for each of the user's Tensors, so that a Tensor given twice is one leaf
         self.arguments = tuple(self._fresh(x) for x in inputs)
         self.parameters: list[tuple[str, Tensor]] = list(f.named_parameters()) if hasattr(f, "named_parameters") else []
         named = [(name, leaf) for argument, x in zip(argument_names(f, len(inputs)), self.arguments)
@@ -59,10 +59,10 @@ class Problem:
         np.random.set_state(self.random[1])
 
     def _fresh(self, x: Any) -> Any:
-        """A leaf for every array of numbers, in the same nesting; integer and boolean arrays as they are."""
+        """A leaf for every array of numbers, in the same nesting; integer and boolean arrays stay arrays."""
         if isinstance(x, tuple) or isinstance(x, list) and any(isinstance(item, (Tensor, np.ndarray, tuple)) for item in x):
             items = [self._fresh(item) for item in x]
-            return type(x)(*items) if hasattr(x, "_fields") else tuple(items)  # a named tuple stays one
+            return type(x)(*items) if hasattr(x, "_fields") else tuple(items)  # a named tuple remains one
         if isinstance(x, Tensor) and id(x) in self.made:
             return self.made[id(x)]
         array = x.numpy() if isinstance(x, Tensor) else np.asarray(x)
@@ -82,22 +82,22 @@ class Problem:
         return recorded
 
     def _trace(self, f: Callable, xs: Sequence[np.ndarray]) -> Trace:
-        """Of the NumPy function of an operation."""
+        """The trace of an operation's NumPy function."""
         values = {id(leaf): (name, x) for leaf, name, x in zip(self.leaves, self.names, xs)}
         return trace_of(f, lambda mark: [f(*(mark(*values[id(x)]) if id(x) in values else x for x in self.arguments))])
 
     def outputs(self) -> list[Tensor]:
-        """What f returns, without its nesting. Joining them here by operations would hide these operations' errors."""
+        """f's outputs, without nesting. Operations that join them here would hide their own errors."""
         return list(_parts(self.f(*self.arguments)))
 
 
 class Recorded:
-    """A Function (function.py) whose gradients the engine computes: `outputs` of `leaves`, which take the values that are
-    asked for. Raises what f raises at their first values."""
+    """A Function (function.py) with the engine's gradients: `outputs` of `leaves`; the leaves get the requested values.
+    Raises f's own error if f fails at the first values."""
 
     def __init__(self, outputs: Callable[[], list[Tensor]], names: list[str], leaves: list[Tensor], order: int = 1) -> None:
         self.outputs, self.names, self.leaves, self.order = outputs, names, leaves, order
-        self.trace: Callable[[Sequence[np.ndarray]], Trace] | None = None  # of an operation's NumPy function
+        self.trace: Callable[[Sequence[np.ndarray]], Trace] | None = None  # for an operation's NumPy function
         self.xs = self.present = [leaf.numpy() for leaf in leaves]
         ys = outputs()
         self.shapes, self.eps = [y.shape for y in ys], max(EPS, _lowest_precision(ys))
@@ -105,7 +105,7 @@ class Recorded:
         self.quiet = self._unrecorded()
 
     def _unrecorded(self) -> Callable[[], list[Tensor]]:
-        """The outputs without recording, which is faster, unless f needs the record, as it does if it calls grad()."""
+        """The outputs without recording, which is faster; with it if f needs the record, for example to call grad()."""
         quiet = no_grad()(self.outputs)
         try:
             return quiet if sum(y.size for y in quiet()) == self.size else self.outputs
@@ -121,7 +121,7 @@ class Recorded:
         return np.full(self.size, np.nan)
 
     def gradients(self, xs: Sequence[np.ndarray], v: np.ndarray, create_graph: bool = False) -> list[np.ndarray]:
-        """The engine's, zeros where it finds no path."""
+        """The engine's gradients; zeros if it finds no path."""
         self.move(xs)
         with suppress(ValueError, ArithmeticError):
             return self._gradients(v, create_graph)
@@ -143,7 +143,7 @@ class Recorded:
         return switched("watch", _RoundingOtherwise(eps, rng))
 
     def move(self, xs: Sequence[np.ndarray]) -> None:
-        """Give the leaves these values; most have them already."""
+        """Give the leaves these values; most already have them."""
         for leaf, x, now in zip(self.leaves, xs, self.present):
             if x is not now:
                 leaf.data = x
@@ -158,7 +158,7 @@ class Recorded:
 
 
 class _RoundingOtherwise:
-    """A watch that changes the last digit of the numbers that an operation has computed; not of those that it only moves."""
+    """A watch that changes the last digit of computed numbers, but not of numbers that an operation only moves."""
 
     def __init__(self, eps: float, rng: np.random.Generator) -> None:
         self.eps, self.rng = eps, rng
@@ -177,7 +177,7 @@ class _RoundingOtherwise:
 
 
 def _lowest_precision(outputs: list[Tensor]) -> float:
-    """The largest machine epsilon of all that they were computed with: 2e-16, or 1e-7 if some of it was float32."""
+    """The largest machine epsilon in their computation: 2e-16, or 1e-7 if a part was float32."""
     nodes = {node for y in outputs if y.node is not None for node in record_of(y.node)}
     return max((float(np.finfo(node.dtype).eps) for node in nodes), default=0.0)
 
@@ -201,7 +201,7 @@ def _leaves(x: Any, name: str) -> Iterator[tuple[str, Tensor]]:
 
 
 def argument_names(f: Callable, n: int) -> list[str]:
-    """The names of f's positional parameters, as far as it has any."""
+    """The names of f's positional parameters, if it has any."""
     try:
         parameters = inspect.signature(getattr(f, "forward", f)).parameters.values()
     except (TypeError, ValueError):

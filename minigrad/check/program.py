@@ -1,4 +1,4 @@
-"""The trace as a program: the places where operations stand, what each passes on in every turn of a loop, and in what words."""
+"""The trace as a program: the places of operations, the gradients that each passes on in every turn of a loop, and names."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .trace import Changes, Edge, Node, Place, Trace
 FACTOR = "a factor of a product is missing, or another quantity or sign stands in its place"
 LOST = "something that is used more than once, or that several gradients reach, does not get all of them"
 
-SHORT = 30  # characters of a sum that is quoted besides one of its parts
+SHORT = 30  # a sum with fewer characters is quoted with its part
 
 
 @dataclass
 class Mistake:
-    """A sentence, the family that it belongs to (for a hint that gives no formula away), and what some edges pass on instead.
+    """A sentence, its family (a hint that gives no formula away), and the changed gradients that some edges pass on.
     errors: added to the gradients that arrive, of v."""
 
     text: str
@@ -31,8 +31,8 @@ class Mistake:
 
 
 class Program:
-    """groups: of edges, one for each turn, by the number of the place and of the argument. maker, turn: of each id, the number of
-    the place (or of the input, counted on) and the turn there. names, lines: of the places and inputs."""
+    """groups: edges, one for each turn, by the numbers of place and argument. maker, turn: for each id, the number of the place
+    that made it (inputs are counted after the places), and its turn. names, lines: of the places and inputs."""
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
@@ -53,7 +53,7 @@ class Program:
 
     @cached_property
     def carried(self) -> dict[int, list[tuple[Edge, np.ndarray]]]:
-        """Of each place: where the next turn uses its result, and which numbers of the argument that is; no running sums."""
+        """For each place: the edges where the next turn reads its result, and which numbers of the argument; no running sums."""
         found = defaultdict(list)
         for edges in self.groups.values():
             for edge in edges:
@@ -87,7 +87,7 @@ class Program:
 
 
 def ids_of(edges: Sequence[Edge] | Sequence[Node]) -> np.ndarray:
-    """Of all of them, one after the other; 0 for constants."""
+    """All their ids in one vector; 0 for constants."""
     return np.concatenate([edge.ids.ravel() for edge in edges])
 
 
@@ -95,7 +95,7 @@ def ids_of(edges: Sequence[Edge] | Sequence[Node]) -> np.ndarray:
 
 
 def masked(pieces: Sequence[tuple[Edge, np.ndarray]], factor: float = 0.0) -> Changes:
-    """What is under the masks counts `factor` times."""
+    """Numbers under the masks count `factor` times."""
     weights: dict[Edge, np.ndarray] = {}
     for edge, mask in pieces:
         weights[edge] = np.where(mask, factor, weights.get(edge, np.ones(mask.shape)))
@@ -120,15 +120,15 @@ def with_value(edge: Edge, used: int, value: np.ndarray) -> Callable:
 
 
 def value_name(edge: Edge, number: int) -> str:
-    """An argument as it is written, or the result."""
+    """The source text of an argument, or the result's name."""
     return argument(edge.node.place, number) if number < len(edge.values) - 1 else variable(edge.node.place)
 
 
 def where(edge: Edge) -> str:
-    """h in h @ Wh"""
+    """Such as: h in h @ Wh"""
     name, operation = argument(edge.node.place, edge.number), written(edge.node.place)
     of_sum = edge.node.name in ("add", "subtract")
-    context = f" {edge.node.place[-1]}" if isinstance(edge.node.place[-1], str) else ""  # which of the weights of a loop
+    context = f" {edge.node.place[-1]}" if isinstance(edge.node.place[-1], str) else ""  # the weight in a loop over weights
     return (name if of_sum and (len(operation) > SHORT or operation.startswith("the ")) else f"{name} in {operation}") + context
 
 

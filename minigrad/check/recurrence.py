@@ -1,6 +1,6 @@
-"""The recurrence that one step makes, in place of a forward that cannot be traced, as compiled code.
+"""A loop over one step of the recurrence replaces a forward that cannot be traced, such as compiled code.
 
-It is believed only if it gives forward's own numbers. Then the report speaks of the step's lines and variables.
+It must give forward's own numbers. Then the report names the step's lines and variables.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from typing import Any
 
 import numpy as np
 
-SAME = 1e-9  # relative: the order in which terms are added up may be another one
+SAME = 1e-9  # relative: terms may be added in another order
 
 
 class Recurrence:
-    """step(x_t, *states, *others) gives the new state, or a tuple of new states; its arguments are forward's, with x at one time
-    step for x. axis: of time in x, and in the outputs that have all steps.
+    """step(x_t, *states, *others) returns the new state, or a tuple of new states. It has forward's arguments, with x at one
+    time step in place of x. axis: the time axis of x, and of outputs with all steps.
 
     Each output must be a state at all steps, with or without the initial one, or at the last step. Otherwise ValueError.
     """
 
     def __init__(self, step: Callable, axis: int, arguments: Sequence[Any], outputs: Sequence[np.ndarray]) -> None:
-        functools.update_wrapper(self, step)  # its module is where it is looked into
+        functools.update_wrapper(self, step)  # the trace looks into its module
         self.step, self.axis = step, axis
-        self.chosen: list[int] = []  # which of all results each output is
+        self.chosen: list[int] = []  # for each output the number of its result
         results = self._results(arguments)
         for i, y in enumerate(outputs):
             found = [k for k, result in enumerate(results) if np.shape(result) == y.shape and np.allclose(
@@ -40,7 +40,7 @@ class Recurrence:
         return [results[k] for k in self.chosen]
 
     def _results(self, arguments: Sequence[Any]) -> list[Any]:
-        """Of each state: all steps, the same with the initial state in front, and the last step."""
+        """For each state: all steps, all steps after the initial state, and the last step."""
         x, *others = arguments
         x = x if isinstance(x, np.ndarray) else np.asarray(x)
         steps: list[list[Any]] = []

@@ -1,4 +1,4 @@
-"""What the gradient check found: a row per input, and one verdict."""
+"""The report of the gradient check: a row per input, and one verdict."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import Any
 from ..show import report_html
 
 OK, WRONG, KINK, INCONCLUSIVE, UNSEEN = "ok", "WRONG", "KINK", "INCONCLUSIVE", "UNSEEN"
-NOT_GIVEN = "not given"  # an input for which a gradient written by hand is not computed
-HINTS = ("full", "family", "none")  # how much is said of what is wrong
+NOT_GIVEN = "not given"  # a backward pass written by hand does not compute this input's gradient
+HINTS = ("full", "family", "none")  # how much the report says about the mistake
 WIDTH = 100  # columns of a terminal
 
 
 @dataclass(frozen=True)
 class Row:
-    """One input or parameter, with the entry where analytic and numeric gradient differ most, measured by the bound.
+    """One input or parameter, with the entry where analytic and numeric gradient differ most, relative to the bound.
 
     verdict: "ok"; "KINK" (right, but some entries lie on a kink, where any slope between left and right is accepted);
-    "WRONG"; "INCONCLUSIVE"; "UNSEEN" (f's rounding errors hide every entry); or "not given" (backward returned None). notes: what
-    a reader should know besides.
-    checked: how many of the entries were looked at one by one; failing: how many of these were not right; unseen: how many
-    are hidden by rounding errors. sensitivity: larger errors would have been found in the others, as parts of the entry's
-    derivative or of the root mean square of all, whichever is larger (or of the slopes a step away, where all are 0).
+    "WRONG"; "INCONCLUSIVE"; "UNSEEN" (f's rounding errors hide every entry); or "not given" (backward returned None). notes:
+    more facts for the reader.
+    checked: how many entries were compared one by one; failing: how many of them were not right; unseen: how many are hidden
+    by rounding errors. sensitivity: larger errors in the other entries would have been found. It is relative to the entry's
+    derivative or to the root mean square of all, whichever is larger (if all are 0, to the slopes a step away).
     """
 
     name: str
@@ -46,8 +46,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """Truthy if every gradient is right. `verdict` is "ok", "WRONG", "INCONCLUSIVE" or "UNSEEN". notes: pairs of a verdict and a
-    sentence, on all inputs together. again: the call that gives this report."""
+    """Truthy if every gradient is right. `verdict` is "ok", "WRONG", "INCONCLUSIVE" or "UNSEEN". notes: pairs of a verdict and
+    a sentence about all inputs. again: the call that gives this report."""
 
     rows: list[Row]
     order: int = 1
@@ -63,7 +63,7 @@ class Report:
         return self.verdict == OK
 
     def to_dict(self) -> dict[str, Any]:
-        """The same for machines: what json.dumps takes. Numbers that are not finite are None."""
+        """The report for json.dumps. Numbers that are not finite become None."""
         rows = [{name: None if isinstance(value, float) and not math.isfinite(value) else value
                  for name, value in asdict(row).items()} for row in self.rows]
         return {"verdict": self.verdict, "order": self.order, "rows": rows, "notes": [text for _, text in self.notes],
@@ -83,7 +83,7 @@ class Report:
         return {1: "gradient", 2: "second-order gradient"}[self.order]
 
     def _table(self) -> list[tuple[str, ...]]:
-        """The header, and a line for each row."""
+        """The header, and a line for each row of the report."""
         header = ("input", "shape", "failing", "worst at", "analytic", "numeric", "+-", "verdict")
         table: list[tuple[str, ...]] = [header, *((
             row.name, str(row.shape), f"{row.failing} of {row.checked}",
@@ -96,14 +96,14 @@ class Report:
         return table
 
     def _notes(self) -> list[str]:
-        said: dict[str, list[str]] = {}  # by whom: what explains several rows is said once
+        said: dict[str, list[str]] = {}  # a note for several rows is printed once, with their names
         for row in self.rows:
             for note in row.notes:
                 said.setdefault(note, []).append(row.name)
         return [f"{', '.join(names)}: {note}" for note, names in said.items()] + [text for _, text in self.notes]
 
     def _last_line(self) -> list[str]:
-        """How good the check was, or how to repeat it."""
+        """The sensitivity of the check, or the call that repeats it."""
         sensitivity = max((row.sensitivity for row in self.rows), default=0.0)
         if self:
             return [f"errors above {sensitivity:.0e} of a gradient's size would have been found"] if sensitivity else []
@@ -111,9 +111,9 @@ class Report:
 
 
 class Progress:
-    """A line on the terminal that says how far a long check is; nothing if it is short or nobody watches."""
+    """A line on the terminal that shows the progress of a long check; nothing for short checks, or outside a terminal."""
 
-    SILENT, BETWEEN = 2.0, 0.2  # seconds before the first time, and from time to time
+    SILENT, BETWEEN = 2.0, 0.2  # seconds before the first line, and between lines
 
     def __init__(self, total: int) -> None:
         self.total, self.done, self.shown = total, 0, False

@@ -1,4 +1,4 @@
-"""assert_same: the test that a gradient check cannot replace. A wrong forward has right gradients, of the wrong function."""
+"""assert_same: compares with a reference. A gradient check cannot do that: a wrong forward also has right gradients."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from ..tensor import Tensor, stand_ins
 from .noise import generator
 
 ROUNDING = 64  # times a rounding error: two orders of the same computation differ by a few, a wrong equation by millions
-TRIES = 3  # of inputs that differ by rounding errors
+TRIES = 3  # inputs that differ by rounding errors
 
 
 def assert_same(mine: Callable, reference: Callable, *inputs: Any) -> None:
     """AssertionError unless two functions or Modules give the same outputs for the same inputs, up to rounding.
 
     A gradient check cannot see a wrong forward, such as two gates exchanged, a tanh forgotten, or [x, h] for [h, x]. Compare
-    with a reference, for example with our layer, or with the equations in plain NumPy:
+    with a reference, for example minigrad's layer, or the equations in plain NumPy:
 
         rng = np.random.default_rng(0)
         x, h, c = rng.normal(size=(2, 3)), rng.normal(size=(2, 4)), rng.normal(size=(2, 4))
         assert_same(MyLSTMCell(3, 4), LSTMCell(3, 4, rng=rng), x, (h, c))
 
-    inputs: what both take: Tensors, arrays, numbers, nested tuples of them. Each call gets copies. Pass random states: from
-    zeros the forget gate multiplies nothing. outputs: Tensors, arrays, numbers; tuples, lists or dicts of them. They must have
+    inputs: Tensors, arrays, numbers, nested tuples of them, for both functions. Each call gets copies. Pass random states: with
+    C = 0 the forget gate has no effect. outputs: Tensors, arrays, numbers; tuples, lists or dicts of them. They must have
     the same structure, shapes and dtypes.
 
-    Two Modules must have parameters of the same names, shapes and dtypes. While they are compared both have the same random
-    ones, since biases of zero hide mistakes; then all are put back. A parameter that changes no output of `reference` fails
-    too, as nothing was seen of it. If only one of the two is a Module, its parameters stay as they are.
+    Two Modules must have parameters of the same names, shapes and dtypes. During the comparison both have the same random
+    parameters, because biases of zero hide mistakes; then all are put back. If a parameter changes no output of `reference`,
+    the test fails, because it could not see that parameter. If only one of the two is a Module, its parameters stay unchanged.
 
     Two numbers are the same if they differ by less than 64 rounding errors of the output's dtype, relative to its largest
-    number; or 64 times what `reference` itself changes by if its inputs and parameters change by rounding errors, but no more
-    than half of the digits. The same infinity is the same, NaN is the same as NaN; integers must be equal. An output that is
-    NaN everywhere fails, as nothing was compared.
+    number. The tolerance is larger if `reference` itself reacts to rounding errors in its inputs and parameters: 64 times that
+    reaction, at most half of the digits. Equal infinities are the same, NaN is the same as NaN; integers must be equal. An
+    output that is NaN everywhere fails, because nothing was compared.
 
-    Both start from the same state of the global random generators, which is put back too. Raises TypeError for outputs that
+    Both start from the same state of the global random generators, which is also put back. Raises TypeError for outputs that
     are not numbers; errors of the two functions are passed on.
     """
     state = random.getstate(), np.random.get_state()
@@ -63,8 +63,8 @@ def assert_same(mine: Callable, reference: Callable, *inputs: Any) -> None:
 
 
 class _Function:
-    """One of the two, with its inputs. `parameters` are its Tensors by name, None for a plain function; `values` what they
-    have during a call."""
+    """One of the two functions, with its inputs. `parameters` are its Tensors by name, None for a plain function; `values`
+    are their values during a call."""
 
     def __init__(self, f: Callable, inputs: tuple, state: tuple) -> None:
         self.f, self.inputs, self.state = f, inputs, state
@@ -73,7 +73,7 @@ class _Function:
 
     def __call__(self, values: Mapping[str, np.ndarray] = NOTHING, change: Callable[[np.ndarray], np.ndarray] = np.copy,
                  ) -> dict[str, np.ndarray]:
-        """The outputs by name. values: of some parameters. change: of all numbers that go in."""
+        """The outputs by name. values: new values of some parameters. change: a function applied to all inputs."""
         random.setstate(self.state[0])
         np.random.set_state(self.state[1])
         now = {name: change(value) for name, value in {**self.values, **values}.items()}
@@ -83,7 +83,7 @@ class _Function:
 
 
 def _give_both_the_same(mine: _Function, reference: _Function) -> None:
-    """Random parameters of a size that saturates nothing; AssertionError if they are not the same ones."""
+    """Random parameters, small enough to saturate nothing; AssertionError if names, shapes or dtypes differ."""
     own, expected = mine.values, reference.values
     problems = [f"missing: {name}, of shape {expected[name].shape}" for name in expected if name not in own]
     problems += [f"unexpected: {name}, of shape {own[name].shape}" for name in own if name not in expected]
@@ -98,7 +98,7 @@ def _give_both_the_same(mine: _Function, reference: _Function) -> None:
 
 
 def _random(rng: np.random.Generator, like: np.ndarray) -> np.ndarray:
-    """Normal, divided by the root of how many of them W [h, x] adds up."""
+    """Normal, divided by the root of the number of terms in W [h, x]."""
     rows = max(1, (1, 1, *like.shape)[-2])
     return (rng.normal(size=like.shape) / np.sqrt(rows)).astype(like.dtype)
 
@@ -113,7 +113,7 @@ def _check_that_all_is_seen(reference: _Function) -> None:
 
 
 def _differences(mine: _Function, reference: _Function, inputs: tuple) -> list[str]:
-    """What is not the same, in words."""
+    """The differences, in words."""
     own, expected = mine(), reference()
     missing, unexpected = ([name for name in some if name not in other] for some, other in ((expected, own), (own, expected)))
     if missing or unexpected:
@@ -125,15 +125,15 @@ def _differences(mine: _Function, reference: _Function, inputs: tuple) -> list[s
 
 
 def _tremor(reference: _Function, here: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """By how much the outputs change if all that goes in changes by a few rounding errors: where large terms cancel, more than
-    the outputs' own size says. Always towards zero, so that nothing leaves its range."""
+    """How much the outputs change if all inputs change by a few rounding errors: if large terms cancel, more than the
+    outputs' size suggests. The inputs change towards zero, so none leaves its range."""
     rng, found = generator(0), {name: np.zeros(y.shape) for name, y in here.items()}
 
     def shaken(a: np.ndarray) -> np.ndarray:
         return a * (1 - np.finfo(a.dtype).eps * rng.integers(0, 5, a.shape)).astype(a.dtype) if a.dtype.kind == "f" else a.copy()
 
     for _ in range(TRIES):
-        with contextlib.suppress(Exception), np.errstate(all="ignore"):  # reference may refuse them
+        with contextlib.suppress(Exception), np.errstate(all="ignore"):  # reference may refuse such inputs
             there = reference(change=shaken)
             for name, y in here.items():
                 if y.dtype.kind == "f":
@@ -189,7 +189,7 @@ def _equal(some: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
 
 
 def _copied(x: Any, change: Callable[[np.ndarray], np.ndarray]) -> Any:
-    """Inputs that nobody else holds, with the numbers changed."""
+    """Copies of the inputs, with the numbers changed."""
     if isinstance(x, (tuple, list)):
         items = [_copied(item, change) for item in x]
         return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)

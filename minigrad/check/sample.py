@@ -1,4 +1,4 @@
-"""The sample: which entries are looked at if there are too many for all, and directions through all of them."""
+"""Draws a sample of entries if there are too many to check, and random directions through all entries."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import numpy as np
 
 from .verdict import TOO_WIDE, TREMBLES, ULPS, Input
 
-CALLS, CALLS_AT_FIRST = 4, 112  # of f, for an entry, and once to see how exact f and its gradients are
-DIRECTIONS = 8  # through all entries of an input of which only a sample is looked at one by one
+CALLS, CALLS_AT_FIRST = 4, 112  # of f: for an entry, and once to measure how exact f and its gradients are
+DIRECTIONS = 8  # through all entries of an input, if only a sample is checked one by one
 DISAGREES = "; a random direction through all of them disagrees"
 NO_DIRECTION = "; no random direction through all of them shows anything, as f is not smooth along them"
 
 
 def samples(sizes: list[int], budget: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """The flat numbers of the entries to look at in each input: all, if the budget allows."""
+    """The flat numbers of the entries to check in each input; all if the budget allows."""
     left = budget - CALLS_AT_FIRST - CALLS * len(sizes)
     if CALLS * sum(sizes) <= left:
         return [np.arange(size) for size in sizes]
     left = max(len(sizes), (left - CALLS * DIRECTIONS * len(sizes)) // CALLS)
     samples = [np.arange(0)] * len(sizes)
-    for done, i in enumerate(np.argsort(sizes, kind="stable")):  # what small inputs do not need is for the large ones
+    for done, i in enumerate(np.argsort(sizes, kind="stable")):  # large inputs get the calls that small ones do not need
         quota = min(sizes[i], max(1, left // (len(sizes) - done)))
         samples[i] = np.sort(rng.choice(sizes[i], quota, replace=False))
         left -= quota
@@ -27,7 +27,7 @@ def samples(sizes: list[int], budget: int, rng: np.random.Generator) -> list[np.
 
 
 def directions(of: Input, v: np.ndarray, rng: np.random.Generator) -> tuple[int | None, str]:
-    """Derivatives along random directions through all entries; an entry to blame if one is wrong, and what was seen."""
+    """Compare derivatives along random directions through all entries. Returns a wrong entry, if any, and a note."""
     analytic = of.analytic
     if not np.isfinite(analytic).all():
         return int(np.argmin(np.isfinite(analytic))), ""

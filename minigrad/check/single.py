@@ -1,4 +1,4 @@
-"""float32: what single-precision gradients are worth, measured by the double-precision ones at the same values."""
+"""Checks float32 gradients: compares them with the float64 gradients at the same values."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ EPS, TINY = (float(getattr(np.finfo(np.float32), name)) for name in ("eps", "tin
 
 def with_float32(rows: list[Row], check: Check, tremors: list[np.ndarray], single: list[np.ndarray],
                  dtypes: list[np.dtype]) -> list[Row]:
-    """The rows, with what is to be said of the gradients `single` for inputs of these dtypes, some of them float32.
+    """The rows, with notes on the gradients `single` for inputs of these dtypes, some of them float32.
 
-    Each may differ from check's by float32's rounding errors: of the terms that it adds up, of f's own values, and by the
-    tremor of the gradient, which is what it changes by if all inputs change by such errors.
+    Each may differ from the check's gradient by float32's rounding errors in its terms and in f's own values, and by its
+    tremor, the change of the gradient if all inputs change by such errors.
     """
     return [_with_float32(row, check, i, tremors[i], single[i], dtypes[i]) if i < len(dtypes) else row
             for i, row in enumerate(rows)]

@@ -1,4 +1,4 @@
-"""One wrong gradient, and all that is known about it: what the hypotheses look at."""
+"""Situation: one wrong gradient and all known facts about it, for the hypotheses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
-ROUNDING = 1e-11  # of what a formula computes in float64, relative to the terms that it adds up
+ROUNDING = 1e-11  # rounding error of a formula in float64, relative to its terms
 Values = dict[str, np.ndarray]
 
 
@@ -45,7 +45,7 @@ class Situation:
 
 
 def elementwise(s: Situation) -> Iterator[tuple[str, np.ndarray, Values, Callable[[np.ndarray], np.ndarray]]]:
-    """Ways to hold g, x, y and the other inputs against each other, element by element; and the way back to x's shape."""
+    """Ways to align g, x, y and the other inputs, element by element; and the way back to x's shape."""
     if len(s.ys) != 1:
         return
     y, g = s.ys[0], s.gs[0]

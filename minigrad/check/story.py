@@ -1,6 +1,6 @@
-"""One story for all that is wrong: a mistake planted into the trace that gives the student's gradients, every number of them.
+"""Finds one story for all errors: a mistake, planted into the trace, that gives every number of the student's gradients.
 
-It is told only if it holds at two points, and the trace is believed only if its own gradients are the numeric ones.
+A story must hold at two points. The trace counts only if its own gradients agree with the numeric ones.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from .situation import ROUNDING
 from .trace import Trace
 from .verdict import Finding
 
-OPERATIONS = 400_000  # of the trace, that all planted mistakes together may run again
+OPERATIONS = 400_000  # of the trace: the limit for runs of all planted mistakes together
 NO_GRADIENT = "it is no gradient, but a value that the forward computes"
-MANY = 2  # of so many wrong inputs one is explained, or more
+MANY = 2  # mistakes must explain one of so many wrong inputs
 AS_IF = "it is what it would be if this were so: "
 
 
@@ -51,7 +51,7 @@ class Seen:
                            {f.input.name: _rounding(f, found) for f in self.findings})
 
     def believed(self) -> bool:
-        """The trace's gradients are the numeric ones."""
+        """Do the trace's gradients agree with the numeric ones?"""
         found = self.trace.gradients(self.v, {})
         return all(
             (np.abs(found[f.input.name] - f.numeric.value) <= f.error.reshape(f.input.x.shape) + _rounding(f, found)).all()
@@ -59,9 +59,9 @@ class Seen:
         )
 
     def explained(self, mistake: Mistake) -> tuple[set[str], bool]:
-        """The wrong inputs whose gradient it gives; and whether it also gives those that are right."""
+        """The wrong inputs with the gradient that the mistake gives; and whether it also gives the right ones."""
         found: dict[str, np.ndarray] = {}
-        with suppress(ValueError, IndexError):  # shapes that fit in one step do not in all
+        with suppress(ValueError, IndexError):  # shapes may fit in one step and not in others
             v = self.v if mistake.arriving is None else self.v * mistake.arriving
             found = self.trace.gradients(v, mistake.changes, mistake.errors(v) if mistake.errors else 0.0)
         if not found:
@@ -69,7 +69,7 @@ class Seen:
         fits = {
             f.input.name: (
                 np.abs(found[f.input.name] - f.input.analytic)
-                <= f.error.reshape(f.input.x.shape) * (not f.wrong.any()) + _rounding(f, found)  # a wrong one exactly
+                <= f.error.reshape(f.input.x.shape) * (not f.wrong.any()) + _rounding(f, found)  # a wrong one must fit exactly
             ).all()
             for f in self.findings
         }
@@ -86,12 +86,12 @@ def _rounding(f: Finding, found: dict[str, np.ndarray]) -> np.ndarray:
 def stories(
     trace: Callable[[Arrays], Trace], points: list[tuple[list[Finding], np.ndarray, Arrays]]
 ) -> tuple[dict[str, Named], dict[str, Named]]:
-    """A mistake for each wrong input that one explains, and where the error enters for others. points: the findings, the
+    """A mistake for each wrong input that a mistake explains; for others, where the error enters. points: the findings, the
     cotangent and the inputs' values."""
     seen = []
-    with suppress(Exception):  # what a function does with arrays that are not quite NumPy's is unknown
+    with suppress(Exception):  # a function may raise anything for arrays that are not quite NumPy's
         seen = [Seen(findings, v, trace(xs)) for findings, v, xs in points]
-    if not seen or len(seen[0].trace.nodes) < 2 or not all(s.believed() for s in seen):  # of one operation all is known
+    if not seen or len(seen[0].trace.nodes) < 2 or not all(s.believed() for s in seen):  # nothing to find in a single operation
         return {}, {}
     wrong = {f.input.name for f in seen[0].findings if f.wrong.any()}
     found: list[tuple[Mistake, set[str], bool]] = []
@@ -109,12 +109,12 @@ def stories(
         return told, {}
     named, located = entered([s.differences() for s in seen])
     if {**named, **located}.keys() >= wrong and len(told) * MANY < len(wrong):
-        return named, located  # what explains all goes before what explains a few
+        return named, located  # an explanation for all goes before one for a few
     return {**named, **told}, located
 
 
 def _besides(seen: list[Seen], confirmed: list[tuple[Mistake, set[str], bool]], left: set[str]) -> dict[str, Named]:
-    """A second mistake beside the one that explains most, for inputs that are left."""
+    """A second mistake besides the best one, for the unexplained inputs."""
     first = max(confirmed, key=lambda m: len(m[1]), default=None) if left else None
     if first is None or len(first[1]) < 2:
         return {}
@@ -137,7 +137,7 @@ def _besides(seen: list[Seen], confirmed: list[tuple[Mistake, set[str], bool]], 
 
 
 def _values(seen: list[Seen], names: set[str]) -> dict[str, Named]:
-    """What is no gradient at all, but a value that the function computes; of a loss, perhaps times what arrives there."""
+    """A value of the forward pass in place of a gradient; for a loss, perhaps times the gradient that arrives."""
     found: dict[str, Named] = {}
     for name in names:
         given = [next(f.input.analytic for f in s.findings if f.input.name == name) for s in seen]
@@ -160,7 +160,7 @@ def _affordable(trace: Trace) -> Iterator[Mistake]:
 
 
 def _confirmed(seen: list[Seen], found: list[tuple[Mistake, set[str], bool]]) -> list[tuple[Mistake, set[str], bool]]:
-    """What holds at the other points too; mistakes are known by their words, since equal values may differ there."""
+    """The mistakes that also hold at the other points. Sentences identify them, since equal values may differ there."""
     result = []
     for mistake, names, of_all in found:
         for s in seen[1:]:
@@ -174,7 +174,7 @@ def _confirmed(seen: list[Seen], found: list[tuple[Mistake, set[str], bool]]) ->
 
 
 def _best(found: list[tuple[Mistake, set[str], bool]], wrong: set[str]) -> dict[str, Named]:
-    """For each input what explains most of them, first of all what leaves the right ones right."""
+    """For each input the mistake that explains most inputs; mistakes that leave the right inputs right go first."""
     told: dict[str, Named] = {}
     while wrong - told.keys():
         best = max(found, key=lambda m: (len(m[1] - told.keys()) > 0, m[2], len(m[1] - told.keys())), default=None)

@@ -1,4 +1,4 @@
-"""The Taylor test: a second opinion on a gradient, with the lecture's version of the same fact."""
+"""The Taylor test: a second opinion on a gradient, as in the lecture."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ STEPS = tuple(2.0 ** -k for k in range(4, 12))
 
 @dataclass(frozen=True)
 class TaylorReport:
-    """The remainders R(h) = |f(x + h d) - f(x) - h g.d| for a random direction d, and with what power of h they shrink.
+    """The remainders R(h) = |f(x + h d) - f(x) - h g.d| for a random direction d, and the power of h by which they shrink.
 
     With the right gradient g the power is 2, or more; with a wrong one it is 1. Truthy if it is 2 to within a tenth, or
-    if the remainders are rounding errors, as they are for a linear f. Falsy if g.d is itself so small that rounding
-    errors hide it at every step, as where f is saturated: then nothing was tested.
+    if the remainders are rounding errors, as for a linear f. Falsy if g.d itself is so small that rounding errors hide
+    it at every step, as for a saturated f: then nothing was tested.
     """
 
     steps: tuple[float, ...]
@@ -59,8 +59,8 @@ class TaylorReport:
 def taylor_test(f: Callable, *inputs: Any, seed: int = 0) -> TaylorReport:
     """Compare f with its first-order Taylor polynomial along a random direction through all inputs and parameters.
 
-    Takes what gradcheck takes; random weights make one number of f's outputs. Where gradcheck looks at each entry, this
-    looks at all of them at once, with two evaluations a step.
+    It has gradcheck's arguments; random weights reduce f's outputs to one number. gradcheck looks at each entry; this test
+    looks at all entries at once, with two evaluations for each step.
     """
     rng = generator(seed)
     with Problem(f, inputs) as problem, np.errstate(all="ignore"):

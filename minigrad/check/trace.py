@@ -1,6 +1,6 @@
-"""A trace: the operations of one call of a NumPy function, each with what its arguments get of the gradient at its result.
+"""A trace: the operations of one call of a NumPy function, each with formulas for its arguments' gradients.
 
-Every number has an id: 0 for constants, one of its own for each number of an input and for each that an operation computes.
+Every number has an id. Constants have 0; each number of an input, and each computed number, has its own.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import numpy as np
 
 from .formulas import FORMULAS
 
-Place = tuple[Any, ...]  # an operation's name, and where it stands: (code, instruction) of each function on the way there
+Place = tuple[Any, ...]  # an operation's name, and (code, instruction) of each function on the way to it
 
 
 @dataclass(eq=False)
 class Edge:
-    """One argument of an operation: the ids of its numbers, and back(g, *values), what it gets of g; values: the arguments, y."""
+    """One argument of an operation: its numbers' ids, and its gradient, back(g, *values); values: the arguments, then y."""
 
     ids: np.ndarray
     back: Callable[..., np.ndarray]
@@ -35,7 +35,7 @@ class Edge:
 
 @dataclass(eq=False)
 class Node:
-    """One operation that ran. turn: how often this place of the program had been reached before."""
+    """One operation that ran. turn: how often the program had reached this place before."""
 
     ids: np.ndarray
     name: str
@@ -45,11 +45,11 @@ class Node:
     edges: list[Edge] = field(default_factory=list)
 
 
-Changes = dict[Edge, Callable[..., np.ndarray]]  # of g and of the totals for all ids
+Changes = dict[Edge, Callable[..., np.ndarray]]  # functions of g and of the totals for all ids
 
 
 class Trace:
-    """All operations of one call, in their order; ids of the inputs and of the outputs. Id 0 is that of all constants."""
+    """All operations of one call, in order; ids of the inputs and of the outputs. All constants have id 0."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
@@ -63,7 +63,7 @@ class Trace:
         return np.arange(self.count - size, self.count).reshape(shape)
 
     def prune(self) -> None:
-        """Forget what no output depends on: a function may compute its gradients too."""
+        """Forget operations without effect on an output: a function may also compute its gradients."""
         used = np.zeros(self.count, bool)
         used[self.outputs] = True
         kept = []
@@ -75,8 +75,8 @@ class Trace:
         self.nodes = kept[::-1]
 
     def totals(self, v: np.ndarray, changes: Changes, error: np.ndarray | float = 0.0) -> np.ndarray:
-        """The gradient of v . outputs for every id; an edge in `changes` passes on what its function makes of g and of these.
-        error: is added to them."""
+        """The gradients of v . outputs, the totals, for every id. Edges in `changes` pass on functions of g and the totals.
+        error: added to the totals."""
         total = self.arriving(v) + error
         for node in reversed(self.nodes):
             g = total[node.ids]
@@ -95,13 +95,13 @@ class Trace:
         return np.bincount(self.outputs, v, self.count)
 
     def gradients(self, v: np.ndarray, changes: Changes, error: np.ndarray | float = 0.0) -> dict[str, np.ndarray]:
-        """The same for each input."""
+        """The gradients of v . outputs for each input."""
         total = self.totals(v, changes, error)
         return {name: total[ids] for name, ids in self.inputs.items()}
 
 
 def join_squares(trace: Trace) -> None:
-    """x * x becomes one operation: its two arguments are one use of x, as people think of it."""
+    """x * x becomes one operation: people see its two arguments as one use of x."""
     for node in trace.nodes:
         if node.name == "multiply" and len(node.edges) == 2 and np.array_equal(node.edges[0].ids, node.edges[1].ids):
             node.name = "square"
@@ -109,7 +109,7 @@ def join_squares(trace: Trace) -> None:
 
 
 def join_sigmoids(trace: Trace) -> None:
-    """1 / (1 + exp(-x)) becomes one operation, as people think of it."""
+    """1 / (1 + exp(-x)) becomes one operation, the sigmoid."""
     made_by = {int(node.ids.flat[0]): node for node in trace.nodes if node.ids.size}
 
     def maker(node: Node, name: str) -> Node | None:
@@ -132,7 +132,7 @@ def join_sigmoids(trace: Trace) -> None:
 
 
 def split_by_weights(trace: Trace) -> None:
-    """A loop over layers or gates, which reads one weight after another at the same place, becomes a place for each weight."""
+    """If a loop over layers or gates reads one weight after another at the same place, each weight gets its own place."""
     owner, context = np.full(trace.count, -1), np.full(trace.count, -1)
     for i, ids in enumerate(trace.inputs.values()):
         owner[ids] = i
@@ -145,7 +145,7 @@ def split_by_weights(trace: Trace) -> None:
             weights = [int(owner[ids.flat[0]]) if ids.size and len(np.unique(owner[ids])) == 1 else -1 for ids in numbers]
             if _takes_turns(weights):
                 own |= dict(zip(nodes, weights))
-    for node in trace.nodes:  # what is made of a weight's product belongs to it
+    for node in trace.nodes:  # results of a weight's product belong to the weight
         inherited = [int(context[edge.ids.flat[0]]) for edge in node.edges if edge.ids.size]
         context[node.ids] = own[node] = own.get(node, next((c for c in inherited if c >= 0), -1))
     for place, nodes in of_place.items():
@@ -157,5 +157,5 @@ def split_by_weights(trace: Trace) -> None:
 
 
 def _takes_turns(weights: list[int]) -> bool:
-    """Several ones, each as often as the others."""
+    """Are there several names, each equally often?"""
     return min(weights) >= 0 and len(set(weights)) > 1 and len({weights.count(weight) for weight in weights}) == 1

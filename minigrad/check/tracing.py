@@ -1,8 +1,8 @@
-"""Running a NumPy function on arrays that carry the ids of their numbers along, so that its operations become a trace.
+"""Runs a NumPy function on arrays that carry the ids of their numbers, so that its operations become a trace.
 
-Whatever only moves numbers (indexing, assignment into a buffer, concatenate, transposed views) moves the ids in the same way, so
-only operations that compute are recorded, and broadcasting is undone by adding up at the ids. What is not known here gives
-constants: a trace is for guesses at what is wrong, and its gradient is first held against the numeric one.
+Functions that only move numbers (indexing, assignment into a buffer, concatenate, transposed views) move the ids in the same
+way. So only operations that compute are recorded, and sums over equal ids undo broadcasting. Unknown functions give constants:
+a trace is only for guesses at the mistake, and its gradient is first compared with the numeric one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HERE = (__file__, __file__.replace("tracing", "lending"), functools.__file__)
 
 
 class Traced(np.ndarray):
-    """An array with the ids of its numbers; they are None if it came about in a way that is not known here."""
+    """An array with the ids of its numbers; None if an unknown function made it."""
 
     ids: np.ndarray | None
     of_trace: Trace
@@ -125,7 +125,7 @@ def first_traced(x: Any) -> Iterator[Traced]:
 
 
 def _moved(move: Callable, *xs: Any) -> Any:
-    """What only moves numbers, done with the numbers and with their ids; integers may be indices."""
+    """A function that only moves numbers, applied to the numbers and to their ids; integers may be indices."""
 
     def ids_or_index(x: Any) -> Any:
         return ids_of(x) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else 0 if isinstance(x, float) else x
@@ -164,7 +164,7 @@ for _name in ("sum", "mean", "max", "min", "var", "std", "cumsum"):
 def record(
     trace: Trace, name: str, backs: Sequence[Callable[..., np.ndarray]], inputs: Sequence[Any], y: np.ndarray
 ) -> np.ndarray:
-    """The ids of y, which an operation has computed."""
+    """Record an operation with the result y; returns y's ids."""
     ids, place = trace.new_ids(y.shape), (name, *_place())
     turn = trace.turns[place] = trace.turns.get(place, -1) + 1
     values = (*(np.array(plain(x), float) for x in inputs), np.array(y))
@@ -177,7 +177,7 @@ def record(
 
 
 def _place() -> Iterator[tuple[Any, int]]:
-    """The functions that are running, from the one that called NumPy outwards, and where they are."""
+    """The running functions, from the caller of NumPy outwards, and their current instructions."""
     frame = sys._getframe(2)
     while frame is not None and frame.f_code.co_name != "trace_of":
         if frame.f_code.co_filename not in HERE and "numpy" not in frame.f_globals.get("__name__", "").split(".")[0]:

@@ -1,4 +1,4 @@
-"""The verdict: which entries of a gradient are right, from arrays alone."""
+"""The verdict: decides from arrays alone which entries of a gradient are right."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from .noise import norm
 from .numeric import Differences
 from .slopes import Derivatives
 
-TOO_WIDE = 1e-3  # a bound wider than this part of the gradient's own size shows nothing
-ULPS = 300  # rounding errors that a right gradient may have, in units of the terms that it adds up
-TREMBLES = 16  # or times what it changes by if all inputs change by a few rounding errors
+TOO_WIDE = 1e-3  # a bound wider than this share of the gradient's size shows nothing
+ULPS = 300  # rounding errors that a right gradient may have, relative to its terms
+TREMBLES = 16  # or so many times its change if all inputs change by a few rounding errors
 
 
 @dataclass
 class Input:
-    """One input of the function, at a point. differences: of the outputs, by it. analytic: its gradient, which is checked.
-    tremor: by how much that changes among inputs a few rounding errors away."""
+    """One input of the function, at a point. differences: the outputs' differences for it. analytic: the gradient to check.
+    tremor: the gradient's change among inputs a few rounding errors away."""
 
     number: int
     name: str
@@ -37,11 +37,11 @@ class Input:
 
 @dataclass
 class Finding:
-    """What is known of one input: flat arrays of the entries that were looked at.
+    """The findings on one input: flat arrays for the checked entries.
 
     Each entry is wrong, unknown, on a kink, hidden by rounding errors, or right and seen. still: hidden, and f hardly changes
-    there, as the gradient says. bound: of the numeric value; error: what a right gradient may differ from it by, rounding
-    errors of its own included; size: what both are measured by.
+    there, as the gradient says. bound: error bound of the numeric value. error: the largest difference to it of a right
+    gradient, with its own rounding errors. size: the scale for both.
     """
 
     input: Input
@@ -71,16 +71,16 @@ class Finding:
 
 def judged(of: Input, numeric: Derivatives, entries: np.ndarray, v: np.ndarray, order: int = 1,
            repeatable: bool = True) -> Finding:
-    """The analytic gradient of v . f held against the numeric one, for entries with these flat numbers."""
+    """The analytic gradient of v . f compared with the numeric one, for entries with these flat numbers."""
     a = of.analytic.ravel()[entries]
     value, bound, rounding, terms, low, high, secant = (getattr(numeric, part).ravel()[entries] for part in (
         "value", "bound", "rounding", "terms", "low", "high", "secant"))
-    silence = of.eps * np.abs(v).sum() / of.differences.sizes.ravel()[entries]  # what inner values near 1 may hide of a slope,
+    silence = of.eps * np.abs(v).sum() / of.differences.sizes.ravel()[entries]  # inner values near 1 may hide so much of a slope,
     silent = (terms == 0) & (secant == 0) & (np.abs(a) <= silence)  # if f does not change at all
     bound = np.where(silent, np.maximum(bound, silence), bound)
     known = value[bound <= np.abs(value)]
     size = np.maximum(np.abs(value), norm(known) / np.sqrt(max(1, value.size)))
-    size = np.fmax(size, secant)  # where f is level: what it does a step away
+    size = np.fmax(size, secant)  # if f is level: its change a step away
     ulps, trembles = ULPS * of.eps * terms, TREMBLES * of.tremor.ravel()[entries]
     inexact = ulps + trembles
     error = bound + inexact
@@ -90,7 +90,7 @@ def judged(of: Input, numeric: Derivatives, entries: np.ndarray, v: np.ndarray, 
     in_noise = (0 < trembles) & (np.abs(a) <= trembles) & right  # the gradient itself
     hidden = wide & ~on_kink & np.isfinite(error) & ((error <= 3 * (rounding + inexact)) | in_noise | silent)
     unknown = wide & ~hidden & ~on_kink | (not repeatable) | ~np.isfinite(value)
-    if order == 2:  # what is a kink of f is a jump of its gradient
+    if order == 2:  # a kink of f is a jump of its gradient
         unknown |= on_kink & ~right
     wrong = ~right & ~unknown
     return Finding(of, numeric, entries, error, size, wrong, unknown, on_kink & ~wrong, hidden & ~wrong, np.zeros(a.shape, bool))

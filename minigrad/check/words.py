@@ -1,4 +1,4 @@
-"""The words: one row of the report for an input, and what a reader should know besides."""
+"""Writes one row of the report for an input, with notes for the reader."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def row(finding: Finding, repeatable: bool, diagnosis: Callable[[], list[str]]) 
                UNSEEN if unseen.any() and not seen.any() else OK)
     return Row(name, x.shape, x.size, len(f.entries), int((f.wrong | f.unknown).sum()),
                tuple(int(i) for i in np.unravel_index(f.entries[worst], x.shape)),
-               float(a[worst]) + 0.0, float(value[worst]) + 0.0, float(bound[worst]), verdict,  # 0, where it is -0
+               float(a[worst]) + 0.0, float(value[worst]) + 0.0, float(bound[worst]), verdict,  # turns -0 into 0
                tuple([*_notes(f, repeatable), *(diagnosis() if verdict == WRONG else ())]),
                float(((f.error + bound)[seen] / f.size[seen]).max(initial=0.0)), int(unseen.sum()))
 

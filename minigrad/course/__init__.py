@@ -1,8 +1,8 @@
 """The course kit: assignments, and grading that can be trusted.
 
-A starter imports `todo` from here, a notebook `check` and `milestone`, and an assignment.py is given `assignment` and `question`
-(assignment.py in this folder says what they take). The command line does the rest: python -m minigrad grade, python -m minigrad
-assignment.
+A starter imports `todo` from here; a notebook imports `check` and `milestone`. An assignment.py can use `assignment` and
+`question` without an import (assignment.py in this folder has their arguments). The commands are python -m minigrad grade and
+python -m minigrad assignment.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ __all__ = ["NotWrittenError", "check", "milestone", "todo"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("check", "milestone"):  # imported when they are asked for: they need all of the kit
+    if name in ("check", "milestone"):  # imported on demand, because they need the whole kit
         from . import notebook
         return getattr(notebook, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

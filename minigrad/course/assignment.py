@@ -1,4 +1,4 @@
-"""An assignment: the questions that its assignment.py declares. It declares, it does not program:
+"""An assignment: the questions that its assignment.py declares. This file has declarations, not a program:
 
     assignment("rnn", file="rnn.py")
     question("tanh", points=5, op=np.tanh, inputs=[(3, 4)])
@@ -28,25 +28,25 @@ from ..check.problem import argument_names
 
 
 class AssignmentError(Exception):
-    """The assignment cannot be used; the message is for whoever wrote it."""
+    """The assignment cannot be used; the message is for its author."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """One task. kind and thing: what the student writes, and its name. reference: the right forward, of arrays and of Tensors.
+    """One task. kind, thing: what the student writes (op, function, ...) and its name. reference: the right forward.
 
-    inputs: shapes, nested as the inputs are, of random numbers between low and high; or a function of a numpy Generator.
-    outputs: names of what the reference returns. takes: what a function is called with: inputs, outputs that the reference has
-    computed, and d + output for the gradient that arrives there. parts: what it returns: outputs, and d + input for gradients.
-    make: arguments of a Module's class. needs: names of questions. allow: what may be imported of "numpy" and "minigrad".
-    withhold: what is absent from that minigrad. seconds: that a part may take; by default the grader's limit. order: 2 if the
-    gradient of the gradient is asked for too. right, planted: for a test that students write, pairs of a function and its
-    gradient by name; it must accept the first, and find the errors in the others. variant: which of several the student has.
-    fault: for a function of which several answers are right: fault(answer, *inputs) is "" for these, else what is wrong. Students
-    get its text with the public tests, so it may use np, and nothing else of assignment.py.
-    sets: how many inputs are public, and how many hidden. weights: names and shapes of what a function that trains must return.
-    Its reference is called with all inputs, of which the student gets those in takes, and a dict of the weights. It returns
-    three losses: of these weights, on data that takes leaves out; the one that is worth no points; the one that is worth all."""
+    inputs: shapes, nested like the inputs, for random numbers between low and high; or a function of a numpy Generator.
+    outputs: names of the reference's results. takes: a function's arguments: inputs, right outputs of the reference, and
+    d + output for the gradient that arrives there. parts: its results: outputs, and d + input for gradients.
+    make: arguments of a Module's class. needs: questions that this one builds on. allow: the student may import "numpy",
+    "minigrad". withhold: names that this minigrad lacks. seconds: time limit of a part; by default the grader's. order: 2 if the
+    gradient of the gradient is also asked. right, planted: for a test that students write, pairs of a function and its
+    gradient by name; the test must accept the right pairs and find the planted errors. variant: number of the student's variant.
+    fault: for a function with several right answers: fault(answer, *inputs) is "" for these, else a sentence about the error.
+    Students get its source with the public tests, so it may use np, and nothing else of assignment.py.
+    sets: numbers of public and of hidden inputs. weights: names and shapes of the weights that a training function must return.
+    Its reference is called with all inputs (the student gets those in takes) and a dict of the weights. It returns three
+    losses: of these weights, on data that takes leaves out; the loss worth no points; the loss worth all points."""
 
     name: str
     points: float
@@ -74,7 +74,7 @@ class Question:
     weights: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def draw(self, rng: np.random.Generator) -> tuple:
-        """Inputs, in their nesting."""
+        """Random inputs, nested like `inputs`."""
         def drawn(shape: Any) -> Any:
             if isinstance(shape, tuple) and all(isinstance(n, int) for n in shape):
                 return rng.uniform(self.low, self.high, shape)
@@ -84,35 +84,35 @@ class Question:
 
 @dataclass
 class Assignment:
-    """All that an assignment's folder says. crash_loss: the part of all points that is lost if the file does not run to its
-    end. title, file: of what is handed in."""
+    """The declarations in an assignment's folder. crash_loss: the share of all points that is lost if the file does not run
+    to its end. file: the name of the file to hand in."""
 
     folder: Path
     name: str = ""
     file: str = ""
     title: str = ""
     crash_loss: float = 0.1
-    seconds: float = 60.0  # that grading one submission may take, as `assignment test` proves
+    seconds: float = 60.0  # limit for grading one submission; `assignment test` proves it
     questions: list[Question] = field(default_factory=list)
     solution: Any = None
-    variants: int = 1  # the most that a question has
-    stored: dict[str, list] = field(default_factory=dict)  # of public tests that were released: the right numbers by question
-    known: list[Any] = field(default_factory=list)  # and the mistakes that have hints
+    variants: int = 1  # the largest number of variants of a question
+    stored: dict[str, list] = field(default_factory=dict)  # from released public tests: the right numbers by question
+    known: list[Any] = field(default_factory=list)  # the mistakes that have hints
     version: str = ""
 
     @property
     def points(self) -> float:
-        """Of all questions."""
+        """The points of all questions."""
         return sum(question.points for question in self.questions)
 
     def question(self, name: str) -> Question:
-        """The question of that name."""
+        """The question with that name."""
         return next(question for question in self.questions if question.name == name)
 
 
 def load_assignment(folder: str | Path, student: str = "", variant: int | None = None) -> Assignment:
-    """What folder/assignment.py declares, with folder/solution.py at hand as `solution`. student: decides which of a question's
-    variants is asked, if `variant` does not. Raises AssignmentError."""
+    """The assignment that folder/assignment.py declares; there `solution` is folder/solution.py. The student's id decides the
+    variant of each question if `variant` does not. Raises AssignmentError."""
     folder = Path(folder)
     found = Assignment(folder)
     try:
@@ -144,7 +144,7 @@ def load_assignment(folder: str | Path, student: str = "", variant: int | None =
 
 
 def module_of(text: bytes, path: Path, **given: Any) -> ModuleType:
-    """A file of the assignment's own, run here."""
+    """A file of the assignment, run in this process."""
     module = ModuleType(f"assignment_{path.parent.name}_{path.stem}")
     module.__file__ = str(path)
     vars(module).update(given)
@@ -154,7 +154,7 @@ def module_of(text: bytes, path: Path, **given: Any) -> ModuleType:
 
 
 def chosen(student: str, question: str, count: int) -> int:
-    """The variant of a question that a student has."""
+    """The student's variant of a question."""
     return hashlib.sha256(f"{question}/{student}".encode(errors="replace")).digest()[0] % count
 
 

@@ -1,5 +1,5 @@
-"""The notebook version of an assignment. It is made from the handout and the starter: text, a cell for each thing to write, and
-the check of that thing below it."""
+"""Makes the notebook version of an assignment from the handout and the starter: text, a cell for each thing to write, and
+its check below it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ you can check it here: `check("{name}", FOLDER)`."""
 
 
 def notebook(starter: str, handout: str, questions: Sequence[dict[str, Any]], milestone: bool) -> str:
-    """The notebook's text. questions: as public.json has them. milestone: whether there is one."""
+    """The notebook as JSON text. questions: as in public.json. milestone: is there one?"""
     sections = ["## " * (number > 0) + part.strip() for number, part in enumerate(f"\n{handout}".split("\n## "))]
     last = [part for part in sections if part.startswith("## Milestone")]
     cells = [_text(part) for part in (*(part for part in sections if part and part not in last), HOW)]
@@ -45,8 +45,8 @@ def notebook(starter: str, handout: str, questions: Sequence[dict[str, Any]], mi
 
 
 def _pieces(starter: str, things: set[str]) -> Iterator[tuple[str, str]]:
-    """Code for a cell, and the thing of a question that it defines, or "". What students write has a cell for itself."""
-    lines, begin, end = starter.split("\n"), 0, 0  # end: of the statement before; comments behind it belong to the next one
+    """Code for a cell, and the thing of a question that it defines, or "". Each thing to write has its own cell."""
+    lines, begin, end = starter.split("\n"), 0, 0  # end of the last statement; comments after it belong to the next
     for node in ast.parse(starter).body:
         code, name = "\n".join(lines[end:node.end_lineno]), getattr(node, "name", "")
         if name in things or name and ("todo" in code or "NotImplementedError" in code):

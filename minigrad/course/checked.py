@@ -1,4 +1,4 @@
-"""A function in a student's file as the gradient check sees it: the numbers come from a worker, the verdicts are made here."""
+"""A function in a student's file, as a Function for the gradient check: a worker sends its numbers, and they are judged here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORGED = WorkerEndedError("forged", "it sent an answer of another form")
 
 
 class Checked:
-    """A Function (check/function.py). ask: the worker, whose `_open` or `_second` (worker/checking.py) gave message and xs."""
+    """A Function (check/function.py). ask: asks the worker; its `_open` or `_second` (worker/checking.py) sent message and xs."""
 
     def __init__(self, ask: Ask, message: Message, xs: list[np.ndarray], order: int = 1) -> None:
         self.ask, self.xs, self.order = ask, xs, order
@@ -35,16 +35,16 @@ class Checked:
         self.size = sum(math.prod(shape) for shape in self.shapes)
 
     def values(self, xs: Sequence[np.ndarray]) -> np.ndarray:
-        """All outputs in a vector."""
+        """All outputs in one vector."""
         return arrays_of(self.ask({"do": "values", "order": self.order}, xs)[1], [(self.size,)])[0]
 
     def gradients(self, xs: Sequence[np.ndarray], v: np.ndarray, create_graph: bool = False) -> list[np.ndarray]:
-        """Of v . values(xs)."""
+        """The gradients of v . values(xs)."""
         message = {"do": "gradients", "order": self.order, "create_graph": create_graph}
         return arrays_of(self.ask(message, [*xs, v])[1], [x.shape for x in xs])
 
     def rounding_otherwise(self, eps: float, rng: np.random.Generator) -> AbstractContextManager[None] | None:
-        """Inside the block the worker computes with other rounding errors."""
+        """Inside the block the worker makes other rounding errors."""
         return self._rounding(eps, rng) if self.rounds else None
 
     @contextmanager
@@ -54,16 +54,16 @@ class Checked:
         self.ask({"do": "round", "order": self.order, "eps": 0.0, "seed": 0}, [])
 
     def changed(self) -> list[str]:
-        """Names of inputs that the function has changed."""
+        """Names of the inputs that the function has changed."""
         return [clean(name, 200) for name in texts(self.ask({"do": "changed", "order": self.order}, [])[0].get("names"))]
 
     def held(self) -> list[np.ndarray]:
-        """None that anybody here could share memory with."""
+        """Empty: no process can share memory with this one."""
         return []
 
 
 def asking(ask: Ask) -> Ask:
-    """The same, with errors raised as student_file.py's."""
+    """The same `ask`, but it raises the worker's errors as those of student_file.py."""
     def checked(message: Message, arrays: Sequence[np.ndarray] = ()) -> tuple[Message, list[np.ndarray]]:
         answer, found = ask(message, arrays)
         if "error" in answer:
@@ -80,7 +80,7 @@ def texts(found: Any) -> list[str]:
 
 
 def arrays_of(found: list[np.ndarray], shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
-    """Arrays of numbers with just these shapes, or WorkerEndedError."""
+    """Arrays of numbers with exactly these shapes, or WorkerEndedError."""
     if [array.shape for array in found] != list(shapes) or any(array.dtype.kind != "f" for array in found):
         raise FORGED
     return found

@@ -1,4 +1,4 @@
-"""Grading one submission into a file, or a folder of them side by side, one process each, with what was done so far on disk."""
+"""Grades one submission into a file, or a folder of submissions in parallel processes. Finished results are always on disk."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ WAYS: dict[str, Callable[[Result], str]] = {"gradescope": gradescope, "text": te
 
 
 def assignment_at(folder: Path, student: str = "") -> Assignment:
-    """The assignment in a folder, as a student has it: the whole one, or what was released."""
+    """The assignment in a folder, for a student: the complete assignment, or the released one."""
     released = (folder / "public.json").is_file() and not (folder / "assignment.py").exists()
     return (load_public if released else load_assignment)(folder, student)
 
 
 def grade_one(folder: Path, path: Path, student: str, rules: Rules, out: Path | None, form: str) -> Result:
-    """Grade a submission. The file `out` is there from the beginning, and whole at any time."""
+    """Grade a submission. The file `out` exists from the beginning and is complete at any time."""
     def save(result: Result) -> None:
         if out is not None:
             replace(out, WAYS[form](result))
@@ -44,12 +44,12 @@ def grade_one(folder: Path, path: Path, student: str, rules: Rules, out: Path | 
 
 
 def failed_result(folder: Path, student: str, rules: Rules, message: str, error: str) -> Result:
-    """A result that says that there is none."""
+    """A result without points, which says why."""
     return {**empty_result(folder.name, "", student, rules), "messages": [message], "error": error}
 
 
 def submissions(folder: Path, file: str) -> Iterator[tuple[str, Path]]:
-    """(student, file) for each entry of a folder: a file, or a folder with the file that is to be handed in."""
+    """(student, file) for each entry of a folder: a file, or a folder that holds the file to hand in."""
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith("."):
             continue
@@ -61,7 +61,7 @@ def submissions(folder: Path, file: str) -> Iterator[tuple[str, Path]]:
 
 def grade_class(folder: Path, work: list[tuple[str, Path]], rules: Rules, out: Path | None, form: str,
                 jobs: int) -> list[Result]:
-    """Grade all of them. out: a CSV file that grows, or for the other formats a folder with a file for each."""
+    """Grade all submissions. out: a CSV file that grows, or for other formats a folder with a file for each student."""
     results: list[Result | None] = [None] * len(work)
     if out is not None and form != "csv":
         out.mkdir(exist_ok=True, mode=0o700)
@@ -75,7 +75,7 @@ def grade_class(folder: Path, work: list[tuple[str, Path]], rules: Rules, out: P
             number = futures[future]
             try:
                 results[number] = future.result()
-            except Exception as error:  # a process of ours was killed
+            except Exception as error:  # somebody killed a grading process
                 words = f"grading was cut short: {type(error).__name__}"
                 results[number] = failed_result(folder, work[number][0], rules, words, str(error))
             if out is not None and form == "csv":
@@ -85,7 +85,7 @@ def grade_class(folder: Path, work: list[tuple[str, Path]], rules: Rules, out: P
 
 
 def file_name(student: str) -> str:
-    """A file name for a student's id, whatever it is made of."""
+    """A file name for a student's id, with any characters."""
     plain = re.sub(r"[^\w-]", "_", student)[:80]
     return plain if plain == student and plain else f"{plain}-{hashlib.sha256(student.encode()).hexdigest()[:8]}"
 

@@ -1,4 +1,4 @@
-"""The trusted end of the channel: starts a worker, asks it, believes nothing of what it says, and ends all that it started."""
+"""The trusted end of the channel: starts a worker, asks it, checks every answer, and ends all processes that it started."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ import numpy as np
 from .worker import channel
 from .worker.channel import BrokenMessageError, Message
 
-START = 60.0  # seconds until a worker must be there
+START = 60.0  # seconds for a worker to start
 MEMORY, FILES, PROCESSES = 2 << 30, 16 << 20, 16
 MOST_PRINTED = 1 << 16
 Help = Callable[[Message, list[np.ndarray]], tuple[Message, list[np.ndarray]]]
-MOST_LATE = 1000  # answers to other questions that are dropped, before it is no accident any more
+MOST_LATE = 1000  # late answers that are dropped; more are no accident
 UNPROTECTED = "unprotected against malice: this system let the submission run as the user who grades"
 PROTECTION = {
     "namespaces": "the submission saw only its own folder and Python, as a user of its own, without a network",
@@ -37,7 +37,7 @@ PROTECTION = {
 
 
 class WorkerEndedError(Exception):
-    """There will be no answer. kind: "time", "died" or "forged"; line: where in the submission, if it is known."""
+    """There will be no answer. kind: "time", "died" or "forged"; line: the line of the submission, if known."""
 
     def __init__(self, kind: str, text: str, line: int | None = None) -> None:
         super().__init__(text)
@@ -45,19 +45,19 @@ class WorkerEndedError(Exception):
 
 
 class CannotStartError(Exception):
-    """There is no worker; the message is for whoever grades."""
+    """There is no worker; the message is for the grader."""
 
 
 class Worker:
-    """A process that answers. answers: the module in worker/ that does. paths: what it may import from, the first of which has
-    `package` in it. printed: is told what the submission prints. helps: answers what the worker itself may ask."""
+    """A process that answers questions. answers: the module in worker/ with the answers. paths: folders to import from; the
+    first has `package` in it. printed: gets the submission's output. helps: answers the worker's own questions."""
 
     def __init__(self, answers: str, package: str, paths: Sequence[str], walls: str = "namespaces", file: str = "submission.py",
                  printed: Callable[[str], Any] | None = None, helps: Help | None = None, **plan: Any) -> None:
         self.file, self.printed, self.helps = file, printed, helps
         self.folder, self.closed, self.number = tempfile.mkdtemp(prefix="worker-"), False, 0
-        self.words = b""  # the last of what came on its standard error
-        self.where: tuple[int, int | None] | None = None  # number and line of the statement that it is at
+        self.words = b""  # the end of its standard error
+        self.where: tuple[int, int | None] | None = None  # number and line of the statement that runs
         try:
             self.process = subprocess.Popen(
                 [sys.executable, "-I", "-B", "-u", "-c",
@@ -96,7 +96,7 @@ class Worker:
 
     def ask(self, message: Message, arrays: Sequence[np.ndarray] = (),
             seconds: float = 10.0) -> tuple[Message, list[np.ndarray]]:
-        """The answer, checked for form: a message, and arrays of numbers. Raises WorkerEndedError if there is none in time."""
+        """The answer: a message and arrays of numbers, their form checked. Raises WorkerEndedError if none comes in time."""
         self.number += 1
         self.outgoing.put(({**message, "id": self.number}, arrays))
         end, late = time.monotonic() + seconds, 0
@@ -113,7 +113,7 @@ class Worker:
 
     def _next(self, end: float) -> Any:
         try:
-            if time.monotonic() > end:  # also if it sends without end
+            if time.monotonic() > end:  # also ends a worker that sends without end
                 raise queue.Empty
             arrived = self.arrived.get(timeout=max(0.0, end - time.monotonic()))
         except queue.Empty:
@@ -128,10 +128,10 @@ class Worker:
     def _exit_code(self) -> int | None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self.process.wait(1)
-        return None  # it closed the channel and lives on
+        return None  # it closed the channel but still runs
 
     def _line_now(self) -> int | None:
-        """Where the worker is: it writes its stack at this signal. Only a number is taken from it."""
+        """The line that the worker runs: at this signal it writes its stack. Only a number is read from that."""
         self.words, self.printed = b"", None
         _signal_inside(self.process.pid, getattr(signal, "SIGUSR1", None))
         end = time.monotonic() + 0.5
@@ -162,7 +162,7 @@ class Worker:
                 channel.write(self.process.stdin, *message)  # type: ignore[arg-type]
 
     def _listen(self) -> None:
-        """Pass on what it prints, up to a limit, and read on, so that it does not wait."""
+        """Pass its output on, up to a limit; then still read, so that the worker never blocks."""
         assert self.process.stderr is not None
         count = 0
         with contextlib.suppress(OSError, ValueError):
@@ -173,10 +173,10 @@ class Worker:
                 count += len(part)
 
     def stop(self) -> None:
-        """End the worker and all that it started."""
+        """End the worker and all processes that it started."""
         self.closed = True
         self.outgoing.put(None)
-        self.process.terminate()  # the keeper ends the others first
+        self.process.terminate()  # the keeper first ends the others
         try:
             self.process.wait(5)
         except subprocess.TimeoutExpired:
@@ -193,7 +193,7 @@ class Worker:
 
 
 def clean(text: str, longest: int = 4000) -> str:
-    """Text from outside that can be shown: without codes that move a terminal's cursor or colour it."""
+    """Text from outside, made safe to show: without codes that move a terminal's cursor or change colours."""
     return re.sub(r"[^\n\t\x20-\x7e\xa0-\u2027\u2030-\u2065\u206a-\ud7ff\uf900-\ufffd]", "?", text[:longest])
 
 
@@ -211,7 +211,7 @@ def free_uid() -> int:
 
 
 def _signal_inside(keeper: int, number: int | None) -> None:
-    """To the process that runs the submission: the keeper's first child, or the process itself."""
+    """Send a signal to the process that runs the submission: the keeper's first child, or the process itself."""
     if number is not None:
         with contextlib.suppress(OSError, ValueError):
             children = Path(f"/proc/{keeper}/task/{keeper}/children")

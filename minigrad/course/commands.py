@@ -59,7 +59,7 @@ def _grade(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     try:
         file = assignment_at(folder).file
     except AssignmentError as error:
-        problem = str(error)  # graded all the same, so that there is a result that says so
+        problem = str(error)  # graded nevertheless: the result says it
     many = path.is_dir() and not any((path / file).with_suffix(suffix).is_file() for suffix in (".py", ".ipynb") if file)
     form = options.format or ("csv" if many else "gradescope")
     public = options.public or (folder / "public.json").is_file() and not (folder / "assignment.py").exists()

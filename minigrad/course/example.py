@@ -1,4 +1,4 @@
-"""One set of inputs of a question: what the reference says to it, and how a worker is asked the same."""
+"""Example, one set of inputs of a question: the reference's answers, and the message that asks a worker the same."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Ask = Callable[[Message, Sequence[np.ndarray]], tuple[Message, Arrays]]
 
 
 class Example:
-    """A question at inputs that `seed` decides. xs: all arrays of numbers with a point, of inputs and of a Module's parameters;
-    names: theirs."""
+    """A question at inputs that `seed` decides. xs: all arrays of floating-point numbers in the inputs and the Module's
+    parameters. names: their names."""
 
     def __init__(self, question: Question, seed: str) -> None:
         self.question, self.seed = question, seed
@@ -45,12 +45,12 @@ class Example:
                                   f"and outputs= has {len(question.outputs)} names")
 
     def outputs(self, xs: Sequence[np.ndarray]) -> Arrays:
-        """What the reference returns, as plain arrays."""
+        """The reference's results as plain arrays."""
         with no_grad(), np.errstate(all="ignore"):
             return [y.numpy() if isinstance(y, Tensor) else np.array(y, dtype=float) for y in self._outputs(xs)]
 
     def measured(self, weights: dict[str, np.ndarray]) -> tuple[float, float, float]:
-        """What the reference says of weights: their loss, the one that is worth nothing, and the one that is worth all points."""
+        """The reference's three losses: of these weights, the loss worth no points, and the loss worth all points."""
         with np.errstate(all="ignore"):
             loss, worst, best = (float(x) for x in self.question.reference(*self.inputs, weights))
         if not -np.inf < best < worst < np.inf:
@@ -58,7 +58,7 @@ class Example:
         return loss, worst, best
 
     def gradients(self, xs: Sequence[np.ndarray], cotangents: Sequence[np.ndarray]) -> Arrays:
-        """The reference's, as the engine computes them; they judge nothing that differences can see."""
+        """The reference's gradients from the engine. They judge only where finite differences see nothing."""
         tensors = [Tensor(x, requires_grad=True) for x in xs]
         total = [np.zeros(x.shape) for x in xs]
         with np.errstate(all="ignore"):
@@ -70,7 +70,7 @@ class Example:
         return [np.asarray(a) for a in total]  # a number is an array too
 
     def trace(self, values: Mapping[str, np.ndarray]) -> Trace:
-        """Of a reference in NumPy, at these values of some inputs. Its program is the answer, so no line of it can be quoted."""
+        """The trace of a NumPy reference at these values of some inputs. Its lines are the answer, so none is quoted."""
         found = trace_of(self.question.reference, lambda mark: self._outputs([
             mark(name, values[name]) if name in values else x for name, x in zip(self.names, self.xs)]))
         for node in found.nodes:
@@ -85,7 +85,7 @@ class Example:
         return list(_flat(called(*self.rebuilt(xs))))
 
     def rebuilt(self, xs: Sequence[Any]) -> tuple:
-        """The inputs in their nesting, with these leaves."""
+        """The inputs in their nesting, with these arrays."""
         leaves = iter(xs)
 
         def built(x: Any) -> Any:
@@ -96,7 +96,7 @@ class Example:
 
     def asked(self, do: str, xs: Sequence[np.ndarray], cotangents: Sequence[np.ndarray] = (), leaf: int = 0,
               ) -> tuple[Message, Arrays]:
-        """The message that asks a worker for the outputs or for a gradient."""
+        """The message that asks a worker for outputs or a gradient."""
         question, arrays = self.question, []  # type: ignore[var-annotated]
         kind = "function" if question.kind == "trains" else question.kind
         message: Message = {"do": do, "thing": question.thing, "kind": kind, "leaf": leaf}
@@ -123,7 +123,7 @@ class Example:
         return message, arrays
 
     def call(self) -> str:
-        """The call that was made, as Python that can be pasted."""
+        """The call as Python code to paste."""
         question = self.question
         lines = ["import numpy as np", f"from {{module}} import {question.thing}"]
         lines += [f"{_identifier(name)} = np.array({x.tolist()!r})" for name, x in zip(self.names, self.xs)]
@@ -137,7 +137,7 @@ class Example:
 
 
 def given(question: Question, inputs: Sequence[np.ndarray]) -> Example:
-    """The question at inputs that somebody else chose."""
+    """The question at given inputs."""
     example = Example.__new__(Example)
     example.question, example.inputs, example.xs, example.of_inputs = question, tuple(inputs), list(inputs), len(inputs)
     example.model, example.parameters = None, []
@@ -145,7 +145,7 @@ def given(question: Question, inputs: Sequence[np.ndarray]) -> Example:
 
 
 def unquoted(texts: Sequence[str]) -> str:
-    """What is said of a trace of the reference, without the numbers of its lines."""
+    """A sentence about the reference's trace, without its line numbers."""
     return re.sub(r" \(line \d+ of \w+\)", "", "; ".join(texts))
 
 

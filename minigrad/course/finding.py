@@ -1,4 +1,4 @@
-"""What is known of one part of a question, and which parts a question has."""
+"""Finding: the verdict on one part of a question. And the parts of each kind of question."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ NOT_RUN = "not run, as the part before it was ended"
 
 @dataclass
 class Finding:
-    """What is known of one part. text: what is wrong, in full; family: the same without giving a formula away. error: the type of
-    an exception and its line, without its message, which may say hidden inputs. ended: the worker did. numbers: the
-    submission's. v: the cotangent that they are for. share: of its points that it is worth all the same, if it is not ok."""
+    """The verdict on one part. text: the mistake in full; family: the same without formulas. error: an exception's type and
+    line; its message could tell hidden inputs. ended: the worker has ended. numbers: the submission's numbers, for the cotangent
+    v. share: the share of the points for a part that is not ok."""
 
     ok: bool
     text: str = ""
@@ -41,9 +41,9 @@ class Finding:
 
 
 def parts_of(question: Question, names: Sequence[str]) -> dict[str, float]:
-    """The parts of a question with their points: the parts of a function have equal shares; else the forward has one half, and
-    the gradients the other, of an operation each for itself; of a student's own test, half is for accepting what is right; a
-    trained model is one part. names: of the inputs and parameters."""
+    """The parts of a question with their points. A function's parts have equal shares. An operation has half for the forward,
+    the other half for its gradients, one by one; else all gradients are one part. A student's test has half for accepting
+    right gradients. A trained model is one part. names: of the inputs and parameters."""
     if question.kind == "function":
         return {part: question.points / len(question.parts) for part in question.parts}
     if question.kind == "trains":
@@ -64,13 +64,13 @@ def failed(answer: Message) -> Finding:
     if kind in ("NotWrittenError", "NotImplementedError"):
         return Finding(False, f"not written yet{line}", f"not written yet{line}")
     name = "it cannot be used as the question says"
-    if kind:  # the name of an exception of their own could say anything
+    if kind:  # students may choose the name of their own exception
         name = kind if isinstance(kind, str) and hasattr(builtins, kind) else "an exception"
     return Finding(False, f"{clean(str(error.get('text')))}{line}", f"{name}{line}")
 
 
 def part_of(answer: Message, found: Arrays, part: str) -> Arrays | str:
-    """The array that the answer has for a part of a function, or what is wrong with it."""
+    """The answer's array for a part of a function, or a sentence about its error."""
     places = answer.get("parts")
     place = places.get(part) if isinstance(places, dict) else None
     if isinstance(place, str):

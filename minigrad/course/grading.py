@@ -1,9 +1,9 @@
-"""Grading one submission: every question at public and hidden inputs, each part by itself, and a result that is whole at any
+"""Grades one submission: every question at public and hidden inputs, part by part. The result is complete at any
 time.
 
-A part's points are earned if it is right at all inputs: at two public sets, the same for everybody, and at two hidden ones,
-made from the secret and the student's id. Of what failed, later questions are given the reference's answers. All public inputs
-come first, and the hidden ones in fresh workers: so nothing that is said of the public tests can tell what a hidden one was.
+A part earns its points if it is right at all inputs: two public sets, the same for everybody, and two hidden sets, made from
+the secret and the student's id. If a question fails, later questions get the reference's answers. All public inputs come
+first; the hidden ones follow in fresh workers. So messages about the public tests cannot contain hidden inputs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .judging import NOT_RUN, Finding, judged, parts_of
 from .public import judged_stored
 from .session import Session, SubmissionError, content_of
 
-AFTER_A_HANG = 0.2  # of its time a question has for other inputs, when it hung once
+AFTER_A_HANG = 0.2  # share of its time that a question gets after it hung once
 SETS = 2  # of public inputs, and of hidden ones
 NOT_YOURS = "This could not be graded, and it is not your mistake: please tell the course staff."
 Result = dict[str, Any]
@@ -33,10 +33,9 @@ Result = dict[str, Any]
 
 @dataclass(frozen=True)
 class Rules:
-    """How it is graded. secret: None for public inputs alone. hints: "none", "family" or "full". seconds: for running
-    the file, and for each part. only:
-    names of questions, all if there are none. explain: keep the call that shows each lost point. walls: the strongest that are
-    tried."""
+    """The rules of grading. secret: None for public inputs alone. hints: "none", "family" or "full". seconds: time limit for
+    running the file, and for each part. only: names of questions; empty for all. explain: keep a call that shows each lost
+    point. walls: the strongest walls to try."""
 
     secret: bytes | None = None
     hints: str = "full"
@@ -47,7 +46,7 @@ class Rules:
 
 
 def empty_result(name: str, version: str, student: str, rules: Rules, questions: Sequence[Question] = ()) -> Result:
-    """The result before anything was graded."""
+    """The result before grading begins."""
     return {
         "assignment": clean(name, 200), "version": f"{version} (minigrad {__version__})", "student": clean(student, 200),
         "submission": "", "secret": hashlib.sha256(rules.secret).hexdigest()[:12] if rules.secret else "",
@@ -58,7 +57,7 @@ def empty_result(name: str, version: str, student: str, rules: Rules, questions:
 
 def grade(assignment: Assignment, path: Path, student: str, rules: Rules, known: Sequence[Mistake] = (),
           save: Callable[[Result], None] = lambda result: None) -> Result:
-    """The result, which `save` is given after every question. Nothing that a submission does raises an exception."""
+    """The result; `save` gets it after every question. No submission can make this raise an exception."""
     result = empty_result(assignment.name, assignment.version, student, rules, assignment.questions)
     start = time.monotonic()
     save(result)
@@ -84,7 +83,7 @@ def grade(assignment: Assignment, path: Path, student: str, rules: Rules, known:
     except (AssignmentError, CannotStartError) as error:
         result["messages"].append(NOT_YOURS)
         result["error"] = str(error)
-    except Exception as error:  # a mistake of ours, or a full disk: what was earned by now stays
+    except Exception as error:  # a mistake in the grader, or a full disk: earned points stay
         result["messages"].append(NOT_YOURS)
         result["error"] = "".join(traceback.format_exception(error))
     save(result)
@@ -92,7 +91,7 @@ def grade(assignment: Assignment, path: Path, student: str, rules: Rules, known:
 
 
 def _seeds(secret: bytes | None, student: str) -> list[list[str]]:
-    """Of the sets of inputs of each round: public, and hidden."""
+    """Seeds of the inputs in each round: public, then hidden."""
     public = [f"public {i}" for i in range(SETS)]
     if secret is None:
         return [public]
@@ -126,7 +125,7 @@ class Round:
         self.found: dict[str, list[tuple[Example, dict[str, Finding]]]] = {q.name: [] for q in self.assignment.questions}
 
     def grade(self, question: Question, entry: Result, seeds: list[str]) -> None:
-        """Ask one question at these inputs, and write down what is known of it by now."""
+        """Ask one question at these inputs, and update the result."""
         stored = self.assignment.stored.get(question.name)
         if stored == []:
             entry["message"] = "it has no public tests; it is graded with the hidden ones"
@@ -138,7 +137,7 @@ class Round:
             hung = any(_ended(findings) for _, findings in self.found[question.name])
             try:
                 findings = judge(example, self.session.asking(question, failing, AFTER_A_HANG * limit if hung else limit))
-            except WorkerEndedError:  # while the file was run: nothing can be asked
+            except WorkerEndedError:  # while the file ran: no question is possible
                 findings = {}
             if _ended(findings):
                 self.session.drop()
@@ -169,12 +168,12 @@ class Round:
 
 
 def _ended(findings: dict[str, Finding]) -> bool:
-    """Has this question brought the worker down?"""
+    """Has this question ended the worker?"""
     return not findings or any(finding.ended for finding in findings.values())
 
 
 def _explained(finding: Finding | None) -> str:
-    """The call that shows it, for whoever reads a disputed grade."""
+    """A call that shows the error, for a disputed grade."""
     if finding is None or finding.example is None:
         return finding.text if finding else ""
     numbers = [array.tolist() for array in finding.numbers]
@@ -183,7 +182,7 @@ def _explained(finding: Finding | None) -> str:
 
 
 def needs_of(assignment: Assignment, question: Question) -> list[str]:
-    """What it needs, and what that needs."""
+    """The questions that it needs, directly or indirectly."""
     found: list[str] = []
     for name in question.needs:
         found += [*needs_of(assignment, assignment.question(name)), name]

@@ -1,5 +1,5 @@
-"""Hints: which known mistake gives the very numbers that a submission gave? Else what the gradient check says, as far as the
-assistant wants it to be said."""
+"""Hints: which known mistake gives exactly the submission's numbers? If none does, the gradient check's sentence, cut to the
+level that the assistant allows."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from .worker.grading import Answers
 
 @dataclass
 class Mistake:
-    """A wrong solution: what it loses by question, and the hint for whoever made the same mistake. most: where what it loses is
-    no number but a range, as for a model that it trains, the upper end."""
+    """A wrong solution: the points that it loses by question, and the hint for students with the same mistake. most: the upper
+    end, if the loss is a range, as for a trained model."""
 
     path: Path
     loses: dict[str, float]
     hint: str
     text: bytes
     most: dict[str, float] = field(default_factory=dict)
-    variant: int = 0  # of the questions that it loses, from 0
-    hangs: tuple[str, ...] = ()  # questions that it never answers, so they are not asked here
+    variant: int = 0  # variant of the questions that it loses, from 0
+    hangs: tuple[str, ...] = ()  # questions that it never answers, so nobody asks them
     found: dict[Any, dict[str, Finding]] = field(default_factory=dict)  # by question and inputs
 
     def local(self, assignment: Assignment) -> Any:
-        """Asks it as a worker is asked; it is ours, so it runs here."""
+        """Asks it like a worker. It is trusted, so it runs in this process."""
         if not hasattr(self, "_ask"):
             solution = (assignment.folder / "solution.py").read_bytes()
             line = Local()
@@ -50,17 +50,17 @@ class Mistake:
 
 
 class Local:
-    """The other end of a channel to nowhere: what a worker would ask is answered at once."""
+    """A channel without a second process: it answers the worker's questions at once."""
 
     pair: Any = None
 
     def ask(self, message: Message, arrays: Sequence[np.ndarray]) -> tuple[Message, Arrays]:
-        """What the other side would say."""
+        """The answer of the other side."""
         return helper([], None, lambda: self.pair)(message, list(arrays))
 
 
 def mistakes(assignment: Assignment) -> list[Mistake]:
-    """What is in the folder wrong/, with its first lines, or what was released of it. AssignmentError if a file says nothing."""
+    """The mistakes in the folder wrong/, or the released ones. AssignmentError if a file's first lines say nothing."""
     if assignment.stored:
         return assignment.known
     found = []
@@ -83,7 +83,7 @@ def mistakes(assignment: Assignment) -> list[Mistake]:
 
 
 def hint(assignment: Assignment, known: list[Mistake], part: str, findings: list[Finding]) -> str:
-    """The hint of the wrong solution that gives the same numbers for this part at all of these inputs; "" if there is none."""
+    """The hint of a wrong solution with the same numbers for this part at all these inputs; "" if there is none."""
     shown = [finding for finding in findings if finding.example is not None]
     if len(shown) < 2 or not all(finding.numbers or finding.text for finding in shown):
         return ""
@@ -95,7 +95,7 @@ def hint(assignment: Assignment, known: list[Mistake], part: str, findings: list
 
 
 def _of_mistake(mistake: Mistake, assignment: Assignment, part: str, finding: Finding) -> Finding:
-    """What the wrong solution answers for a part of the question, at the same inputs."""
+    """The wrong solution's answer for a part of the question, at the same inputs."""
     example = finding.example
     assert example is not None
     if example.question.name in mistake.hangs:
@@ -107,7 +107,7 @@ def _of_mistake(mistake: Mistake, assignment: Assignment, part: str, finding: Fi
 
 
 def _same(mine: Finding, other: Finding) -> bool:
-    """Equal numbers; or, where there are none, the same error, or no end."""
+    """Equal numbers; or, without numbers, the same error, or both hang."""
     if mine.ended or other.ended:
         return mine.ended and other.ended
     if not mine.numbers and not other.numbers:
@@ -120,7 +120,7 @@ def _same(mine: Finding, other: Finding) -> bool:
 
 
 def said(finding: Finding, level: str) -> str:
-    """What the finding says at a level: nothing but that it is wrong, the family of the mistake, or the whole sentence."""
+    """The finding's text at a level: only that it is wrong, the family of the mistake, or the full sentence."""
     if level == "full":
         return finding.text
     if finding.error and finding.error != "wrong values":

@@ -1,4 +1,4 @@
-"""The verdict on a question at one set of inputs: part by part, by the ordinary gradient check, from what a worker sent."""
+"""The verdict on a question at one set of inputs, part by part: the ordinary gradient check judges the worker's numbers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CLOSE = 1e-9  # relative to the largest number: rounding errors are far below, a
 
 
 def judged(example: Example, ask: Ask) -> dict[str, Finding]:
-    """A finding for each part. Where the worker ends, the parts after it are not run."""
+    """A finding for each part. If the worker ends, later parts are not run."""
     findings: dict[str, Finding] = {}
     try:
         if example.question.kind == "tests":
@@ -65,7 +65,7 @@ def _forward(example: Example, ask: Ask) -> dict[str, Finding]:
 
 
 def _second(example: Example, ask: Ask) -> Finding:
-    """The gradient of the gradient, held against the reference's."""
+    """The gradient of the gradient, compared with the reference's."""
     rng = generator(2)
     g, weights = rng.normal(size=example.shapes[0]), [rng.normal(size=x.shape) for x in example.xs]
     answer, found = ask(*example.asked("second", example.xs, [g, *weights]))
@@ -75,10 +75,10 @@ def _second(example: Example, ask: Ask) -> Finding:
 
 
 def _of_a_test(example: Example, ask: Ask) -> dict[str, Finding]:
-    """A student's own test must accept all that is right; only then an error counts as found."""
+    """A student's test must accept all right gradients; otherwise no found error counts."""
     question, verdicts = example.question, {}
     pairs = list({**question.right, **question.planted}.items())
-    for i in example.rng.permutation(len(pairs)):  # so that counting the calls tells nothing
+    for i in example.rng.permutation(len(pairs)):  # a random order, so counting calls tells nothing
         name, pair = pairs[i]
         message, arrays = example.asked("verdict", example.xs)
         answer, found = ask({**message, "pair": pair}, arrays)
@@ -94,11 +94,11 @@ def _of_a_test(example: Example, ask: Ask) -> dict[str, Finding]:
 
 
 def by_fault(example: Example, mine: Arrays) -> Finding:
-    """For a question with several right answers: the assignment's own function judges this one."""
+    """For a question with several right answers: the assignment's `fault` judges this one."""
     assert example.question.fault is not None
     try:
         text = example.question.fault(mine[0], *example.inputs)
-    except Exception as error:  # an answer that the assistant has not thought of
+    except Exception as error:  # an answer that the assistant did not expect
         text = f"it cannot be judged: {type(error).__name__}: {error}"
     return Finding(not text, text, "wrong values" if text else "", numbers=mine)
 
@@ -108,7 +108,7 @@ def _output(example: Example, part: str, xs: Sequence[np.ndarray]) -> Arrays:
 
 
 def _same(mine: Arrays, example: Example, right: Callable[[Sequence[np.ndarray]], Arrays]) -> Finding:
-    """Held against the right numbers: right formulas may be written in ways that round differently."""
+    """Compared with the right numbers within CLOSE, because right formulas may round differently."""
     expected = right(example.xs)
     if [a.shape for a in mine] == [b.shape for b in expected] and all(
             (np.abs(a - b) <= CLOSE * np.abs(b).max(initial=0)).all() for a, b in zip(mine, expected)):
@@ -122,7 +122,7 @@ def _same(mine: Arrays, example: Example, right: Callable[[Sequence[np.ndarray]]
 
 
 class Remote:
-    """A Function (check/function.py) whose values are the reference's, and whose gradients are the submission's."""
+    """A Function (check/function.py) with the reference's values and the submission's gradients."""
 
     order, eps = 1, EPS
 
@@ -145,11 +145,11 @@ class Remote:
         return everything
 
     def values(self, xs: Sequence[np.ndarray]) -> np.ndarray:
-        """The reference's outputs in a vector."""
+        """The reference's outputs in one vector."""
         return joined(self.example.outputs(self._all(xs)))
 
     def gradients(self, xs: Sequence[np.ndarray], v: np.ndarray, create_graph: bool = False) -> Arrays:
-        """The submission's; NaN for those that it cannot give."""
+        """The submission's gradients; NaN if it cannot give one."""
         cotangents, everything = cut(v, self.shapes), self._all(xs)
         if self.example.question.kind == "function":
             answer, found = self.ask(*self.example.asked("outputs", everything, cotangents))
@@ -176,7 +176,7 @@ class Remote:
         return self._checked(name, x, found)
 
     def _checked(self, name: str, x: np.ndarray, found: Any) -> np.ndarray:
-        """The gradient for an input, if it can be one."""
+        """The gradient for an input, if its form is right."""
         if name not in self.failed:
             if isinstance(found, str):
                 self.failed[name] = Finding(False, found, "TypeError")
@@ -188,30 +188,30 @@ class Remote:
         return np.full(x.shape, np.nan)
 
     def trace(self, xs: Sequence[np.ndarray]) -> Any:
-        """The reference's."""
+        """The reference's trace."""
         return self.example.trace(dict(zip(self.names, xs)))
 
     def rounding_otherwise(self, eps: float, rng: np.random.Generator) -> None:
-        """A submission's rounding errors cannot be had."""
+        """Not possible for a submission."""
 
     def changed(self) -> list[str]:
-        """None: the reference is ours."""
+        """None: the reference changes no inputs."""
         return []
 
     def held(self) -> Arrays:
-        """None that anybody could share memory with."""
+        """Empty: no process can share memory with this one."""
         return []
 
 
 def _gradients(remote: Remote) -> dict[str, Finding]:
-    """One check for all that there are, as the diagnosis of one looks at the others."""
+    """One check for all gradients, because the diagnosis of one looks at the others."""
     if remote.example.question.kind in ("tensors", "module"):
         return _together(remote, _each(remote))
     return _each(remote)
 
 
 def _together(remote: Remote, found: dict[str, Finding]) -> dict[str, Finding]:
-    """All gradients as one part: they come from one forward. numbers: of all of them, nothing if one is missing."""
+    """All gradients as one part, because they come from one forward. numbers: all gradients, or [] if one is missing."""
     wrong = {part: finding for part, finding in found.items() if not finding.ok}
     numbers = [finding.numbers for finding in found.values()]
     text = "; ".join(f"{part}: {finding.text}" for part, finding in list(wrong.items())[:3])
@@ -248,7 +248,7 @@ def _each(remote: Remote) -> dict[str, Finding]:
 
 
 def _as_reference(remote: Remote, v: np.ndarray, place: int, mine: np.ndarray) -> bool:
-    """Where differences show nothing: is it the reference's own gradient?"""
+    """If differences show nothing: does it equal the reference's gradient?"""
     gradients = remote.example.gradients(remote._all(remote.xs), cut(v, remote.shapes))
     right = gradients[remote.leaves[place]]
     return bool(np.allclose(mine, right, rtol=1e-9, atol=1e-12 * max(1.0, np.abs(right).max(initial=0))))

@@ -1,6 +1,6 @@
-"""What a worker can import: a copy of minigrad without what the students write themselves, or nothing but NumPy.
+"""The library for a worker: a copy of minigrad without the parts that students write themselves, or only NumPy.
 
-What is withheld is not in the copy's files, so that no trick in Python brings it back.
+Withheld parts are not in the copy's files, so no trick in Python brings them back.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ milestone = check
 
 
 def library(folder: Path, withhold: Sequence[str], with_minigrad: bool) -> list[str]:
-    """Paths for a worker, made in `folder`, which must not exist: the worker's own package, and minigrad, or nothing in
-    its place."""
+    """Paths for a worker: the worker's own package, and a copy of minigrad if allowed. They are made in `folder`, which must
+    not exist."""
     ignore = shutil.ignore_patterns("__pycache__", "course")
     shutil.copytree(ROOT / "course" / "worker", folder / WORKER, ignore=shutil.ignore_patterns("__pycache__", "checking.py"))
     if with_minigrad:
@@ -69,10 +69,10 @@ def library(folder: Path, withhold: Sequence[str], with_minigrad: bool) -> list[
 
 
 def _cut(file: Path, name: str) -> bool:
-    """Put a function or class that only says that it is missing in the place of the one with this name."""
+    """Replace the function or class with this name by one that only says that it is missing."""
     text = file.read_text(encoding="utf-8")
     if f"def {name}" not in text and f"class {name}" not in text:
-        return False  # most files; to parse them all takes longer than to grade
+        return False  # for most files; parsing all takes longer than grading
     for node in ast.parse(text).body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == name:
             lines = text.split("\n")

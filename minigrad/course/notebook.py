@@ -1,5 +1,5 @@
 """For notebooks: check("name") prints the public verdict on a question, milestone() runs the assignment's milestone. Both use
-what the notebook defines. Nothing is graded here, so they run in the notebook's own process."""
+the notebook's definitions. They grade nothing, so they run in the notebook's own process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .worker.grading import Answers
 
 
 def report(name: str, namespace: Mapping[str, Any], folder: str | Path = ".", student: str = "", hints: str = "full") -> str:
-    """The public verdict on question `name` in words. folder: with assignment.py, or with what was released."""
+    """The public verdict on question `name` in words. folder: of assignment.py, or of the release."""
     assignment = assignment_at(Path(folder), student)
     questions = [question for question in assignment.questions if question.name == name]
     if not questions:
@@ -32,7 +32,7 @@ def report(name: str, namespace: Mapping[str, Any], folder: str | Path = ".", st
     def ask(message: Any, arrays: Any) -> Any:
         line.pair = message.pop("pair", None)
         answer, found = answers.answer(message, [array.copy() for array in arrays])
-        if answer.get("error", {}).get("type") == "KeyboardInterrupt":  # of what does not end, the rest would not end either
+        if answer.get("error", {}).get("type") == "KeyboardInterrupt":  # the next call would not end either
             raise KeyboardInterrupt
         return answer, found
     stored = assignment.stored.get(name)
@@ -49,12 +49,12 @@ def report(name: str, namespace: Mapping[str, Any], folder: str | Path = ".", st
         lines += [f"  hint: {advice}"] if advice else []
         earned += points * min(finding.ok or finding.share for finding in findings)
         complete = "" if wrong else complete
-    label = name if question.thing == name else f"{name} ({question.thing})"  # which variant it is
+    label = name if question.thing == name else f"{name} ({question.thing})"  # `thing` names the variant
     return "\n".join([*lines, f"{label}: {complete}{earned:g} of {question.points:g} points at the public inputs"])
 
 
 def check(name: str, folder: str | Path = ".", student: str = "", hints: str = "full") -> None:
-    """Print what the public tests say of a question, answered by what was defined where this is called."""
+    """Print the verdict of the public tests on a question. The answer is the caller's definition."""
     print(report(name, sys._getframe(1).f_globals, folder, student, hints))
 
 

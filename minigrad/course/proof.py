@@ -1,4 +1,4 @@
-"""The proof of an assignment before it is released: the reference, the starter and every wrong solution get what they must."""
+"""Proves an assignment before its release: the solution, the starter and every wrong solution get the points that they must."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NEARLY = 1e-6
 
 
 def prove(folder: Path, say: Callable[[str], None] = print) -> int:
-    """Prove the assignment in a folder; say what was proved and what fails. The exit code: 0, or 1 if something fails."""
+    """Prove the assignment in a folder, and print what was proved and what fails. Returns the exit code: 0, or 1 if it fails."""
     problems = 0
     assignment = load_assignment(folder)
     for number in range(assignment.variants):
@@ -38,7 +38,7 @@ def _told(proofs: Iterator[tuple[str, list[str]]], say: Callable[[str], None]) -
 
 
 def _of_variant(assignment: Assignment, number: int) -> Iterator[tuple[str, list[str]]]:
-    """What is different for students who have another variant: the questions that have it, and the mistakes in them."""
+    """The proofs of another variant: only questions that have variants, and the mistakes in them."""
     solution, known = (assignment.folder / "solution.py").read_bytes(), mistakes(assignment)
     own = tuple(question.name for question in assignment.questions if question.variant == number)
     yield f"variant {number + 1}: the solution gets all points", _all_points(graded(assignment, solution, only=own))
@@ -79,7 +79,7 @@ def _proofs(assignment: Assignment, known: list[Mistake]) -> Iterator[tuple[str,
 
 def graded(assignment: Assignment, content: bytes, known: list[Mistake] = [], student: str = "proof",  # noqa: B006
            only: tuple[str, ...] = ()) -> Result:
-    """The result of a file with this content, hidden inputs too."""
+    """The result of a file with this content, also at hidden inputs."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / assignment.file
         path.write_bytes(content)
@@ -93,7 +93,7 @@ def _all_points(result: Result) -> list[str]:
 
 
 def _as_it_says(assignment: Assignment, known: list[Mistake], mistake: Mistake, solution: bytes) -> list[str]:
-    """The questions that it names are run, and those that build on them, which must not lose anything."""
+    """Run the questions that the mistake names, and all that build on them; the latter must lose nothing."""
     only = {q.name for q in assignment.questions if {q.name, *needs_of(assignment, q)} & mistake.loses.keys()}
     result = graded(assignment, solution + b"\n\n" + mistake.text, known, only=tuple(only))
     problems = list(result["messages"])
@@ -104,13 +104,13 @@ def _as_it_says(assignment: Assignment, known: list[Mistake], mistake: Mistake, 
             parts = ", ".join(part["name"] for part in question["parts"] if not part["points"])
             problems.append(f"{name} loses {lost:g}, not {_range(mistake, name).split()[-1]}: {parts or 'nothing'}")
     hints = {part["hint"] for question in result["questions"] for part in question["parts"]}
-    trains = {q.name for q in assignment.questions if q.kind == "trains"}  # no two runs give the same numbers to compare
+    trains = {q.name for q in assignment.questions if q.kind == "trains"}  # no two runs give the same numbers
     if mistake.hint not in hints and not mistake.loses.keys() <= trains:
         problems.append(f"its hint is not shown; shown is {' / '.join(sorted(hints - {''})) or 'none'}")
     return problems
 
 
 def _range(mistake: Mistake, question: str) -> str:
-    """What it says that it loses."""
+    """The points that it claims to lose."""
     least, most = mistake.loses.get(question, 0.0), mistake.most.get(question, 0.0)
     return f"{question} {least:g}" + (f"..{most:g}" if most > least else "")

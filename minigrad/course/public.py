@@ -1,4 +1,4 @@
-"""The public tests that students get: inputs and the right numbers, without a reference, in one file of JSON."""
+"""The public tests for students: inputs and the right numbers, without a reference, in one JSON file."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from .worker.channel import packed, unpacked
 from .worker.grading import ALL, second_order
 
 FIELDS = ("name", "points", "kind", "thing", "names", "outputs", "takes", "parts", "allow", "withhold", "order", "variant")
-MOST = 1000  # numbers of a wrong solution's part that are given to students, so that the file stays small
-CLOSE = 1e-8  # relative to the largest number: another order of adding up is far below, a wrong equation far above
+MOST = 1000  # numbers that students get of a wrong solution's part, to keep the file small
+CLOSE = 1e-8  # relative to the largest number: another order of adding is far below, a wrong equation far above
 
 
 class Stored(Example):
-    """An example whose right numbers were computed before."""
+    """An example with stored right numbers."""
 
     def __init__(self, question: Question, data: dict[str, Any]) -> None:
         self.question, self.seed, self.parameters, self.model = question, data["seed"], [], None
@@ -38,12 +38,12 @@ class Stored(Example):
         self.shapes = [y.shape for y in self.right]
 
     def outputs(self, xs: Any) -> Arrays:
-        """The right ones, at the inputs that they belong to."""
+        """The stored outputs; they hold for the stored inputs only."""
         return list(self.right)
 
 
 def public_tests(assignment: Assignment, sets: int) -> str:
-    """The file for students."""
+    """The content of the file for students."""
     questions = []
     for number in range(assignment.variants):
         each = load_assignment(assignment.folder, variant=number)
@@ -53,7 +53,7 @@ def public_tests(assignment: Assignment, sets: int) -> str:
             entry["make"] = packed(question.make, [])
             entry["fault"] = textwrap.dedent(inspect.getsource(question.fault)) if question.fault else ""
             if question.variant == number or number == 0:
-                tested = question.kind not in ("tests", "trains")  # what these are judged by nobody may see
+                tested = question.kind not in ("tests", "trains")  # the data that judge these stay hidden
                 entry["sets"] = [_data(Example(question, f"public {i}")) for i in range(sets if tested else 0)]
                 asks = [(m, m.local(each)) for m in known if question.name in m.loses and question.name not in m.hangs]
                 entry["hints"] = [_hint(m, ask, [Stored(question, one) for one in entry["sets"]]) for m, ask in asks]
@@ -64,7 +64,7 @@ def public_tests(assignment: Assignment, sets: int) -> str:
 
 def _data(example: Example) -> dict[str, Any]:
     right = example.outputs(example.xs)
-    v = np.random.default_rng(0).normal(size=sum(y.size for y in right)).round(6)  # short, as it is written into the file
+    v = np.random.default_rng(0).normal(size=sum(y.size for y in right)).round(6)  # rounded, to keep the file short
     remote = Remote(example, lambda message, arrays: ({}, []))
     gradients = example.gradients(example.xs, cut(v, example.shapes)) if remote.leaves else []
     arrays: Arrays = []
@@ -88,7 +88,7 @@ def _hint(mistake: Mistake, ask: Ask, examples: list[Stored]) -> dict[str, Any]:
 
 
 def _mistake(name: str, examples: list[Stored], data: dict[str, Any]) -> Mistake:
-    """What was released of a wrong solution, as `hint` needs it."""
+    """A released wrong solution, in the form for `hint`."""
     found: dict[Any, dict[str, Finding]] = {(name, example.seed): {} for example in examples}
     for seed, part, text, numbers in data["found"]:
         found[name, seed][part] = Finding(False, text, numbers=[np.array(array) for array in numbers])
@@ -96,7 +96,7 @@ def _mistake(name: str, examples: list[Stored], data: dict[str, Any]) -> Mistake
 
 
 def load_public(folder: Path, student: str = "") -> Assignment:
-    """What students were given as public.json, with the variants that this one has."""
+    """The assignment in a student's public.json, with this student's variants."""
     try:
         data = json.loads((folder / "public.json").read_text(encoding="utf-8"))
         found = Assignment(folder, **{key: data[key] for key in ("name", "file", "title", "crash_loss", "version")})
@@ -117,14 +117,14 @@ def load_public(folder: Path, student: str = "") -> Assignment:
 
 
 def _fault(text: str) -> Any:
-    """The function that this text defines. It comes from the assistant, as milestone.py does."""
+    """The function that this text defines. It comes from the assistant, like milestone.py."""
     names: dict[str, Any] = {"np": np}
     exec(text, names)
     return list(names.values())[-1] if text else None
 
 
 def judged_stored(example: Stored, ask: Ask) -> dict[str, Finding]:
-    """A finding for each part, by the stored numbers."""
+    """A finding for each part, judged by the stored numbers."""
     findings: dict[str, Finding] = {}
     parts = list(parts_of(example.question, example.names))
     try:

@@ -1,4 +1,4 @@
-"""What leaves the assistant's hands: the release for students, and the bundle for Gradescope."""
+"""Writes the release for students, and the bundle for Gradescope."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ cd "$root/source" && PYTHONPATH="$root/source" "$python" -m minigrad grade "$roo
 
 
 def release(folder: Path) -> None:
-    """Write DIR/release: what students get."""
+    """Write DIR/release, the files for students."""
     files = released(load_assignment(folder), folder / "release")
     print("\n".join(f"wrote {file}" for file in files))
 
 
 def released(assignment: Assignment, place: Path) -> list[Path]:
-    """The starter, the public tests, the handout and the milestone, and a notebook of all, written into a folder."""
+    """Write the starter, the public tests, the handout, the milestone, and a notebook of all into a folder."""
     place.mkdir(exist_ok=True)
     solution = (assignment.folder / "solution.py").read_text(encoding="utf-8")
     contents = {assignment.file: starter(solution), "public.json": public_tests(assignment, SETS)}
@@ -65,8 +65,8 @@ def released(assignment: Assignment, place: Path) -> list[Path]:
 
 
 def bundle(folder: Path, secret: Path | None = None, wheels: Path | None = None) -> Path:
-    """Write DIR/NAME.zip, which Gradescope takes as an autograder. A secret that is not there is made, and kept in DIR/secret:
-    a grade can be made again with the same one only."""
+    """Write DIR/NAME.zip, an autograder for Gradescope. A missing secret is made and kept in DIR/secret, because only the same
+    secret gives the same grade again."""
     assignment = load_assignment(folder)
     secret = secret or folder / "secret"
     if not secret.exists():
@@ -84,7 +84,7 @@ def bundle(folder: Path, secret: Path | None = None, wheels: Path | None = None)
         for name, source in (("minigrad", ROOT), *((f"minigrad/{part}", LAYERS / part) for part in ("layers", "optim"))):
             for file in _files(source, ("**/*.py",)):
                 inside = f"{name}/{file.relative_to(source)}"
-                if inside not in archive.NameToInfo:  # an installed minigrad has layers/ already
+                if inside not in archive.NameToInfo:  # an installed minigrad already has layers/
                     archive.write(file, inside)
         for wheel in _files(wheels, ("*.whl",)) if wheels is not None else ():
             archive.write(wheel, f"wheels/{wheel.name}")

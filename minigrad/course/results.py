@@ -1,4 +1,4 @@
-"""Results for Gradescope, for a spreadsheet and for a person. What a submission had a say in is shown as plain text."""
+"""Results for Gradescope, for a spreadsheet and for a person. Text that a submission can influence is shown as plain text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FORMATS = ("gradescope", "csv", "text")
 
 
 def gradescope(result: Result) -> str:
-    """results.json as Gradescope wants it. Public tests are visible and carry no points; the hidden ones, which do, are shown
+    """results.json for Gradescope. Public tests are visible and have no points; the hidden tests have the points, and appear
     when the assistant publishes the grades."""
     tests: list[Result] = []
     for question in result["questions"]:
@@ -45,7 +45,7 @@ def gradescope(result: Result) -> str:
 
 
 def _head(result: Result) -> list[str]:
-    """What is to be said about the whole submission, and what it was graded with."""
+    """Lines about the whole submission, and how it was graded."""
     lines = [*result["messages"], f"protection: {result['protection'] or 'the submission was not run'}",
              f"assignment {result['assignment']}, version {result['version']}, submission {result['submission'] or 'missing'}"
              + (f", secret {result['secret']}" if result["secret"] else "")]
@@ -59,7 +59,7 @@ def _lines(part: Result) -> str:
 
 
 def text(result: Result) -> str:
-    """For a person. The hidden tests stand apart from the public ones."""
+    """The result for a person. Hidden tests stand apart from public ones."""
     lines = [f"{result['student']}: {result['points']:g} of {result['max']:g} points"
              + (", if the hidden tests agree" if result["public"] else "")]
     for question in result["questions"]:
@@ -89,13 +89,13 @@ def table(results: Sequence[Result]) -> str:
 
 
 def _cell(x: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
+    """Text that no spreadsheet reads as a formula."""
     x = x.replace("\n", " ").replace("\r", " ").replace("\t", " ")
     return f"'{x}" if x[:1] in ("=", "+", "-", "@") else x
 
 
 def replace(path: Path, content: str) -> None:
-    """Write a file in one step: whoever reads it finds the old or the new one."""
+    """Write a file in one step: a reader finds the old file or the new one."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with open(descriptor, "w", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""A submission and the workers that run it: one after the other, a fresh one only after a failure or for other rules."""
+"""A submission and its workers, one after the other. A fresh worker starts only after a failure or for other rules."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .library import WORKER, library
 from .worker.channel import Message, unpacked
 from .worker.grading import parts_of_answer
 
-LARGEST = 5 << 20  # bytes of a submission
-LARGEST_HELP = 10_000  # numbers of an array that a stand-in is asked with: it is computed in our process
-MOST_CRASHES = 5  # statements that may bring a worker down, before the rest is not run any more
+LARGEST = 5 << 20  # bytes in a submission
+LARGEST_HELP = 10_000  # numbers in an array for a stand-in, which the grader's process computes
+MOST_CRASHES = 5  # statements that may end a worker; after that the rest of the file is not run
 
 
 class SubmissionError(Exception):
@@ -46,8 +46,8 @@ def content_of(path: Path) -> bytes:
 
 
 class Session:
-    """A submission that can be asked. seconds: for running the file. failures: of statements of the file, as the last worker
-    met them. walls: how strong the walls around the workers are."""
+    """A submission that answers questions. seconds: time limit for running the file. failures: the statements that failed in
+    the last worker. walls: the strength of the walls around the workers."""
 
     def __init__(self, assignment: Assignment, content: bytes, notebook: bool, seconds: float,
                  walls: str = "namespaces") -> None:
@@ -62,10 +62,10 @@ class Session:
         self.folder = Path(tempfile.mkdtemp(prefix="library-"))
         self.folder.chmod(0o711)
         self.libraries: dict[Any, list[str]] = {}
-        self.hidden = False  # were hidden inputs shown? Then what the file says when it is run again may tell of them
-        self.pair: Any = None  # the function and gradient that a student's test is tried on
-        self.tuples: set[str] = set()  # names of functions that return their parts as a tuple, not as a dict
-        self.dead: WorkerEndedError | None = None  # why the file cannot be run at all
+        self.hidden = False  # has it seen hidden inputs? Then its later output may tell of them
+        self.pair: Any = None  # function and gradient for a student's test
+        self.tuples: set[str] = set()  # functions that return a tuple of parts, not a dict
+        self.dead: WorkerEndedError | None = None  # the reason why the file cannot run at all
 
     def __enter__(self) -> Session:
         return self
@@ -81,8 +81,8 @@ class Session:
         self.worker = None
 
     def asking(self, question: Question, stand_ins: Sequence[str], seconds: float) -> Any:
-        """What asks a worker that has what the question allows, and has stand-ins for what failed. It may take so many seconds,
-        all answers together."""
+        """A function that asks a worker. The worker has the imports that the question allows, and stand-ins for failed
+        questions. All answers together may take so many seconds."""
         key = "minigrad" in question.allow, question.withhold, tuple(stand_ins)
         if self.dead is not None:
             raise self.dead
@@ -94,12 +94,12 @@ class Session:
         def ask(message: Message, arrays: Sequence[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
             start = time.monotonic()
             try:
-                self.pair = message.pop("pair", None)  # not for the worker to know
+                self.pair = message.pop("pair", None)  # the worker must not see it
                 answer, found = worker.ask(message, arrays, max(0.0, left[0]))
             finally:
                 left[0] -= time.monotonic() - start
             if answer.get("form") == "tuple":
-                self.tuples.add(question.thing)  # a stand-in returns what the student's own returned
+                self.tuples.add(question.thing)  # its stand-in also returns a tuple
             return answer, found
         return ask
 
@@ -136,8 +136,8 @@ def _failures(found: Any) -> list[dict[str, Any]]:
 
 
 def helper(questions: Sequence[Question], solution: Any, pair: Callable[[], Any]) -> Any:
-    """Answers a worker's stand-ins by the references of these questions, and for functions by the solution's own; and a test of
-    the student's by the pair that it is tried on."""
+    """Answers a worker's stand-ins with these questions' references, for functions with the solution's. Answers a student's
+    test with the pair of function and gradient under test."""
     def helps(message: Message, arrays: list[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
         try:
             if any(array.size > LARGEST_HELP for array in arrays):
@@ -156,12 +156,12 @@ def helper(questions: Sequence[Question], solution: Any, pair: Callable[[], Any]
             ends = np.cumsum([y.size for y in outputs])
             cotangents = [arrays[0][end - y.size:end].reshape(y.shape) for end, y in zip(ends, outputs)]
             return {}, example.gradients(inputs, cotangents)
-        except Exception as error:  # whatever it asked: it may not bring the grader down
+        except Exception as error:  # no question may end the grader
             return {"refused": f"{type(error).__name__}: {error}"[:300]}, []
     return helps
 
 
 def _numbers(x: Any) -> np.ndarray:
-    """As an array; whole numbers stay whole, as they may be indices."""
+    """An array; integers stay integers, because they may be indices."""
     array = np.asarray(x)
     return array if array.dtype.kind in "biu" else np.asarray(array, dtype=float)

@@ -17,7 +17,7 @@ TELLING = 12  # a line of a solution with fewer characters, such as `return h`, 
 
 
 def starter(solution: str) -> str:
-    """The solution without what is between the marks, and with what the starter lines say."""
+    """The solution without the lines between the marks, and with the starter lines."""
     lines, inside = [], False
     for number, line in enumerate(solution.split("\n"), 1):
         mark = line.strip()
@@ -35,7 +35,7 @@ def starter(solution: str) -> str:
 
 
 def solution_lines(solution: str) -> set[str]:
-    """The lines between the marks that tell something and stand nowhere else in the file."""
+    """The lines between the marks that are long enough to tell something, and occur nowhere else."""
     inside, found = False, set()
     for line in solution.split("\n"):
         mark = line.strip()

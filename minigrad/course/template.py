@@ -1,4 +1,4 @@
-"""The assignment that `assignment new` makes: small, complete and proved, to be changed into another one."""
+"""The assignment that `assignment new` writes: small, complete and proved. Authors change it into their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A place for what is not written yet: the file can be imported, and says so where it is needed."""
+"""todo, a placeholder for unwritten code. The file can be imported; an error comes when the code is needed."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 
 class NotWrittenError(NotImplementedError):
-    """Something in an exercise is needed that is not written yet."""
+    """A part of an exercise is needed, but not written yet."""
 
 
 def todo(g: Any = None) -> Any:
-    """Stands for a gradient formula, @op(todo, todo), or in a function's body, return todo(): raises NotWrittenError when it is
-    needed."""
+    """A placeholder for a gradient formula, @op(todo, todo), or for a function's result, return todo(). Raises NotWrittenError
+    when it is called."""
     raise NotWrittenError("not written yet")

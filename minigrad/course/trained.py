@@ -1,5 +1,5 @@
-"""A model that a submission trained: its weights are judged here, by the assignment's own forward, on data that no submission
-has seen. What a submission says of its losses counts nothing."""
+"""Judges the weights of a model that a submission trained: with the assignment's own forward, on data that no submission has
+seen. Losses that a submission reports count nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .finding import QUALITY, Finding, failed, part_of
 
 
 def trained(example: Example, ask: Ask) -> dict[str, Finding]:
-    """The share of the points that the weights are worth: none at the worst loss, all at the best, linear in between."""
+    """The share of the points for these weights: none at the worst loss, all at the best, linear in between."""
     answer, found = ask(*example.asked("outputs", example.xs))
     if "error" in answer:
         return {QUALITY: failed(answer)}

@@ -47,13 +47,13 @@ def _where_greater(g, a, b):
 @op(_where_greater,
     lambda g, a, b: _where_greater(g, b, a))
 def maximum(a, b):
-    """The larger of a and b, elementwise; shapes broadcast. Where they are equal each gets half the gradient."""
+    """The larger of a and b, elementwise; shapes broadcast. If they are equal, each gets half the gradient."""
     return np.maximum(a, b)
 
 @op(lambda g, a, b: _where_greater(g, b, a),
     _where_greater)
 def minimum(a, b):
-    """The smaller of a and b, elementwise; shapes broadcast. Where they are equal each gets half the gradient."""
+    """The smaller of a and b, elementwise; shapes broadcast. If they are equal, each gets half the gradient."""
     return np.minimum(a, b)
 
 @op(lambda g, mask: where(g, 0.0, mask=mask),
@@ -91,7 +91,7 @@ def abs(x):
     return np.abs(x)
 
 @op(lambda g, y: g * y * (1 - y))
-@np.errstate(over="ignore")  # exp(-x) may be infinite: 1 / (1 + infinity) is the right 0
+@np.errstate(over="ignore")  # exp(-x) may be infinite; then 1 / (1 + infinity) = 0 is right
 def sigmoid(x):
     """1 / (1 + exp(-x)), the gate of the LSTM.  dy/dx = y (1 - y)."""
     x = np.asarray(x)

@@ -1,4 +1,4 @@
-"""The matrix product, with all the shapes that np.matmul takes."""
+"""The matrix product, for all shapes that np.matmul accepts."""
 
 import math
 
@@ -8,7 +8,7 @@ from ..core import op
 from ..speed import Batches
 
 def _as_matrix(g, a_ndim, b_ndim):
-    """g with the axis back that np.matmul drops for a 1-d a (a row) or a 1-d b (a column)."""
+    """np.matmul drops an axis for a 1-d a (a row) or a 1-d b (a column). This puts it back into g."""
     if b_ndim == 1:
         g = g.reshape(*g.shape, 1)
     if a_ndim == 1:
@@ -23,11 +23,11 @@ def _matmul_a(g, a_shape, b):
         return (g.reshape(math.prod(g.shape[:-1]), g.shape[-1]) @ columns).reshape(*g.shape[:-1], columns.shape[1])
     gradient = g @ columns
     if len(a_shape) == 2 and b.ndim == 3:
-        return gradient.sum(axis=0)  # as the engine would do, but sooner
+        return gradient.sum(axis=0)  # the engine would do it later
     return gradient[..., 0, :] if len(a_shape) == 1 else gradient
 
 def _rows(g, a, b_shape):
-    """a and g as matrices: a stack of a's times one matrix is one product with all the rows, forwards and backwards."""
+    """a and g as matrices: if many matrices a meet one b, all their rows make one product, forwards and backwards."""
     g = _as_matrix(g, a.ndim, len(b_shape))
     rows = math.prod(a.shape[:-1])
     return a.reshape(rows, a.shape[-1]), g.reshape(rows, g.shape[-1])
@@ -41,7 +41,7 @@ def _matmul_b(g, a, b_shape):
     return (a.swapaxes(0, 1) @ g).reshape(b_shape)
 
 def _matmul_b_batch(gs, saved):
-    """The sum of a^T g over several products with one b, as one product with all the rows."""
+    """The sum of a^T g over several products with one b, computed as one product of all rows."""
     b_shape = saved[0][1]
     if len(b_shape) > 2:
         if any(a.ndim != 2 for a, _ in saved):
@@ -52,7 +52,7 @@ def _matmul_b_batch(gs, saved):
 
 @op(_matmul_a, _matmul_b, postpone={"b": Batches(_matmul_b_batch)})
 def matmul(a, b):
-    """a @ b: (..., n, k) @ (..., k, m) -> (..., n, m), the axes in front broadcast; a 1-d a is a row, a 1-d b a column."""
+    """a @ b: (..., n, k) @ (..., k, m) -> (..., n, m). The axes "..." broadcast; a 1-d a is a row, a 1-d b a column."""
     try:
         if np.ndim(a) > 2 == np.ndim(b):
             return np.matmul(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[1])

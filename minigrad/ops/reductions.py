@@ -25,7 +25,7 @@ def sum(x, *, axis=None, keepdims=False):
     return np.sum(x, axis=axis, keepdims=keepdims)
 
 def mean(x: Kind, *, axis: Axis = None, keepdims: bool = False) -> Kind:
-    """The mean over an axis, several (a tuple) or all (None). Raises ValueError where there is nothing to average."""
+    """The mean over an axis, several (a tuple) or all (None). Raises ValueError if there is nothing to average."""
     total = sum(x, axis=axis, keepdims=keepdims)
     shape = np.shape(x)
     count = math.prod(n for n, left in zip(shape, _with_ones(shape, axis)) if n != left)
@@ -34,7 +34,7 @@ def mean(x: Kind, *, axis: Axis = None, keepdims: bool = False) -> Kind:
     return total / count
 
 def _share_of_ties(g, x, y, axis):
-    """g at the places where x reaches y, shared equally among ties."""
+    """g at the places where x equals y, shared equally among ties."""
     reduced = _with_ones(x.shape, axis)
     mask = (x == y.reshape(reduced)) | (x != x)  # if the extreme is NaN, the NaNs tie
     return where(g.reshape(reduced) / mask.sum(axis=axis, keepdims=True), 0.0, mask=mask)
@@ -43,7 +43,7 @@ def _share_of_ties(g, x, y, axis):
 def max(x, *, axis=None, keepdims=False):
     """The maximum over an axis, several (a tuple) or all (None): x (3, 4), axis=0 -> (4,), and (1, 4) with keepdims.
 
-    Where several elements reach it, they share the gradient equally. Raises ValueError where there is nothing to compare.
+    If several elements reach it, they share the gradient equally. Raises ValueError if there is nothing to compare.
     """
     return np.max(x, axis=axis, keepdims=keepdims)
 
@@ -51,14 +51,14 @@ def max(x, *, axis=None, keepdims=False):
 def min(x, *, axis=None, keepdims=False):
     """The minimum over an axis, several (a tuple) or all (None): x (3, 4), axis=0 -> (4,), and (1, 4) with keepdims.
 
-    Where several elements reach it, they share the gradient equally. Raises ValueError where there is nothing to compare.
+    If several elements reach it, they share the gradient equally. Raises ValueError if there is nothing to compare.
     """
     return np.min(x, axis=axis, keepdims=keepdims)
 
 def _softmax_weighted(g, x, y, axis):
     """g times softmax(x)."""
     reduced = _with_ones(x.shape, axis)
-    finite = where(y, 0.0, mask=y > -math.inf)  # where all x are -inf, each has weight 0
+    finite = where(y, 0.0, mask=y > -math.inf)  # if all x are -inf, each gets weight 0
     return g.reshape(reduced) * exp(x - finite.reshape(reduced))
 
 @op(_softmax_weighted)
@@ -66,7 +66,7 @@ def logsumexp(x, *, axis=None, keepdims=False):
     """log(sum(exp(x))) over an axis, several (a tuple) or all (None), without overflow."""
     largest = np.max(x, axis=axis, keepdims=True)
     largest = np.where(np.isfinite(largest), largest, 0)
-    with np.errstate(divide="ignore"):  # log(0) = -inf where all x are -inf
+    with np.errstate(divide="ignore"):  # log(0) = -inf if all x are -inf
         y = np.log(np.sum(np.exp(x - largest), axis=axis, keepdims=True)) + largest
     return y if keepdims else np.squeeze(y, axis=axis)
 

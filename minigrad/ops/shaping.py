@@ -12,9 +12,9 @@ Kind = TypeVar("Kind", bound=Any)
 
 @op(lambda g, x_shape: g.reshape(x_shape))
 def reshape(x, *, shape):
-    """The same elements in another shape: x (2, 6), shape=(3, -1) -> (3, 4), where -1 is whatever is left.
+    """The same elements in another shape: x (2, 6), shape=(3, -1) -> (3, 4); -1 stands for the length that fits.
 
-    Raises ValueError where the numbers of elements differ.
+    Raises ValueError if the numbers of elements differ.
     """
     return np.reshape(x, shape)
 
@@ -25,7 +25,7 @@ def _inverse(axes):
 def transpose(x, *, axes=None):
     """The axes in another order; None reverses them. x (2, 3, 4), axes=(2, 0, 1) -> (4, 2, 3).
 
-    Raises ValueError if axes is no such order.
+    Raises ValueError if axes is not an order of all axes.
     """
     return np.transpose(x, axes)
 
@@ -38,29 +38,29 @@ def swapaxes(x, *, axis1, axis2):
 def broadcast_to(x, *, shape):
     """x stretched to a shape that it broadcasts to: x (3, 1), shape=(2, 3, 4) -> (2, 3, 4).
 
-    Raises ValueError if it does not.
+    Raises ValueError if x does not broadcast to it.
     """
     return np.broadcast_to(x, shape)
 
 def _add_at(total, g, index):
-    """total[index] += g, where an element may be meant several times."""
+    """total[index] += g; index may contain an element several times."""
     part = total[index]
-    if part.base is total:  # a view: of integers and slices, which mean each element once
+    if part.base is total:  # a view: integers and slices select each element once
         part += g
     else:
         np.add.at(total, index, g)
 
 @op(lambda g, index, x_shape: put(g, index=index, shape=x_shape), accumulate=_add_at)
 def getitem(x, *, index):
-    """x[index]: integers, slices, ..., None, integer and boolean arrays; a Tensor is indexed as t[index].
+    """x[index], for integers, slices, ..., None, integer and boolean arrays. For a Tensor write t[index].
 
-    Raises IndexError outside of x.
+    Raises IndexError if the index is outside of x.
     """
     return x[index]
 
 @op(lambda g, index: g[index])
 def put(x, *, index, shape):
-    """Zeros of a shape, with x added at an index: what x[index] has for a gradient. x has the shape of zeros[index]."""
+    """Zeros of a shape, with x added at an index: the gradient of x[index]. x has the shape of zeros[index]."""
     total = np.zeros(shape, x.dtype)
     if total[index].shape != x.shape:
         raise ValueError(f"the index selects shape {total[index].shape}")
@@ -93,7 +93,7 @@ def stack(*xs, axis=0):
     return np.stack(xs, axis=axis)
 
 def split(x: Kind, sections: int | Sequence[int], *, axis: int = 0) -> list[Kind]:
-    """x cut along an axis into equal sections (an int), or at these indices (a sequence), as np.split does."""
+    """x cut along an axis into equal sections (an int), or at indices (a sequence), like np.split."""
     shape = np.shape(x)
     if not -len(shape) <= axis < len(shape):
         raise ValueError(f"split: axis {axis} of x, which has shape {shape}")

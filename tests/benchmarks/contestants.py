@@ -1,7 +1,7 @@
 """One training step of a character LSTM, written for several frameworks: one-hot characters -> LSTM(H) -> Linear(V) -> mean
 cross-entropy -> SGD, in float32. Each function gets the same arrays and returns a step, a function that gives the loss.
 
-The weights are those of minigrad's LSTMCell side by side: the blocks of W (H + V, 4 H) are f, i, o, c~.
+W (H + V, 4 H) has the weights of minigrad's LSTMCell side by side: f, i, o, c~.
 """
 
 from __future__ import annotations

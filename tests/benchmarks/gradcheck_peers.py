@@ -1,4 +1,4 @@
-"""The same wrong gradient formulas given to several gradient checkers: which of them notice, and what do they say?
+"""Gives the same wrong gradient formulas to several gradient checkers: which ones notice, and what do they say?
 
     python3 -m venv .venv-peers
     .venv-peers/bin/pip install -e . "torch==2.13.0" jax autograd
@@ -14,9 +14,9 @@ Every checker sees the same functions, formulas and float64 inputs, and has its 
     jax       jax.test_util.check_grads(f, inputs, order=1, modes=["rev"]): one random direction, the same in every run,
               atol 1e-5 + rtol 1e-5
     autograd  autograd.test_util.check_grads(f, modes=["rev"], order=1): one random direction, another in every run,
-              atol 1e-6 or rtol 1e-6; it is run with ten seeds, and "6 of 10 runs" says how many of them notice
+              atol 1e-6 or rtol 1e-6; it runs with ten seeds, and "6 of 10 runs" counts the runs that notice
 
-With one direction a small error is noticed by luck: the errors of all entries add up in it, or cancel.
+With one direction, noticing a small error is luck: along it the errors of all entries add up or cancel.
 """
 
 import argparse

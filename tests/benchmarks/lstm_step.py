@@ -1,14 +1,14 @@
-"""How long does a training step of a character LSTM take, here and in other frameworks? And of a GRU, an RNN, and an ordinary
-loop over LSTMCell?
+"""Measures a training step of a character LSTM, here and in other frameworks; also of a GRU, an RNN, and an ordinary loop
+over LSTMCell.
 
     python3 -m venv .venv-peers
     .venv-peers/bin/pip install -e ".[examples]" "torch==2.13.0" autograd mygrad
     .venv-peers/bin/python tests/benchmarks/lstm_step.py            the table, a few minutes
     .venv-peers/bin/python tests/benchmarks/lstm_step.py --only minigrad "by hand" --rows 1 2
 
-One thread; each contestant in its own process; they take turns, so that a noisy machine disturbs all alike; medians of CPU
-time. What is not installed is left out. The losses of the first steps are compared: all train the same network, but for the
-GRU, which is another one in PyTorch. Run by hand, not by pytest.
+Each contestant has one thread and its own process. They take turns, so that a noisy machine disturbs all equally. The times
+are medians of CPU time. Missing frameworks are left out. The losses of the first steps are compared: all train the same
+network, except for the GRU, which PyTorch defines otherwise. Run by hand, not by pytest.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""How the cost of a training step grows, what an operation costs, what a step keeps in memory, and what a gradient check takes.
+"""Measures how the cost of a training step grows, the cost of an operation, a step's memory, and the time of a gradient check.
 
     .venv-peers/bin/python tests/benchmarks/scaling.py        (lstm_step.py says how to make the environment)
 
-Prints tables and leaves scaling.png: time per step over the time steps T (10 to 10,000), the batch B and the hidden units H,
-beside the same network in PyTorch where it is installed. One thread. Memory is the peak of a training step, by how much it
-makes the process's largest resident size grow, per time step, each in a process of its own; beside it what the formulas need
-to keep. Run by hand, not by pytest.
+Prints tables and writes scaling.png: time per step over the time steps T (10 to 10,000), the batch B and the hidden units H,
+beside the same network in PyTorch if it is installed. One thread. Memory is the growth of the process's largest resident
+size in a training step, per time step, each measured in its own process; beside it stands the memory that the formulas
+need. Run by hand, not by pytest.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
-"""The smallest relative error in a gradient that several gradient checkers refuse.
+"""Measures the smallest relative error in a gradient that each of several gradient checkers refuses.
 
     python3 -m venv .venv-peers
     .venv-peers/bin/pip install -e . "torch==2.13.0" jax autograd
     .venv-peers/bin/python tests/benchmarks/sensitivity.py
 
 Prints a table, operation by checker: the smallest error in all entries of all gradients, then in one entry of one gradient.
-An error is refused if it and all larger ones (in steps of a quarter of a decade) are. "none" means that 10 % are not
-refused. A checker that is not installed is left out. It is run by hand, not by pytest.
+An error counts as refused if all larger ones (in steps of a quarter of a decade) are also refused. "none": even 10 % is not
+refused. A checker that is not installed is left out. Run by hand, not by pytest.
 
 Checkers, tolerances and steps are those of gradcheck_peers.py. HIPS autograd compares in one direction, another in every
 run: an error counts if all of ten runs refuse it. JAX compares in one direction that is always the same. The inputs are
-drawn as people draw them: rng = np.random.default_rng(0), then rng.normal for x, W, ... in turn.
+drawn in the usual way: rng = np.random.default_rng(0), then rng.normal for x, W, ... in turn.
 """
 
 import inspect

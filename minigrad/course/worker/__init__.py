@@ -1,2 +1,2 @@
-"""What runs beside a student's code, in a process of its own: standard library and NumPy; minigrad where a question allows it.
+"""The worker, the process that runs a student's code. It uses the standard library and NumPy; minigrad if a question allows it.
 Nothing here decides about right or wrong."""

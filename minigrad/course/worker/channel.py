@@ -1,5 +1,5 @@
-"""Messages between the process that judges and the process that runs a student's code: JSON and raw numbers, their lengths in
-front. Whoever reads a message believes nothing in it: not its length, not its shapes."""
+"""Messages between the process that judges and the process that runs a student's code: lengths, then JSON and raw numbers.
+The reader checks everything in a message, even lengths and shapes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 
 KINDS = {"f": "<f8", "s": "<f4", "i": "<i8", "b": "|u1"}  # float64, float32, integers, bytes
 LONGEST_TEXT = 1 << 20
-MOST_BYTES = 1 << 25  # of all arrays of a message
+MOST_BYTES = 1 << 25  # of all arrays in a message
 MOST_AXES = 16
 
 Message = dict[str, Any]
 
 
 class BrokenMessageError(ValueError):
-    """What arrived is no message."""
+    """The bytes that arrived are not a message."""
 
 
 def write(stream: BinaryIO, message: Message, arrays: Sequence[np.ndarray] = ()) -> None:
@@ -37,7 +37,7 @@ def write(stream: BinaryIO, message: Message, arrays: Sequence[np.ndarray] = ())
 
 
 def read(stream: BinaryIO) -> tuple[Message, list[np.ndarray]]:
-    """The next message and its arrays. EOFError at the end, BrokenMessageError for what is none."""
+    """The next message and its arrays. EOFError at the end, BrokenMessageError if the bytes are not a message."""
     length = int.from_bytes(_exactly(stream, 8), "big")
     if length > LONGEST_TEXT:
         raise BrokenMessageError(f"a message of {length} bytes")
@@ -56,7 +56,7 @@ def read(stream: BinaryIO) -> tuple[Message, list[np.ndarray]]:
 
 
 def _described(entry: Any) -> tuple[str, tuple[int, ...]]:
-    """Kind and shape of an array, if it is one that may be."""
+    """Kind and shape of an array, if both are allowed."""
     if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str) and entry[0] in KINDS:
         kind, shape = entry
         if isinstance(shape, list) and len(shape) <= MOST_AXES and all(type(n) is int and 0 <= n <= MOST_BYTES for n in shape):
@@ -76,7 +76,7 @@ def _exactly(stream: BinaryIO, count: int) -> bytes:
 
 
 def packed(value: Any, arrays: list[np.ndarray]) -> Any:
-    """A nesting of tuples, lists, arrays and numbers as JSON; its arrays are appended to `arrays`."""
+    """Nested tuples, lists, arrays and numbers as JSON; the arrays are appended to `arrays`."""
     if isinstance(value, np.ndarray):
         arrays.append(value)
         return {"array": len(arrays) - 1}
@@ -88,7 +88,7 @@ def packed(value: Any, arrays: list[np.ndarray]) -> Any:
 
 
 def unpacked(value: Any, arrays: list[np.ndarray]) -> Any:
-    """The nesting that `packed` was given."""
+    """The nested values that `packed` got."""
     if isinstance(value, dict):
         return arrays[value["array"]] if "array" in value else tuple(unpacked(item, arrays) for item in value["tuple"])
     return [unpacked(item, arrays) for item in value] if isinstance(value, list) else value

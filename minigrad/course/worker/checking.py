@@ -1,4 +1,4 @@
-"""What the worker answers to `minigrad check FILE`: which things the file defines, their outputs and their gradients."""
+"""The worker's answers for `minigrad check FILE`: the things that the file defines, their outputs and their gradients."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ DEFAULT_SHAPE = (3, 4)
 
 
 class Answers:
-    """Answers about one file. It has one thing open at a time, and lends its parameters other values until the next."""
+    """Answers about one file. One thing is open at a time; until the next, its parameters may have other values."""
 
     def __init__(self, line: Any, plan: Mapping[str, Any]) -> None:
         self.path, self.lent, self.rounding = Path(plan["path"]), ExitStack(), ExitStack()
-        self.functions: list[Any] = []  # of first and second order
+        self.functions: list[Any] = []  # first and second order
         self.backward: Any = None  # gradients written by hand
-        self.step: Any = None  # of the recurrence
+        self.step: Any = None  # one step of the recurrence
         self.module: Any = None
         sys.addaudithook(refuse_forks)
 
     def answer(self, message: Message, arrays: list[np.ndarray]) -> Answer:
-        """A message and its arrays. An error is in the words of student_file.py."""
+        """A message and its arrays. Errors have the words of student_file.py."""
         try:
             with explained(self.path), np.errstate(all="ignore"):
                 return getattr(self, f"_{message['do']}")(message, arrays)
@@ -154,7 +154,7 @@ class Answers:
         return {"single": [dtype == np.float32 for dtype in dtypes]}, found
 
     def _words(self, message: Message, _: list) -> Answer:
-        """What a check in this process says of each wrong gradient: here it sees the program itself, line by line."""
+        """Hints for each wrong gradient, from a check in this process, because here it sees the program line by line."""
         check = Check(self.functions[message["order"] - 1], generator(message["seed"]), message["budget"], message["hints"],
                       message["time_axis"])
         check.report()

@@ -1,9 +1,9 @@
-"""Walls around a worker, built by itself before it reads a line of the student's: limits, another user, namespaces of Linux.
+"""Walls around a worker: limits, another user, namespaces of Linux. The worker builds them before it reads the student's file.
 
-The worker says how strong they are. "namespaces": it sees an empty folder, Python and its libraries, nothing
-else; no network, no other process. "user": root gives it a user id that nobody else has; "user, no
-network" if the kernel refuses it sockets. "limits": it runs as the one who
-grades, and can read and kill what that one can. A keeper stays outside, waits, and ends all that is inside.
+The worker reports their strength. "namespaces": it sees only an empty folder, Python and its libraries; no network, no other
+process. "user": root gives it a user id that no other process has; "user, no network" if the kernel also
+refuses sockets. "limits": it runs as the user who grades, and can read files and kill processes like that
+user. A keeper process stays outside, waits, and ends all processes inside.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import Any
 NEW_USER, NEW_PID, NEW_NET, NEW_IPC, NEW_MOUNTS = 0x10000000, 0x20000000, 0x40000000, 0x08000000, 0x00020000
 READ_ONLY, NO_SUID, NO_DEVICES, NO_EXEC, REMOUNT, BIND, RECURSIVE, PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18
 NO_NEW_PRIVILEGES, DIE_WITH_PARENT, DETACH = 38, 1, 2
-ROOM = "/room"  # where the worker finds itself
+ROOM = "/room"  # the worker's folder
 
 
 def confine(plan: dict[str, Any]) -> str:
-    """Build the walls; return their strength, inside. plan: "walls" (the strongest that is tried), "folder" (an empty folder of
-    its own), "uid", "see" (folders that it may read), "memory", "files" (bytes), "processes" and "seconds"."""
+    """Build the walls; return their strength, inside them. plan: "walls" (the strongest to try), "folder" (an empty folder for
+    the worker), "uid", "see" (folders that it may read), "memory", "files" (bytes), "processes" and "seconds"."""
     if plan["walls"] == "none" or not hasattr(os, "fork"):
         limit(plan, 0)
         return "limits"
@@ -50,7 +50,7 @@ def confine(plan: dict[str, Any]) -> str:
 
 
 def limit(plan: dict[str, Any], processes: int | None = None) -> None:
-    """What the system may give this process: of each kind, at most what the plan says."""
+    """Limit this process's memory, time and so on to the plan's values."""
     try:
         import resource
     except ImportError:  # Windows has no such limits
@@ -64,7 +64,7 @@ def limit(plan: dict[str, Any], processes: int | None = None) -> None:
             try:
                 resource.setrlimit(getattr(resource, name), (most, most))
             except (OSError, ValueError):
-                pass  # macOS refuses some
+                pass  # macOS refuses some limits
 
 
 def _with_keeper(libc: Any, uid: int | None) -> bool:

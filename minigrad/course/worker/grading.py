@@ -1,4 +1,4 @@
-"""What the worker answers when a submission is graded: the outputs of a thing that it defines, and gradients, one at a time."""
+"""The worker's answers for grading: the outputs of a thing that the submission defines, and gradients, one at a time."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ ALL, NONE = -1, -2  # instead of the number of a leaf
 
 
 class CannotAnswerError(Exception):
-    """The submission has nothing to answer with; the message is for the student."""
+    """The submission has no answer; the message is for the student."""
 
 
 class Answers:
-    """Answers questions about one submission. line: to the other side, for stand-ins and to tell how far it is."""
+    """Answers questions about one submission. line: the channel to the grader, for stand-ins and progress."""
 
     def __init__(self, line: Any, plan: Mapping[str, Any]) -> None:
         self.line = line
@@ -43,7 +43,7 @@ class Answers:
         return {"failed": failed[:50]}, []
 
     def _outputs(self, message: Message, arrays: list[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
-        """Of op, tensors and module: all outputs in turn; of function: the parts that are asked for, by name."""
+        """For op, tensors and module: all outputs in turn; for function: the requested parts, by name."""
         thing, inputs = self._prepared(message, arrays)
         if message["kind"] == "function":
             return parts_of_answer(thing(**dict(zip(message["takes"], inputs))), message["parts"])
@@ -53,7 +53,7 @@ class Answers:
         return {}, [_array(y) for y in _flat(thing(*inputs))]
 
     def _gradient(self, message: Message, arrays: list[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
-        """Of the outputs weighted with cotangents, for leaf number `leaf` of inputs and parameters, or for ALL."""
+        """The gradient of the weighted outputs for number `leaf` of inputs and parameters, or for ALL."""
         from minigrad import Tensor, grad
         thing, inputs = self._prepared(message, arrays)
         leaf, cotangents = message["leaf"], [arrays[i] for i in message["cotangents"]]
@@ -73,13 +73,13 @@ class Answers:
         return {}, total
 
     def _second(self, message: Message, arrays: list[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
-        """Gradients of the gradient: of an operation's gradients, weighted, for its inputs and the cotangent."""
+        """Gradients of an operation's weighted gradients, for its inputs and the cotangent."""
         thing, inputs = self._prepared(message, arrays)
         thing = _at_the_right_output(thing, arrays[message["outputs"][0]])
         return {}, second_order(thing, inputs, *(arrays[i] for i in message["cotangents"]))
 
     def _verdict(self, message: Message, arrays: list[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
-        """Of a test that the student wrote, on a function and a gradient that the other side computes."""
+        """The verdict of a student's test on a function and a gradient that the grader computes."""
         thing, inputs = self._prepared(message, arrays)
 
         def asked(what: str, *values: Any) -> np.ndarray:
@@ -90,7 +90,7 @@ class Answers:
         return {}, [np.array(float(bool(verdict)))]
 
     def _prepared(self, message: Message, arrays: list[np.ndarray]) -> tuple[Any, list[Any]]:
-        """The thing that a question is about, and its inputs."""
+        """The thing that the question names, and its inputs."""
         name, kind = message["thing"], message["kind"]
         thing = getattr(self.module, name, None)
         if thing is None:
@@ -113,7 +113,7 @@ class Answers:
 
 
 def _at_the_right_output(thing: Any, y: np.ndarray) -> Any:
-    """The operation's formulas, where the reference's output is y: a wrong forward costs once."""
+    """The operation's formulas with the reference's output as y, so that a wrong forward costs once."""
     from minigrad import op
 
     @functools.wraps(thing.function)
@@ -133,7 +133,7 @@ def second_order(thing: Callable, xs: Sequence[np.ndarray], g: np.ndarray, *weig
 
 
 def _with_leaves(x: Any, wanted: int, leaves: list[Any], tensor: Callable) -> Any:
-    """Arrays of numbers with a point as Tensors; number `wanted` asks for a gradient."""
+    """Arrays of floating-point numbers as Tensors; number `wanted` requires a gradient."""
     if isinstance(x, tuple):
         return tuple(_with_leaves(item, wanted, leaves, tensor) for item in x)
     if isinstance(x, np.ndarray) and x.dtype.kind == "f":
@@ -149,7 +149,7 @@ def _flat(outputs: Any, depth: int = 0) -> list[Any]:
 
 
 def _array(y: Any) -> np.ndarray:
-    """A plain array of numbers, whatever kind of object y is."""
+    """A plain array of numbers from y of any type."""
     if y is None:
         raise CannotAnswerError("it returned None: is a return missing?")
     array = np.array(y.numpy() if type(y).__name__ == "Tensor" else y, copy=True, subok=False)
@@ -159,7 +159,7 @@ def _array(y: Any) -> np.ndarray:
 
 
 def parts_of_answer(outputs: Any, parts: list[str]) -> tuple[Message, list[np.ndarray]]:
-    """By name if it is a dict, else in turn. What is missing or no array is said, and the rest counts."""
+    """The parts of a dict by name, of a tuple in turn. Missing parts and parts that are no arrays get a message; others count."""
     if outputs is None:
         raise CannotAnswerError("it returned None: is a return missing?")
     form = "dict" if isinstance(outputs, dict) else "tuple"
@@ -180,8 +180,8 @@ def parts_of_answer(outputs: Any, parts: list[str]) -> tuple[Message, list[np.nd
 
 
 def stand_in(line: Any, name: str, kind: str, arguments: list[str], parts: list[str]) -> Callable:
-    """What later questions use where the student's own one failed: it asks the other side, which knows the right one. parts:
-    keys of the dict that it returns; none if it returns a tuple."""
+    """Replaces a failed function of the student for later questions: it asks the grader, which has the right one. parts: keys
+    of the dict that it returns; without parts it returns a tuple."""
     def values(*inputs: Any) -> tuple[Message, list[np.ndarray]]:
         arrays: list[np.ndarray] = []
         return _replied(line.ask({"ask": name, "what": "outputs", "inputs": [packed(np.asarray(x), arrays) for x in inputs]},

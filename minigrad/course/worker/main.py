@@ -13,8 +13,8 @@ from .confine import confine
 
 
 class Line:
-    """The worker's end of the channel. It also carries what the worker itself asks: the parts of the submission that failed are
-    answered by the other side."""
+    """The worker's end of the channel. The worker also asks questions through it: the grader answers for failed parts of the
+    submission."""
 
     def __init__(self) -> None:
         self.input, self.output = open(os.dup(0), "rb", buffering=0), open(os.dup(1), "wb", buffering=0)
@@ -26,13 +26,13 @@ class Line:
         return read(self.input)
 
     def ask(self, message: Message, arrays: Any = ()) -> tuple[Message, list]:
-        """What the other side says to this."""
+        """The grader's answer to this message."""
         self.send(message, arrays)
         return self.receive()
 
 
 def main() -> None:
-    """Answer until the channel is closed. What answers is a class that the plan names: `Grading` or `Checking`."""
+    """Answer until the channel is closed. The plan names the module with the answers: grading or checking."""
     line = Line()
     plan, _ = line.receive()
     try:
@@ -46,7 +46,7 @@ def main() -> None:
     os.dup2(nothing, 0)
     for descriptor in (1, 2):
         os.dup2(log if plan["printed"] else nothing, descriptor)
-    if hasattr(signal, "SIGUSR1"):  # where it is when the time is up, even if that is outside of Python
+    if hasattr(signal, "SIGUSR1"):  # shows the line when the time is up, even inside C code
         faulthandler.register(signal.SIGUSR1, log, all_threads=False)
     line.send({"walls": strength})
     while True:

@@ -1,4 +1,4 @@
-"""A submission is run statement by statement: what it defines before and after a crash still counts."""
+"""Runs a submission statement by statement, so that definitions before and after a crash still count."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ MODULE, FILE = "submission", "submission.py"
 
 
 def text_of(content: bytes, notebook: bool) -> str:
-    """The program, of a notebook its code cells in order; lines for IPython, which begin with % or !, become comments. A cell
-    that is no Python is left out, and the rest counts."""
+    """The program; for a notebook its code cells in order. IPython's lines, which begin with % or !, become comments. A cell
+    that is not Python is left out, and the rest counts."""
     if not notebook:
         return content.decode("utf-8-sig")
     cells = ["".join(cell["source"]) for cell in json.loads(content)["cells"] if cell["cell_type"] == "code"]
@@ -39,15 +39,15 @@ def _readable(cell: str) -> str:
 
 def run(content: bytes, notebook: bool, skip: list[int], stand_ins: Mapping[str, Any], progress: Callable[[int, int], None],
         ) -> tuple[ModuleType, list[dict[str, Any]]]:
-    """The submission as a module, and what failed in it. skip: numbers of statements that brought a worker down before.
-    stand_ins: are what these names mean, whatever the submission defines. progress: is told each statement before it is run."""
+    """The submission as a module, and its failures. skip: numbers of statements that have ended a worker before. stand_ins:
+    replace the submission's definitions of these names. progress: called before each statement."""
     module = ModuleType(MODULE)
     module.__file__ = FILE
     sys.modules[MODULE] = module
     failed: list[dict[str, Any]] = []
     try:
         text = text_of(content, notebook)
-        Path(FILE).write_text(text, encoding="utf-8")  # so that messages can show its lines
+        Path(FILE).write_text(text, encoding="utf-8")  # for the lines in error messages
         tree = ast.parse(text, FILE)
     except SyntaxError as error:
         return module, [{"line": error.lineno, "error": f"SyntaxError: {error.msg}"}]
@@ -63,7 +63,7 @@ def run(content: bytes, notebook: bool, skip: list[int], stand_ins: Mapping[str,
             continue
         try:
             exec(compile(ast.Module([statement], []), FILE, "exec", flags, dont_inherit=True), module.__dict__)
-        except BaseException as error:  # SystemExit and KeyboardInterrupt too: they are the student's
+        except BaseException as error:  # also the student's SystemExit and KeyboardInterrupt
             failed.append({"line": line_of(error) or statement.lineno, "error": words(error)})
         module.__dict__.update({name: thing for name, thing in stand_ins.items() if name in module.__dict__})
     return module, failed
@@ -82,7 +82,7 @@ def line_of(error: BaseException) -> int | None:
 
 
 def words(error: BaseException) -> str:
-    """Type and message, whatever the error's own methods do."""
+    """Type and message, even if the error's own methods fail."""
     try:
         message = str.__str__(str(error))
         return f"{type(error).__name__}: {message}"[:2000] if message else type(error).__name__
