@@ -72,7 +72,7 @@ CLAIMS = {  # what a sentence can blame, or where it can locate the error
     "not smooth": r"not smooth|not finite",
 }
 WHAT = re.compile(  # is wrong with a place that the sentence names as well
-    r"stands where|(factor|derivative of).* is missing|too much|\bis lost|part is lost|counts? (twice|by half|[\d/]+ times)"
+    r"stands where|(factor|derivative of).* is missing|is superfluous|\bis lost|part is lost|counts? (twice|by half|[\d/]+ times)"
     r"|wrong sign|is used (where|without|in what|throughout|as the gradient)|transposed|in another order|are exchanged"
     r"|times what (it should be|arrives, times)|it is what arrives at index"
     r"|gets only the last|applied twice|wrong side|averaged, not summed|only that of the|one number for all|gone through forward"

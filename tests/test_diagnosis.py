@@ -35,7 +35,7 @@ FAMILIES = {  # what is planted, and what a right diagnosis contains
     "g of one row": (lambda g, x, y, slope: g * slope * (np.arange(3) == 1)[:, None], "only index 1 of axis 0 of the output"),
     "g averaged": (lambda g, x, y, slope: g.mean(axis=1, keepdims=True) * slope, "g is averaged over axis 1"),
     "passed through": (lambda g, x, y, slope: g, "it is g itself"),
-    "a factor too much": (lambda g, x, y, slope: g * slope * x, "there is a factor x too much"),
+    "a superfluous factor": (lambda g, x, y, slope: g * slope * x, "the factor x is superfluous"),
     "a factor missing": (lambda g, x, y, slope: g * slope / x, "a factor x is missing"),
     "another function's": (lambda g, x, y, slope: g * x * (1 - x), "x (1 - x)"),
     "a term missing": (lambda g, x, y, slope: g * slope - 2 * g * x * y, "the term + 2 g times x y is missing"),
@@ -104,7 +104,7 @@ def test_matrix_products(formula, expected):
 @pytest.mark.parametrize(("slope", "expected"), [
     (lambda y: 1, "the factor 1 - y^2, tanh's derivative, is missing"),
     (lambda y: y * (1 - y), "y (1 - y), sigmoid's derivative, stands where 1 - y^2, tanh's derivative, is right"),
-    (lambda y: (1 - y * y) ** 2, "there is a factor (1 - y^2) too much"),
+    (lambda y: (1 - y * y) ** 2, "the factor (1 - y^2) is superfluous"),
 ])
 def test_the_activation_inside_a_layer(slope, expected):
     @op(lambda g, y, W: (g * (1 - y * y)) @ W.swapaxes(0, 1), lambda g, y, x: x.swapaxes(0, 1) @ (g * slope(y)),

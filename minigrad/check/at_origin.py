@@ -133,7 +133,7 @@ class Block:
         for i in self._equal(own * rows, part):
             yield POSSIBLE, f"the factor {texts[i]} is missing {place}", FACTOR
         for i in self._equal(part * rows, own):
-            yield POSSIBLE, f"there is a factor {texts[i]} too much {place}", FACTOR
+            yield POSSIBLE, f"the factor {texts[i]} is superfluous {place}", FACTOR
         for i, f in enumerate(rows):
             for j in self._equal(part * rows, own * f):
                 if not np.array_equal(f, rows[j]):

@@ -156,9 +156,9 @@ def _of_itself(s: Situation) -> Iterator[Named]:
     difference, x = s.analytic - s.numeric, of_loss * s.x
     c = float((difference * x).sum()) / (float((x * x).sum()) or 1.0)
     if (np.abs(difference) > 100 * s.error).any() and (np.abs(difference - c * x) <= s.error + ROUNDING * np.abs(x)).all():
-        yield Named(f"{abs(c):.4g} {s.name} is {'missing' if c < 0 else 'too much'}: is the penalty on its size (weight decay) "
-                    f"{'in the loss and not in the gradient' if c < 0 else 'in the gradient and not in the loss'}?",
-                    "a term of a sum is missing, or one too much")
+        yield Named(f"{abs(c):.4g} {s.name} is {'missing' if c < 0 else 'superfluous'}: is the penalty on its size (weight decay)"
+                    f" {'in the loss and not in the gradient' if c < 0 else 'in the gradient and not in the loss'}?",
+                    "a term of a sum is missing or superfluous")
 
 
 def _as_a_term(s: Situation, text: str, term: np.ndarray, error: np.ndarray) -> str | None:

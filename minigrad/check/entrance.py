@@ -48,7 +48,7 @@ def _factors(points: Sequence[Differences], name: str) -> Iterator[str]:
                 if value.ndim == had.ndim and all(n in (1, m) for n, m in zip(value.shape, had.shape)) and varies(value):
                     for text, form in forms(quantity if quantity.isidentifier() else f"({quantity})", value).items():
                         if np.abs(had - right * form).max() <= EXACT * np.abs(had).max():
-                            texts[f"there is a factor {text} too much"] = None
+                            texts[f"the factor {text} is superfluous"] = None
                         if np.abs(right - had * form).max() <= EXACT * np.abs(right).max():
                             texts[f"a factor {text} is missing"] = None
         found.append(texts)

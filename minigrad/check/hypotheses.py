@@ -207,7 +207,7 @@ def factors(s: Situation) -> Iterator[Hypothesis]:
         if text in ("exp y", "log y", "sqrt y"):  # true, but nobody writes it
             continue
         yield f"a factor {text} is missing", *s.for_cotangents([g / factor])
-        yield f"there is a factor {text} too much", *s.for_cotangents([g * factor])
+        yield f"the factor {text} is superfluous", *s.for_cotangents([g * factor])
 
 
 def terms(s: Situation) -> Iterator[Hypothesis]:
