@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import Tensor, grad, no_grad
+from .. import Tensor, no_grad
 from ..check.function import Arrays
 from ..check.lending import trace_of
+from ..check.noise import generator
 from ..check.trace import Trace
 from .assignment import AssignmentError, Question
 from .worker.channel import Message, packed
+from .worker.grading import gradients_of, second_order
 
 Ask = Callable[[Message, Sequence[np.ndarray]], tuple[Message, Arrays]]
 
@@ -45,9 +47,13 @@ class Example:
                                   f"and outputs= has {len(question.outputs)} names")
 
     def outputs(self, xs: Sequence[np.ndarray]) -> Arrays:
-        """What the reference returns, as plain arrays."""
+        """What the reference returns, as arrays of numbers with a point."""
+        return [y if y.dtype.kind == "f" else y.astype(float) for y in self.returned(xs)]
+
+    def returned(self, xs: Sequence[np.ndarray]) -> Arrays:
+        """What the reference returns, as plain arrays; whole numbers stay whole, as they may be indices."""
         with no_grad(), np.errstate(all="ignore"):
-            return [y.numpy() if isinstance(y, Tensor) else np.array(y, dtype=float) for y in self._outputs(xs)]
+            return [y.numpy() if isinstance(y, Tensor) else np.array(y) for y in self._outputs(xs)]
 
     def measured(self, weights: dict[str, np.ndarray]) -> tuple[float, float, float]:
         """What the reference says of weights: their loss, the one that is worth nothing, and the one that is worth all points."""
@@ -60,14 +66,13 @@ class Example:
     def gradients(self, xs: Sequence[np.ndarray], cotangents: Sequence[np.ndarray]) -> Arrays:
         """The reference's, as the engine computes them; they judge nothing that differences can see."""
         tensors = [Tensor(x, requires_grad=True) for x in xs]
-        total = [np.zeros(x.shape) for x in xs]
-        with np.errstate(all="ignore"):
-            for y, g in zip(self._outputs(tensors), cotangents):
-                wanted = tensors if self.model is None else [*tensors[:self.of_inputs], *(p for _, p in self.parameters)]
-                if isinstance(y, Tensor) and y.requires_grad:
-                    found = grad(y, wanted, g, allow_unused=True)
-                    total = [a if b is None else a + b for a, b in zip(total, found)]
-        return [np.asarray(a) for a in total]  # a number is an array too
+        wanted = tensors if self.model is None else [*tensors[:self.of_inputs], *(p for _, p in self.parameters)]
+        try:
+            with np.errstate(all="ignore"):
+                return gradients_of(self._outputs(tensors), wanted, cotangents)
+        except Exception as error:
+            raise AssignmentError(f"the reference of question {self.question.name!r} must work on Tensors, as on arrays: "
+                                  f"{type(error).__name__}: {error}") from None
 
     def trace(self, values: Mapping[str, np.ndarray]) -> Trace:
         """Of a reference in NumPy, at these values of some inputs. Its program is the answer, so no line of it can be quoted."""
@@ -104,7 +109,7 @@ class Example:
         if kind == "function":
             given = dict(zip(question.names, inputs))
             if set(question.takes) & set(question.outputs):
-                given.update(zip(question.outputs, self.outputs(xs)))
+                given.update(zip(question.outputs, self.returned(xs)))
             given.update(zip([f"d{name}" for name in question.outputs], cotangents))
             message.update(takes=list(question.takes), parts=list(question.parts or question.weights))
             inputs = tuple(given[name] for name in question.takes)
@@ -135,12 +140,22 @@ class Example:
             lines.append(f"{made}({', '.join(map(_identifier, self.names[:self.of_inputs]))})")
         return "\n".join(lines)
 
+    def weights(self) -> Arrays:
+        """Random weights for the gradient of the gradient: of the output, and of the gradient of each input."""
+        rng = generator(2)
+        return [rng.normal(size=shape) for shape in (self.shapes[0], *(x.shape for x in self.xs))]
+
+    def second_gradients(self) -> Arrays:
+        """The reference's, so weighted."""
+        return second_order(self.question.reference, self.xs, *self.weights())
+
 
 def given(question: Question, inputs: Sequence[np.ndarray]) -> Example:
     """The question at inputs that somebody else chose."""
     example = Example.__new__(Example)
-    example.question, example.inputs, example.xs, example.of_inputs = question, tuple(inputs), list(inputs), len(inputs)
-    example.model, example.parameters = None, []
+    example.question, example.inputs, example.model, example.parameters = question, tuple(inputs), None, []
+    example.xs = [x for x in inputs if x.dtype.kind == "f"]
+    example.of_inputs = len(example.xs)
     return example
 
 

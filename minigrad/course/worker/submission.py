@@ -40,7 +40,8 @@ def _readable(cell: str) -> str:
 def run(content: bytes, notebook: bool, skip: list[int], stand_ins: Mapping[str, Any], progress: Callable[[int, int], None],
         ) -> tuple[ModuleType, list[dict[str, Any]]]:
     """The submission as a module, and what failed in it. skip: numbers of statements that brought a worker down before.
-    stand_ins: are what these names mean, whatever the submission defines. progress: is told each statement before it is run."""
+    stand_ins: are what these names mean, whether the submission defines them or not. progress: is told each statement before it
+    is run."""
     module = ModuleType(MODULE)
     module.__file__ = FILE
     sys.modules[MODULE] = module
@@ -50,10 +51,11 @@ def run(content: bytes, notebook: bool, skip: list[int], stand_ins: Mapping[str,
         Path(FILE).write_text(text, encoding="utf-8")  # so that messages can show its lines
         tree = ast.parse(text, FILE)
     except SyntaxError as error:
-        return module, [{"line": error.lineno, "error": f"SyntaxError: {error.msg}"}]
+        return module, [{"line": error.lineno, "error": f"SyntaxError: {error.msg}", "all": True}]
     except (Exception, RecursionError, MemoryError) as error:
-        return module, [{"line": None, "error": f"{type(error).__name__}: {error}"[:200]}]
+        return module, [{"line": None, "error": f"{type(error).__name__}: {error}"[:200], "all": True}]
     flags = 0
+    vars(module).update(stand_ins)
     for number, statement in enumerate(tree.body):
         if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
             flags |= sum(getattr(__future__, alias.name).compiler_flag for alias in statement.names
@@ -65,7 +67,7 @@ def run(content: bytes, notebook: bool, skip: list[int], stand_ins: Mapping[str,
             exec(compile(ast.Module([statement], []), FILE, "exec", flags, dont_inherit=True), module.__dict__)
         except BaseException as error:  # SystemExit and KeyboardInterrupt too: they are the student's
             failed.append({"line": line_of(error) or statement.lineno, "error": words(error)})
-        module.__dict__.update({name: thing for name, thing in stand_ins.items() if name in module.__dict__})
+        vars(module).update(stand_ins)
     return module, failed
 
 
