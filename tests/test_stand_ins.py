@@ -150,4 +150,4 @@ def test_what_is_not_defined_is_answered_for_too(assignment):
     assert [q["points"] for q in result["questions"]] == [2, 0, 2, 2] and "SyntaxError" in result["messages"][0]
     result = graded(assignment, cut.replace("def user(", "mine = [both]\n\ndef user(").replace("return both(", "return mine[0]("))
     assert result["questions"][3]["points"] == 2
-    assert result["points"] == 5.4 and "NameError: name 'both' is not defined" in result["messages"][0]  # it did not run
+    assert result["deduction"] == 0.6 and "NameError: name 'both' is not defined" in result["messages"][0]  # it did not run

@@ -127,19 +127,6 @@ class Example:
                 arrays += self.outputs(xs)
         return message, arrays
 
-    def call(self) -> str:
-        """The call that was made, as Python that can be pasted."""
-        question = self.question
-        lines = ["import numpy as np", f"from {{module}} import {question.thing}"]
-        lines += [f"{_identifier(name)} = np.array({x.tolist()!r})" for name, x in zip(self.names, self.xs)]
-        lines += [f"{name} = {x!r}" for name, x in zip(question.names, self.inputs) if not list(_leaves(name, x))]
-        if question.kind == "function":
-            lines.append(f"{question.thing}({', '.join(question.takes)})  # of the reference: {', '.join(question.outputs)}")
-        else:
-            made = f"{question.thing}(*{question.make!r})" if question.kind == "module" else question.thing
-            lines.append(f"{made}({', '.join(map(_identifier, self.names[:self.of_inputs]))})")
-        return "\n".join(lines)
-
     def weights(self) -> Arrays:
         """Random weights for the gradient of the gradient: of the output, and of the gradient of each input."""
         rng = generator(2)
@@ -162,10 +149,6 @@ def given(question: Question, inputs: Sequence[np.ndarray]) -> Example:
 def unquoted(texts: Sequence[str]) -> str:
     """What is said of a trace of the reference, without the numbers of its lines."""
     return re.sub(r" \(line \d+ of \w+\)", "", "; ".join(texts))
-
-
-def _identifier(name: str) -> str:
-    return name.replace("[", "_").replace("]", "").replace(".", "_")
 
 
 def _leaves(name: str, x: Any) -> Iterator[tuple[str, np.ndarray]]:

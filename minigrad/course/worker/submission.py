@@ -55,7 +55,6 @@ def run(content: bytes, notebook: bool, skip: list[int], stand_ins: Mapping[str,
     except (Exception, RecursionError, MemoryError) as error:
         return module, [{"line": None, "error": f"{type(error).__name__}: {error}"[:200], "all": True}]
     flags = 0
-    vars(module).update(stand_ins)
     for number, statement in enumerate(tree.body):
         if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
             flags |= sum(getattr(__future__, alias.name).compiler_flag for alias in statement.names
