@@ -132,14 +132,72 @@ def test_the_bundle_runs_as_gradescope_runs_it(made, tmp_path):
     assert "not your mistake" in run(solution)["output"]
 
 
-def test_wrong_solutions_must_say_what_they_lose(made, tmp_path):
+@pytest.mark.parametrize(("header", "words"), [
+    ("# loses: nothing 3\n# hint: none", "there is no question nothing"), ("# hint: none", "must begin with lines as '# loses: "),
+    ("# loses: softsign 2\n# loses: nonsense 99\n# hint: none", "there is no question nonsense"),
+    ("# loses: softsign 2, rubbish, step_backward 2\n# hint: none", "this cannot be read: rubbish"),
+    ("# loses: softsign 2\n# loses: softsign 2\n# hint: none", "each question once"),
+    ("# loses: softsign two\n# hint: none", "softsign two"),
+    ("# loses: softsign 2\n# hangs: nothing\n# hint: none", "there is no question nothing")])
+def test_wrong_solutions_must_say_what_they_lose(made, tmp_path, capsys, header, words):
     for name in ("assignment.py", "solution.py"):
         (tmp_path / name).write_text((made / name).read_text())
     (tmp_path / "wrong").mkdir()
-    (tmp_path / "wrong" / "a.py").write_text("# loses: nothing 3\n# hint: none\n")
+    (tmp_path / "wrong" / "a.py").write_text(f"{header}\n")
     assert main(["assignment", "test", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert words in said and str(tmp_path / "wrong" / "a.py") in said
     with pytest.raises(AssignmentError, match="cannot be read|No such file"):
         load_assignment(tmp_path / "nowhere")
+
+
+def test_what_is_lost_may_stand_in_several_lines(made, tmp_path):
+    copied(made, tmp_path)
+    (tmp_path / "wrong" / "sign.py").write_text("# loses: softsign 2\n# loses: step_backward 2\n# hint: none\n")
+    assert mistakes(load_assignment(tmp_path))[1].loses == {"softsign": 2, "step_backward": 2}
+
+
+def test_a_wrong_solution_that_loses_more_than_it_says(made, tmp_path):
+    """In another question that asks for the same function; and in one that shares nothing that is declared."""
+    copied(made, tmp_path)
+    with open(tmp_path / "assignment.py", "a", encoding="utf-8") as file:
+        for name, thing in (("again", "step_backward"), ("other", "other")):
+            file.write(f'question("{name}", points=3, function="{thing}", reference=step, inputs=[(2, 3), (2, 3), (2, 3)], '
+                       'outputs=["h_new"], takes=["dh_new", "h", "x", "z"], parts=["dh", "dx", "dz"])\n')
+    with open(tmp_path / "solution.py", "a", encoding="utf-8") as file:
+        file.write("\ndef other(dh_new, h, x, z):\n    return step_backward(dh_new, h, x, z)\n")
+    said = []
+    assert prove(tmp_path, said.append) == 1
+    place = said.index("FAILS  wrong/sign.py loses step_backward 2")
+    assert said[place + 1:place + 3] == ["       again loses 1, not 0: dz", "       other loses 1, not 0: dz"]
+    assert "ok     wrong/slope.py loses softsign 2" in said
+
+
+def test_an_assignment_without_wrong_solutions(made, tmp_path):
+    copied(made, tmp_path)
+    for file in (tmp_path / "wrong").iterdir():
+        file.unlink()
+    said = []
+    assert prove(tmp_path, said.append) == 0
+    assert said[0] == "no wrong solutions: nothing proves that mistakes lose points"
+
+
+def test_a_reference_that_does_not_work_on_tensors(made, tmp_path, capsys):
+    copied(made, tmp_path)
+    replaced(tmp_path / "assignment.py", "return z * h", "return np.asarray(z) * h")
+    assert main(["assignment", "test", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert "the reference of question 'step_backward' must work on Tensors, as on arrays: " in err
+    assert "Traceback" not in out + err
+
+
+def test_each_command_says_what_it_does(capsys):
+    for action, words in (("new", "Write a small assignment"), ("test", "each wrong solution loses just what"),
+                          ("release", "public tests"), ("bundle", "Gradescope")):
+        with pytest.raises(SystemExit):
+            main(["assignment", action, "--help"])
+        out = capsys.readouterr().out
+        assert words in " ".join(out.split()) and ("--secret" in out) == (action == "bundle")
 
 
 SEVERAL = """
@@ -180,14 +238,6 @@ def test_a_fault_that_cannot_judge_an_answer(tmp_path):
     (tmp_path / "assignment.py").write_text(SEVERAL.replace('parts=["both"]', 'parts=["both", "dsquare"]'))
     with pytest.raises(AssignmentError, match="fault= judges one part, and parts= has 2"):
         load_assignment(tmp_path)
-
-
-def test_an_explained_call_has_all_inputs(tmp_path):
-    """Also inputs that are not floating-point arrays."""
-    (tmp_path / "assignment.py").write_text(SEVERAL.replace("inputs=[()]", "inputs=lambda rng: ([4, [9]],)").replace(
-        "lambda square:", "lambda square: np.ones(2) if True else"))
-    (tmp_path / "solution.py").write_text("")
-    assert "\nsquare = [4, [9]]\nroots(square)" in Example(load_assignment(tmp_path).questions[0], "public 0").call()
 
 
 def test_what_hangs_is_not_run_for_a_hint(tmp_path):

@@ -107,6 +107,28 @@ def test_a_notebook(demo, tmp_path):
         assert graded(demo, tmp_path, content, "demo.ipynb", **PUBLIC)["points"] == 0
 
 
+def test_a_file_of_which_nothing_can_run(demo, tmp_path):
+    """It does not cost a tenth, as for a file that runs in part: it costs all, and the message says why."""
+    result = graded(demo, tmp_path, RIGHT + "\ndef (:\n", **PUBLIC)
+    line = len(RIGHT.splitlines()) + 2
+    assert result["messages"] == [f"Nothing in the file could run: line {line}: SyntaxError: invalid syntax"]
+    assert result["points"] == result["deduction"] == 0
+
+
+def test_the_columns_add_up(demo, tmp_path):
+    result = graded(demo, tmp_path, RIGHT + "\n1 / 0\n", **PUBLIC)
+    names, values = (line.split(",") for line in table([result]).splitlines())
+    row = dict(zip(names, values))
+    assert float(row["tanh"]) + float(row["rnn"]) - float(row["deduction"]) == float(row["points"]) == 9
+
+
+def test_thirds_add_up(demo, tmp_path):
+    """A point in three parts is a whole point."""
+    for name in ("assignment.py", "solution.py"):
+        (tmp_path / name).write_text((demo / name).read_text(encoding="utf-8").replace('"rnn", points=6', '"rnn", points=1'))
+    assert graded(tmp_path, tmp_path, RIGHT, **PUBLIC)["points"] == 5
+
+
 def test_what_is_no_submission(demo, tmp_path):
     (tmp_path / "secret.py").write_text(RIGHT)
     (tmp_path / "demo.py").symlink_to(tmp_path / "secret.py")
@@ -186,7 +208,7 @@ def test_the_command(demo, tmp_path, capsys):
     one = str(tmp_path / "class" / "=ben" / "demo.py")
     assert main(["grade", one, *arguments, "--explain", "--student", "../b\n", "--question", "rnn"]) == 0
     out = capsys.readouterr().out
-    assert "xs = np.array([[" in out and "rnn(xs, h0, dhs)" in out and "cotangent" in out
+    assert "\nxs = np.array([[" in out and "rnn(xs, h0, dhs)" in out and ": 0 of 6 points of rnn\n" in out
 
 
 @pytest.mark.parametrize("arguments", [["--secret", "nowhere"], [], ["--secret", "empty"]])
@@ -195,7 +217,9 @@ def test_what_cannot_be_graded_has_a_result_too(demo, tmp_path, capsys, monkeypa
     (tmp_path / "demo.py").write_text(RIGHT)
     (tmp_path / "empty").write_text("\n")
     assert main(["grade", "demo.py", "--assignment", str(demo), "--out", "results.json", *arguments]) == 2
-    assert "secret" in capsys.readouterr().err and json.loads((tmp_path / "results.json").read_text())["score"] == 0
+    said = capsys.readouterr().err
+    assert "secret" in said and (arguments == ["--secret", "nowhere"] or 'token_hex(16))" > secret' in said)
+    assert json.loads((tmp_path / "results.json").read_text())["score"] == 0
 
 
 @pytest.mark.parametrize("content", [

@@ -16,6 +16,12 @@ from .release import bundle, release
 from .results import FORMATS, replace, table, text
 from .template import new
 
+NO_SECRET = ("give a --secret FILE for the hidden inputs, or say --public. Make one, and keep it: "
+             """python -c "import secrets; print(secrets.token_hex(16))" > secret""")
+ACTIONS = {"new": "Write a small assignment that runs, to be changed.",
+           "test": "Prove it: the solution gets all points, the starter none, each wrong solution loses just what it says.",
+           "release": "Write DIR/release for the students: starter, notebook, handout and public tests.",
+           "bundle": "Write DIR/NAME.zip for Gradescope, and DIR/secret."}
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
@@ -37,18 +43,20 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
                        help="submissions at a time (default %(default)s)")
     grade.add_argument("--timeout", type=float, default=10.0, metavar="S",
                        help="seconds for the file, and for a question at one set of inputs (default %(default)s)")
-    grade.add_argument("--question", action="append", default=[], metavar="NAME", help="only this one; once more for another")
+    grade.add_argument("--question", action="append", default=[], metavar="NAME",
+                       help="only this one; once more for another. What it needs is run too, without points")
     grade.add_argument("--explain", action="store_true",
-                       help="for assistants: the call that shows each lost point, hidden inputs too")
+                       help="for assistants: a program that shows each lost point, hidden inputs too")
     grade.set_defaults(run=lambda options: _grade(grade, options))
 
     kit = commands.add_parser("assignment", help="make, prove, release and bundle an assignment")
-    kit.add_argument("action", choices=("new", "test", "release", "bundle"))
-    kit.add_argument("folder", type=Path, metavar="DIR")
-    kit.add_argument("--secret", type=Path, metavar="FILE",
-                     help="for bundle: what hidden inputs are made from; made if it is not there")
-    kit.add_argument("--wheels", type=Path, metavar="FOLDER", help="for bundle: NumPy's wheel, so that no internet is needed")
-    kit.set_defaults(run=_assignment)
+    actions = kit.add_subparsers(dest="action", required=True)
+    for name, words in ACTIONS.items():
+        action = actions.add_parser(name, help=words, description=words)
+        action.add_argument("folder", type=Path, metavar="DIR", help="the folder of the assignment")
+        action.set_defaults(run=_assignment)
+    action.add_argument("--secret", type=Path, metavar="FILE", help="what hidden inputs are made from; made if it is not there")
+    action.add_argument("--wheels", type=Path, metavar="FOLDER", help="with NumPy's wheel, so that no internet is needed")
 
 
 def _grade(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
@@ -57,7 +65,10 @@ def _grade(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     path, folder = options.submission, options.assignment
     file, problem = "", ""
     try:
-        file = assignment_at(folder).file
+        assignment = assignment_at(folder)
+        file, names = assignment.file, [question.name for question in assignment.questions]
+        if unknown := [name for name in options.question if name not in names]:
+            problem = f"there is no question {', '.join(unknown)}; there are {', '.join(names)}"
     except AssignmentError as error:
         problem = str(error)  # graded nevertheless: the result says it
     many = path.is_dir() and not any((path / file).with_suffix(suffix).is_file() for suffix in (".py", ".ipynb") if file)
@@ -66,7 +77,7 @@ def _grade(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     try:
         secret = None if public else options.secret.read_bytes().strip() if options.secret else b""
         if secret == b"":
-            problem = problem or "give a --secret FILE that is not empty, for the hidden inputs, or say --public"
+            problem = problem or NO_SECRET
     except OSError as error:
         secret, problem = b"", f"the secret cannot be read: {options.secret}: {error.strerror}"
     if problem:

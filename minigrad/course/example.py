@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import Tensor, grad, no_grad
+from .. import Tensor, no_grad
 from ..check.function import Arrays
 from ..check.lending import trace_of
+from ..check.noise import generator
 from ..check.trace import Trace
 from .assignment import AssignmentError, Question
 from .worker.channel import Message, packed
+from .worker.grading import gradients_of, second_order
 
 Ask = Callable[[Message, Sequence[np.ndarray]], tuple[Message, Arrays]]
 
@@ -45,9 +47,13 @@ class Example:
                                   f"and outputs= has {len(question.outputs)} names")
 
     def outputs(self, xs: Sequence[np.ndarray]) -> Arrays:
-        """The reference's results as plain arrays."""
+        """The reference's results as floating-point arrays."""
+        return [y if y.dtype.kind == "f" else y.astype(float) for y in self.returned(xs)]
+
+    def returned(self, xs: Sequence[np.ndarray]) -> Arrays:
+        """The reference's results as plain arrays. Integers stay integers, because they may be indices."""
         with no_grad(), np.errstate(all="ignore"):
-            return [y.numpy() if isinstance(y, Tensor) else np.array(y, dtype=float) for y in self._outputs(xs)]
+            return [y.numpy() if isinstance(y, Tensor) else np.array(y) for y in self._outputs(xs)]
 
     def measured(self, weights: dict[str, np.ndarray]) -> tuple[float, float, float]:
         """The reference's three losses: of these weights, the loss worth no points, and the loss worth all points."""
@@ -60,14 +66,13 @@ class Example:
     def gradients(self, xs: Sequence[np.ndarray], cotangents: Sequence[np.ndarray]) -> Arrays:
         """The reference's gradients from the engine. They judge only where finite differences see nothing."""
         tensors = [Tensor(x, requires_grad=True) for x in xs]
-        total = [np.zeros(x.shape) for x in xs]
-        with np.errstate(all="ignore"):
-            for y, g in zip(self._outputs(tensors), cotangents):
-                wanted = tensors if self.model is None else [*tensors[:self.of_inputs], *(p for _, p in self.parameters)]
-                if isinstance(y, Tensor) and y.requires_grad:
-                    found = grad(y, wanted, g, allow_unused=True)
-                    total = [a if b is None else a + b for a, b in zip(total, found)]
-        return [np.asarray(a) for a in total]  # a number is an array too
+        wanted = tensors if self.model is None else [*tensors[:self.of_inputs], *(p for _, p in self.parameters)]
+        try:
+            with np.errstate(all="ignore"):
+                return gradients_of(self._outputs(tensors), wanted, cotangents)
+        except Exception as error:
+            raise AssignmentError(f"the reference of question {self.question.name!r} must work on Tensors, as on arrays: "
+                                  f"{type(error).__name__}: {error}") from None
 
     def trace(self, values: Mapping[str, np.ndarray]) -> Trace:
         """The trace of a NumPy reference at these values of some inputs. Its lines are the answer, so none is quoted."""
@@ -104,7 +109,7 @@ class Example:
         if kind == "function":
             given = dict(zip(question.names, inputs))
             if set(question.takes) & set(question.outputs):
-                given.update(zip(question.outputs, self.outputs(xs)))
+                given.update(zip(question.outputs, self.returned(xs)))
             given.update(zip([f"d{name}" for name in question.outputs], cotangents))
             message.update(takes=list(question.takes), parts=list(question.parts or question.weights))
             inputs = tuple(given[name] for name in question.takes)
@@ -122,35 +127,28 @@ class Example:
                 arrays += self.outputs(xs)
         return message, arrays
 
-    def call(self) -> str:
-        """The call as Python code to paste."""
-        question = self.question
-        lines = ["import numpy as np", f"from {{module}} import {question.thing}"]
-        lines += [f"{_identifier(name)} = np.array({x.tolist()!r})" for name, x in zip(self.names, self.xs)]
-        lines += [f"{name} = {x!r}" for name, x in zip(question.names, self.inputs) if not list(_leaves(name, x))]
-        if question.kind == "function":
-            lines.append(f"{question.thing}({', '.join(question.takes)})  # of the reference: {', '.join(question.outputs)}")
-        else:
-            made = f"{question.thing}(*{question.make!r})" if question.kind == "module" else question.thing
-            lines.append(f"{made}({', '.join(map(_identifier, self.names[:self.of_inputs]))})")
-        return "\n".join(lines)
+    def weights(self) -> Arrays:
+        """Random weights for the gradient of the gradient: of the output, and of the gradient of each input."""
+        rng = generator(2)
+        return [rng.normal(size=shape) for shape in (self.shapes[0], *(x.shape for x in self.xs))]
+
+    def second_gradients(self) -> Arrays:
+        """The reference's gradients of the gradient, with these weights."""
+        return second_order(self.question.reference, self.xs, *self.weights())
 
 
 def given(question: Question, inputs: Sequence[np.ndarray]) -> Example:
     """The question at given inputs."""
     example = Example.__new__(Example)
-    example.question, example.inputs, example.xs, example.of_inputs = question, tuple(inputs), list(inputs), len(inputs)
-    example.model, example.parameters = None, []
+    example.question, example.inputs, example.model, example.parameters = question, tuple(inputs), None, []
+    example.xs = [x for x in inputs if x.dtype.kind == "f"]
+    example.of_inputs = len(example.xs)
     return example
 
 
 def unquoted(texts: Sequence[str]) -> str:
     """A sentence about the reference's trace, without its line numbers."""
     return re.sub(r" \(line \d+ of \w+\)", "", "; ".join(texts))
-
-
-def _identifier(name: str) -> str:
-    return name.replace("[", "_").replace("]", "").replace(".", "_")
 
 
 def _leaves(name: str, x: Any) -> Iterator[tuple[str, np.ndarray]]:

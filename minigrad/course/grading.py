@@ -20,6 +20,7 @@ from ..version import __version__
 from .assignment import Assignment, AssignmentError, Question
 from .client import PROTECTION, CannotStartError, WorkerEndedError, clean
 from .example import Example
+from .explain import Case, program
 from .hints import Mistake, hint, said
 from .judging import NOT_RUN, Finding, judged, parts_of
 from .public import judged_stored
@@ -34,7 +35,7 @@ Result = dict[str, Any]
 @dataclass(frozen=True)
 class Rules:
     """The rules of grading. secret: None for public inputs alone. hints: "none", "family" or "full". seconds: time limit for
-    running the file, and for each part. only: names of questions; empty for all. explain: keep a call that shows each lost
+    running the file, and for each part. only: names of questions; empty for all. explain: keep a program that shows each lost
     point. walls: the strongest walls to try."""
 
     secret: bytes | None = None
@@ -46,11 +47,13 @@ class Rules:
 
 
 def empty_result(name: str, version: str, student: str, rules: Rules, questions: Sequence[Question] = ()) -> Result:
-    """The result before grading begins."""
+    """The result before grading begins. only: the questions that are graded, if not all."""
+    questions = [q for q in questions if not rules.only or q.name in rules.only]
     return {
         "assignment": clean(name, 200), "version": f"{version} (minigrad {__version__})", "student": clean(student, 200),
         "submission": "", "secret": hashlib.sha256(rules.secret).hexdigest()[:12] if rules.secret else "",
-        "public": rules.secret is None, "points": 0.0, "max": sum(q.points for q in questions), "messages": [],
+        "public": rules.secret is None, "points": 0.0, "max": sum(q.points for q in questions), "deduction": 0.0, "messages": [],
+        "only": list(rules.only),
         "protection": "", "seconds": 0.0, "questions": [
             {"name": q.name, "points": 0.0, "max": q.points, "parts": [], "message": "not graded"} for q in questions]}
 
@@ -65,15 +68,16 @@ def grade(assignment: Assignment, path: Path, student: str, rules: Rules, known:
         content = content_of(path)
         result["submission"] = hashlib.sha256(content).hexdigest()[:12]
         with Session(assignment, content, path.suffix == ".ipynb", rules.seconds, rules.walls) as session:
-            round_ = Round(assignment, session, rules, known, result)
+            round_ = Round(assignment, session, rules, known, path, student)
+            entries = {entry["name"]: entry for entry in result["questions"]}
+            asked = {name for q in assignment.questions if q.name in entries for name in (*needs_of(assignment, q), q.name)}
             for seeds in _seeds(rules.secret, student):
                 session.drop()
                 session.hidden = seeds[0].startswith("hidden")
-                for question, entry in zip(assignment.questions, result["questions"]):
-                    if rules.only and question.name not in rules.only:
-                        entry["message"] = "left out"
+                for question in assignment.questions:
+                    if question.name not in asked:
                         continue
-                    round_.grade(question, entry, seeds)
+                    round_.grade(question, entries.get(question.name, {}), seeds)  # without an entry, others need it
                     result["protection"] = PROTECTION.get(session.walls, "")
                     result["seconds"] = round(time.monotonic() - start, 2)
                     _add_up(assignment, result, session)
@@ -106,9 +110,10 @@ def _add_up(assignment: Assignment, result: Result, session: Session) -> None:
         lines = "; ".join(f"line {one['line']}: {one['error']}" if one["line"] else one["error"]
                           for one in session.failures[:5])
         result["messages"].append(
+            f"Nothing in the file could run: {lines}" if any(one["all"] for one in session.failures) else
             f"The file does not run to its end, which costs {assignment.crash_loss:.0%} of the points: {lines}")
-        earned *= 1 - assignment.crash_loss
-    result["points"] = round(earned, 4)
+        result["deduction"] = round(earned * assignment.crash_loss, 4)
+    result["points"] = round(earned - result["deduction"], 4)
 
 
 @dataclass
@@ -119,7 +124,8 @@ class Round:
     session: Session
     rules: Rules
     known: Sequence[Mistake]
-    result: Result
+    path: Path
+    student: str
 
     def __post_init__(self) -> None:
         self.found: dict[str, list[tuple[Example, dict[str, Finding]]]] = {q.name: [] for q in self.assignment.questions}
@@ -143,7 +149,8 @@ class Round:
                 self.session.drop()
             self.found[question.name].append((example, findings))
         entry["message"] = f"for {', '.join(failing)} it was given the right answers" if failing else ""
-        entry["parts"] = [self._part(question, part, points) for part, points in self._points(question).items()]
+        case = Case(self.path, self.assignment.folder, self.student, failing, self.session.forms)
+        entry["parts"] = [self._part(question, part, points, case) for part, points in self._points(question).items()]
         entry["points"] = round(sum(part["points"] for part in entry["parts"]), 4)
 
     def _points(self, question: Question) -> dict[str, float]:
@@ -153,32 +160,24 @@ class Round:
         parts = self._points(self.assignment.question(name)) if self.found[name] else {}
         return not all(part in findings and findings[part].ok for _, findings in self.found[name] for part in parts)
 
-    def _part(self, question: Question, part: str, points: float) -> Result:
+    def _part(self, question: Question, part: str, points: float, case: Case) -> Result:
         findings = [one.get(part, Finding(False, NOT_RUN, NOT_RUN)) for _, one in self.found[question.name]]
         public, hidden = findings[:question.sets], findings[question.sets:]
         wrong = next((finding for finding in public if not finding.ok), None)
         unseen = next((finding for finding in hidden if not finding.ok), None)
+        worst = min(findings, key=lambda finding: finding.ok or finding.share)  # it decides about the points
         counts = bool(hidden) or self.rules.secret is None
         advice = hint(self.assignment, list(self.known), part, public) if wrong and self.rules.hints != "none" else ""
         return {
-            "name": part, "points": points * min(f.ok or f.share for f in findings) if counts else 0.0, "max": points,
+            "name": part, "points": points * (worst.ok or worst.share) if counts else 0.0, "max": points,
             "public": wrong is None, "text": said(wrong, self.rules.hints) if wrong else "", "hint": advice,
             "hidden": unseen is None if hidden else None, "hidden_text": unseen.error if unseen else "",
-            "explain": _explained(wrong or unseen) if self.rules.explain and (wrong or unseen) else ""}
+            "explain": program(case, part, worst) if self.rules.explain and not worst.ok else ""}
 
 
 def _ended(findings: dict[str, Finding]) -> bool:
     """Has this question ended the worker?"""
     return not findings or any(finding.ended for finding in findings.values())
-
-
-def _explained(finding: Finding | None) -> str:
-    """A call that shows the error, for a disputed grade."""
-    if finding is None or finding.example is None:
-        return finding.text if finding else ""
-    numbers = [array.tolist() for array in finding.numbers]
-    return (f"{finding.example.call()}\n# {finding.text}\n# cotangent, all outputs in a vector: "
-            f"{None if finding.v is None else finding.v.tolist()}\n# the submission's numbers: {numbers}")
 
 
 def needs_of(assignment: Assignment, question: Question) -> list[str]:

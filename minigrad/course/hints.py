@@ -66,15 +66,20 @@ def mistakes(assignment: Assignment) -> list[Mistake]:
     found = []
     for path in sorted((assignment.folder / "wrong").glob("*.py")):
         text = path.read_text(encoding="utf-8")
-        loses = re.search(r"^# loses: (.*)$", text, re.MULTILINE)
+        loses = ", ".join(re.findall(r"^# loses:(.*)$", text, re.MULTILINE))
         hint = re.search(r"^# hint: (.*(?:\n#  .*)*)$", text, re.MULTILINE)
         variant = re.search(r"^# variant: (\d+)$", text, re.MULTILINE)
         hangs = re.search(r"^# hangs: (.*)$", text, re.MULTILINE)
-        pairs = re.findall(r"(\S+) (\d+(?:\.\d+)?)(?:\.\.(\d+(?:\.\d+)?))?(?:, |$)", loses[1]) if loses else []
-        unknown = {name for name, _, _ in pairs} - {question.name for question in assignment.questions}
-        if not pairs or hint is None or unknown:
-            raise AssignmentError(f"{path} must begin with lines as '# loses: tanh 2.5, train 4..8' and '# hint: ...'"
-                                  + (f"; there is no question {', '.join(unknown)}" if unknown else ""))
+        number = r"(\d+(?:\.\d+)?)"
+        matches = [(one, re.fullmatch(rf"\s*(\S+) {number}(?:\.\.{number})?\s*", one)) for one in loses.split(",")]
+        pairs = [match.groups() for _, match in matches if match]
+        named = [*(name for name, _, _ in pairs), *(hangs[1].split(", ") if hangs else ())]
+        unknown = {*named} - {question.name for question in assignment.questions}
+        unread = [one.strip() for one, match in matches if not match]
+        if unread or hint is None or unknown or len({name for name, _, _ in pairs}) < len(pairs):
+            raise AssignmentError(f"{path} must begin with lines as '# loses: tanh 2.5, train 4..8' and '# hint: ...', each "
+                                  "question once" + (f"; this cannot be read: {', '.join(unread)}" if any(unread) else "")
+                                  + (f"; there is no question {', '.join(sorted(unknown))}" if unknown else ""))
         words = re.sub(r"\n#\s+", " ", hint[1])
         found.append(Mistake(path, {name: float(least) for name, least, _ in pairs}, words, text.encode(),
                              {name: float(most or least) for name, least, most in pairs}, int(variant[1]) - 1 if variant else 0,

@@ -66,12 +66,11 @@ def _forward(example: Example, ask: Ask) -> dict[str, Finding]:
 
 def _second(example: Example, ask: Ask) -> Finding:
     """The gradient of the gradient, compared with the reference's."""
-    rng = generator(2)
-    g, weights = rng.normal(size=example.shapes[0]), [rng.normal(size=x.shape) for x in example.xs]
-    answer, found = ask(*example.asked("second", example.xs, [g, *weights]))
+    weights = example.weights()
+    answer, found = ask(*example.asked("second", example.xs, weights))
     if "error" in answer:
         return failed(answer)
-    return _same(found, example, lambda xs: second_order(example.question.reference, xs, g, *weights))
+    return _same(found, example, lambda xs: second_order(example.question.reference, xs, *weights))
 
 
 def _of_a_test(example: Example, ask: Ask) -> dict[str, Finding]:
@@ -223,7 +222,10 @@ def _together(remote: Remote, found: dict[str, Finding]) -> dict[str, Finding]:
 
 def _each(remote: Remote) -> dict[str, Finding]:
     before = "d" if remote.example.question.kind == "function" else "gradient of "
-    remote.gradients(remote.xs, generator(1).normal(size=sum(int(np.prod(shape)) for shape in remote.shapes)))
+    v = generator(1).normal(size=sum(int(np.prod(shape)) for shape in remote.shapes))
+    remote.gradients(remote.xs, v)
+    for finding in remote.failed.values():
+        finding.v = v
     found = {f"{before}{name}": finding for name, finding in remote.failed.items()}
     remote.keep([i for i, name in enumerate(remote.names) if name not in remote.failed])
     if not remote.leaves:

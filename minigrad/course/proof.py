@@ -20,6 +20,8 @@ def prove(folder: Path, say: Callable[[str], None] = print) -> int:
     """Prove the assignment in a folder, and print what was proved and what fails. Returns the exit code: 0, or 1 if it fails."""
     problems = 0
     assignment = load_assignment(folder)
+    if not mistakes(assignment):
+        say("no wrong solutions: nothing proves that mistakes lose points")
     for number in range(assignment.variants):
         each = load_assignment(folder, variant=number)
         problems += _told(_proofs(each, mistakes(each)) if not number else _of_variant(each, number), say)
@@ -93,14 +95,16 @@ def _all_points(result: Result) -> list[str]:
 
 
 def _as_it_says(assignment: Assignment, known: list[Mistake], mistake: Mistake, solution: bytes) -> list[str]:
-    """Run the questions that the mistake names, and all that build on them; the latter must lose nothing."""
-    only = {q.name for q in assignment.questions if {q.name, *needs_of(assignment, q)} & mistake.loses.keys()}
+    """Run all questions, because any of them may call the same function. Training takes long: run it only if the mistake names it
+    or a question that it needs."""
+    only = {q.name for q in assignment.questions
+            if q.kind != "trains" or {q.name, *needs_of(assignment, q)} & mistake.loses.keys()}
     result = graded(assignment, solution + b"\n\n" + mistake.text, known, only=tuple(only))
     problems = list(result["messages"])
     for question in result["questions"]:
         name, lost = question["name"], question["max"] - question["points"]
         least, most = mistake.loses.get(name, 0.0), mistake.most.get(name, 0.0)
-        if name in only and not least - NEARLY <= lost <= most + NEARLY:
+        if not least - NEARLY <= lost <= most + NEARLY:
             parts = ", ".join(part["name"] for part in question["parts"] if not part["points"])
             problems.append(f"{name} loses {lost:g}, not {_range(mistake, name).split()[-1]}: {parts or 'nothing'}")
     hints = {part["hint"] for question in result["questions"] for part in question["parts"]}

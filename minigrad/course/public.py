@@ -18,7 +18,7 @@ from .example import Ask, Example
 from .hints import Mistake, mistakes
 from .judging import ENDED, FORWARD, GRADIENTS, NOT_RUN, SECOND, Finding, Remote, by_fault, failed, part_of, parts_of
 from .worker.channel import packed, unpacked
-from .worker.grading import ALL, second_order
+from .worker.grading import ALL
 
 FIELDS = ("name", "points", "kind", "thing", "names", "outputs", "takes", "parts", "allow", "withhold", "order", "variant")
 MOST = 1000  # numbers that students get of a wrong solution's part, to keep the file small
@@ -37,9 +37,21 @@ class Stored(Example):
             "xs", "right", "v", "gradients", "second"))
         self.shapes = [y.shape for y in self.right]
 
-    def outputs(self, xs: Any) -> Arrays:
+    def returned(self, xs: Any) -> Arrays:
         """The stored outputs; they hold for the stored inputs only."""
         return list(self.right)
+
+    def gradients(self, xs: Any, cotangents: Any) -> Arrays:
+        """The stored gradients; they hold for the stored cotangent only."""
+        return list(self.right_gradients)
+
+    def weights(self) -> Arrays:
+        """The weights of the stored second gradients."""
+        return list(self.second[0])
+
+    def second_gradients(self) -> Arrays:
+        """The stored second gradients."""
+        return list(self.second[1])
 
 
 def public_tests(assignment: Assignment, sets: int) -> str:
@@ -63,15 +75,14 @@ def public_tests(assignment: Assignment, sets: int) -> str:
 
 
 def _data(example: Example) -> dict[str, Any]:
-    right = example.outputs(example.xs)
-    v = np.random.default_rng(0).normal(size=sum(y.size for y in right)).round(6)  # rounded, to keep the file short
+    right = example.returned(example.xs)
+    v = np.random.default_rng(0).normal(size=sum(y.size for y in right)).round(6)  # short, as it is written into the file
     remote = Remote(example, lambda message, arrays: ({}, []))
     gradients = example.gradients(example.xs, cut(v, example.shapes)) if remote.leaves else []
     arrays: Arrays = []
     second: list[Arrays] = []
     if example.question.order == 2:
-        given = [np.random.default_rng(1).normal(size=shape) for shape in (example.shapes[0], *(x.shape for x in example.xs))]
-        second = [given, second_order(example.question.reference, example.xs, *given)]
+        second = [example.weights(), example.second_gradients()]
     values = {"inputs": example.inputs, "xs": list(example.xs), "right": right, "v": v, "gradients": gradients,
               "second": second}
     forms = {key: packed(value, arrays) for key, value in values.items()}
@@ -130,11 +141,11 @@ def judged_stored(example: Stored, ask: Ask) -> dict[str, Finding]:
     try:
         for part in parts:
             findings[part] = _judged(example, ask, part)
-            findings[part].example = example
+            findings[part].example, findings[part].v = example, example.v
     except WorkerEndedError as error:
         for number, part in enumerate(part for part in parts if part not in findings):
             text = NOT_RUN if number else ENDED[error.kind] + (f" (line {error.line})" if error.line else "")
-            findings[part] = Finding(False, text, text, ended=True, example=example)
+            findings[part] = Finding(False, text, text, ended=True, example=example, v=example.v)
     return findings
 
 
@@ -142,7 +153,7 @@ def _judged(example: Stored, ask: Ask, part: str) -> Finding:
     cotangents = cut(example.v, example.shapes)
     if example.question.kind == "function":
         leaf = example.question.outputs.index(part) if part in example.question.outputs else example.names.index(part[1:])
-        right = [(example.right if part in example.question.outputs else example.right_gradients)[leaf]]
+        right = [(example.outputs(example.xs) if part in example.question.outputs else example.right_gradients)[leaf]]
         message, arrays = example.asked("outputs", example.xs, cotangents)
     elif part == SECOND:
         given, right = example.second
@@ -150,7 +161,7 @@ def _judged(example: Stored, ask: Ask, part: str) -> Finding:
     elif part == GRADIENTS:
         right, (message, arrays) = example.right_gradients, example.asked("gradient", example.xs, cotangents, ALL)
     elif part == FORWARD:
-        right, (message, arrays) = example.right, example.asked("outputs", example.xs)
+        right, (message, arrays) = example.outputs(example.xs), example.asked("outputs", example.xs)
     else:
         leaf = example.names.index(part.removeprefix("gradient of "))
         right, (message, arrays) = [example.right_gradients[leaf]], example.asked("gradient", example.xs, cotangents, leaf)
@@ -167,4 +178,4 @@ def _judged(example: Stored, ask: Ask, part: str) -> Finding:
         return Finding(False, f"the shapes are not right (yours, and the right ones): {shapes}", "wrong shape")
     wrong = [int((~(np.abs(a - b) <= CLOSE * np.abs(b).max(initial=0) + 1e-300)).sum()) for a, b in zip(mine, right)]
     text = f"{sum(wrong)} of {sum(b.size for b in right)} numbers are wrong"
-    return Finding(not any(wrong), text if any(wrong) else "", "wrong values" if any(wrong) else "", numbers=mine, v=example.v)
+    return Finding(not any(wrong), text if any(wrong) else "", "wrong values" if any(wrong) else "", numbers=mine)

@@ -28,7 +28,7 @@ def gradescope(result: Result) -> str:
                           "output": _lines(part) or "right at the public inputs"})
             pending = part["hidden"] is None
             if not pending:
-                tests.append({"name": f"{name} (hidden test)", "score": part["points"], "max_score": part["max"],
+                tests.append({"name": f"{name} (hidden test)", "score": round(part["points"], 4), "max_score": part["max"],
                               "visibility": "after_published", "output_format": "text",
                               "output": "right" if part["hidden"] else part["hidden_text"]})
             else:
@@ -49,6 +49,8 @@ def _head(result: Result) -> list[str]:
     lines = [*result["messages"], f"protection: {result['protection'] or 'the submission was not run'}",
              f"assignment {result['assignment']}, version {result['version']}, submission {result['submission'] or 'missing'}"
              + (f", secret {result['secret']}" if result["secret"] else "")]
+    if result["only"]:
+        lines.append(f"Only {', '.join(result['only'])} was graded.")
     if result["public"]:
         lines.append("Only the public tests were run. The grade is made with hidden inputs as well.")
     return lines
@@ -59,8 +61,9 @@ def _lines(part: Result) -> str:
 
 
 def text(result: Result) -> str:
-    """The result for a person. Hidden tests stand apart from public ones."""
-    lines = [f"{result['student']}: {result['points']:g} of {result['max']:g} points"
+    """For a person. The hidden tests stand apart from the public ones."""
+    of = f" of {', '.join(result['only'])}" if result["only"] else ""
+    lines = [f"{result['student']}: {result['points']:g} of {result['max']:g} points{of}"
              + (", if the hidden tests agree" if result["public"] else "")]
     for question in result["questions"]:
         message = f"  ({question['message']})" if question["message"] else ""
@@ -70,21 +73,22 @@ def text(result: Result) -> str:
             public = "right" if part["public"] else "in part" if part["points"] else "wrong"
             lines.append(f"  {part['name']:<28} {part['points']:g} of {part['max']:g}   public: {public}   hidden: {hidden}")
             lines += [f"      {line}" for line in _lines(part).split("\n") if line]
-            lines += [f"      | {line}" for line in part.get("explain", "").split("\n") if line]
+            lines += ["", part["explain"], ""] if part.get("explain") else []  # not indented: it is pasted into Python
     return "\n".join([*lines, "", *_head(result)])
 
 
 def table(results: Sequence[Result]) -> str:
-    """CSV: a line for each submission, a column for each question."""
+    """CSV: a line for each submission, a column for each question. Their sum is the points and what is deducted."""
     file = io.StringIO()
     names = [question["name"] for question in results[0]["questions"]] if results else []
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["student", "points", "max", *names, "messages", "submission", "version", "secret", "protection"])
+    writer.writerow(["student", "points", "max", *names, "deduction", "messages", "submission", "version", "secret",
+                     "protection"])
     for result in results:
         writer.writerow([_cell(x) for x in (
             result["student"], f"{result['points']:g}", f"{result['max']:g}",
-            *(f"{question['points']:g}" for question in result["questions"]), " ".join(result["messages"]),
-            result["submission"], result["version"], result["secret"], result["protection"])])
+            *(f"{question['points']:g}" for question in result["questions"]), f"{result['deduction']:g}",
+            " ".join(result["messages"]), result["submission"], result["version"], result["secret"], result["protection"])])
     return file.getvalue()
 
 

@@ -64,7 +64,7 @@ class Session:
         self.libraries: dict[Any, list[str]] = {}
         self.hidden = False  # has it seen hidden inputs? Then its later output may tell of them
         self.pair: Any = None  # function and gradient for a student's test
-        self.tuples: set[str] = set()  # functions that return a tuple of parts, not a dict
+        self.forms: dict[str, str] = {}  # by name of a function: does it return its parts as a dict, a tuple or an array?
         self.dead: WorkerEndedError | None = None  # the reason why the file cannot run at all
 
     def __enter__(self) -> Session:
@@ -98,8 +98,8 @@ class Session:
                 answer, found = worker.ask(message, arrays, max(0.0, left[0]))
             finally:
                 left[0] -= time.monotonic() - start
-            if answer.get("form") == "tuple":
-                self.tuples.add(question.thing)  # its stand-in also returns a tuple
+            if answer.get("form") in ("dict", "tuple", "array"):
+                self.forms[question.thing] = answer["form"]  # a stand-in returns what the student's own returned
             return answer, found
         return ask
 
@@ -108,8 +108,8 @@ class Session:
             folder = self.folder / str(len(self.libraries))
             self.libraries[with_minigrad, withhold] = library(folder, withhold, with_minigrad)
         questions = [self.assignment.question(name) for name in stand_ins]
-        about = {q.thing: {"kind": q.kind, "arguments": list(q.takes or q.names),
-                           "parts": [] if q.thing in self.tuples else list(q.parts)} for q in questions}
+        about = {q.thing: {"kind": q.kind, "arguments": list(q.takes or q.names), "form": self.forms.get(q.thing, "")}
+                 for q in questions}
         while True:
             worker = Worker("grading", WORKER, self.libraries[with_minigrad, withhold], self.wanted,
                             helps=helper(questions, self.assignment.solution, lambda: self.pair))
@@ -123,16 +123,16 @@ class Session:
                     self.dead = error
                     raise
                 self.skip.append(worker.where[0])
-                self.crashes.append({"line": error.line or worker.where[1], "error": str(error)})
+                self.crashes.append({"line": error.line or worker.where[1], "error": str(error), "all": False})
                 continue
-            if not self.hidden:
+            if not self.hidden and not stand_ins:  # what breaks without them costs points, whatever is asked later
                 self.failures = [*self.crashes, *_failures(answer.get("failed"))]
             return worker
 
 
 def _failures(found: Any) -> list[dict[str, Any]]:
-    return [{"line": one["line"] if type(one.get("line")) is int else None, "error": clean(str(one.get("error")), 300)}
-            for one in (found if isinstance(found, list) else []) if isinstance(one, dict)][:50]
+    return [{"line": one["line"] if type(one.get("line")) is int else None, "error": clean(str(one.get("error")), 300),
+             "all": one.get("all") is True} for one in (found if isinstance(found, list) else []) if isinstance(one, dict)][:50]
 
 
 def helper(questions: Sequence[Question], solution: Any, pair: Callable[[], Any]) -> Any:
@@ -145,17 +145,20 @@ def helper(questions: Sequence[Question], solution: Any, pair: Callable[[], Any]
             if message["ask"] is None:
                 inputs = [_numbers(unpacked(x, arrays)) for x in message["inputs"]]
                 return {}, [np.asarray(pair()[message["what"] == "gradient"](*inputs), dtype=float)]
-            question = next(q for q in questions if q.thing == message["ask"])
+            question = max((q for q in questions if q.thing == message["ask"]), key=lambda q: len(q.parts))
             inputs = [_numbers(unpacked(x, arrays)) for x in message["inputs"]]
             if question.kind == "function":
-                return {}, parts_of_answer(getattr(solution, question.thing)(*inputs), list(question.parts))[1]
+                right = getattr(solution, question.thing)(*inputs)
+                names = list(right if isinstance(right, dict) else question.parts)
+                return {"names": names}, parts_of_answer(right, names)[1]
             example = given(question, inputs)
-            outputs = example.outputs(inputs)
+            outputs = example.outputs(example.xs)
             if message.get("what") != "gradient":
                 return {}, outputs
             ends = np.cumsum([y.size for y in outputs])
             cotangents = [arrays[0][end - y.size:end].reshape(y.shape) for end, y in zip(ends, outputs)]
-            return {}, example.gradients(inputs, cotangents)
+            found = iter(example.gradients(example.xs, cotangents))
+            return {}, [next(found) if x.dtype.kind == "f" else np.zeros(x.shape) for x in inputs]
         except Exception as error:  # no question may end the grader
             return {"refused": f"{type(error).__name__}: {error}"[:300]}, []
     return helps

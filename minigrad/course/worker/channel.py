@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-KINDS = {"f": "<f8", "s": "<f4", "i": "<i8", "b": "|u1"}  # float64, float32, integers, bytes
+KINDS = {"f": "<f8", "s": "<f4", "i": "<i8", "b": "|u1", "t": "|b1"}  # float64, float32, integers, bytes, truth values
 LONGEST_TEXT = 1 << 20
 MOST_BYTES = 1 << 25  # of all arrays in a message
 MOST_AXES = 16
@@ -27,7 +27,7 @@ def write(stream: BinaryIO, message: Message, arrays: Sequence[np.ndarray] = ())
     described, parts = [], []
     for array in arrays:
         kind = "s" if array.dtype == np.float32 else {"f": "f", "i": "i", "u": "b" if array.dtype == np.uint8 else "i",
-                                                      "b": "i"}[array.dtype.kind]
+                                                      "b": "t"}[array.dtype.kind]
         described.append([kind, list(array.shape)])
         parts.append(np.ascontiguousarray(array, KINDS[kind]).tobytes())
     text = json.dumps({**message, "arrays": described}).encode()
@@ -51,8 +51,13 @@ def read(stream: BinaryIO) -> tuple[Message, list[np.ndarray]]:
     shapes = [_described(entry) for entry in described]
     if sum(np.dtype(kind).itemsize * math.prod(shape) for kind, shape in shapes) > MOST_BYTES:
         raise BrokenMessageError("more numbers than any answer has")
-    return message, [np.frombuffer(_exactly(stream, np.dtype(kind).itemsize * math.prod(shape)), kind).reshape(shape).copy()
+    return message, [_numbers(_exactly(stream, np.dtype(kind).itemsize * math.prod(shape)), kind).reshape(shape)
                      for kind, shape in shapes]
+
+
+def _numbers(raw: bytes, kind: str) -> np.ndarray:
+    """Of bytes as truth values, all but 0 are True: NumPy would believe that there are only 0 and 1."""
+    return np.frombuffer(raw, np.uint8) != 0 if kind == KINDS["t"] else np.frombuffer(raw, kind).copy()
 
 
 def _described(entry: Any) -> tuple[str, tuple[int, ...]]:

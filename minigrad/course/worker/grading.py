@@ -50,32 +50,26 @@ class Answers:
         if message["kind"] != "op":
             from minigrad import Tensor
             inputs = [_with_leaves(x, NONE, [], Tensor) for x in inputs]
-        return {}, [_array(y) for y in _flat(thing(*inputs))]
+        return {}, outputs_of(thing(*inputs))
 
     def _gradient(self, message: Message, arrays: list[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
         """The gradient of the weighted outputs for number `leaf` of inputs and parameters, or for ALL."""
-        from minigrad import Tensor, grad
+        from minigrad import Tensor
         thing, inputs = self._prepared(message, arrays)
         leaf, cotangents = message["leaf"], [arrays[i] for i in message["cotangents"]]
         if message["kind"] == "op":
-            thing = _at_the_right_output(thing, arrays[message["outputs"][0]])
+            thing = at_the_right_output(thing, arrays[message["outputs"][0]])
         leaves: list[Any] = []
         inputs = [_with_leaves(x, leaf, leaves, Tensor) for x in inputs]
         if message["kind"] == "module":
             own = dict(thing.named_parameters())
             leaves += [own[name] for name in message["parameters"]]
-        wanted = leaves if leaf == ALL else [leaves[leaf]]
-        total = [np.zeros(one.shape) for one in wanted]
-        for y, g in zip(_flat(thing(*inputs)), cotangents):
-            if getattr(y, "requires_grad", False):
-                found = grad(y, wanted, g, allow_unused=True)
-                total = [a if b is None else a + np.asarray(b) for a, b in zip(total, found)]
-        return {}, total
+        return {}, gradients_of(flat(thing(*inputs)), leaves if leaf == ALL else [leaves[leaf]], cotangents)
 
     def _second(self, message: Message, arrays: list[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
         """Gradients of an operation's weighted gradients, for its inputs and the cotangent."""
         thing, inputs = self._prepared(message, arrays)
-        thing = _at_the_right_output(thing, arrays[message["outputs"][0]])
+        thing = at_the_right_output(thing, arrays[message["outputs"][0]])
         return {}, second_order(thing, inputs, *(arrays[i] for i in message["cotangents"]))
 
     def _verdict(self, message: Message, arrays: list[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
@@ -112,7 +106,7 @@ class Answers:
         return thing, [unpacked(x, arrays) for x in message["inputs"]]
 
 
-def _at_the_right_output(thing: Any, y: np.ndarray) -> Any:
+def at_the_right_output(thing: Any, y: np.ndarray) -> Any:
     """The operation's formulas with the reference's output as y, so that a wrong forward costs once."""
     from minigrad import op
 
@@ -142,10 +136,28 @@ def _with_leaves(x: Any, wanted: int, leaves: list[Any], tensor: Callable) -> An
     return x
 
 
-def _flat(outputs: Any, depth: int = 0) -> list[Any]:
+def flat(outputs: Any, depth: int = 0) -> list[Any]:
+    """All that was returned, in turn."""
     if isinstance(outputs, (tuple, list)) and depth < 5 and len(outputs) < 1000:
-        return [y for output in outputs for y in _flat(output, depth + 1)]
+        return [y for output in outputs for y in flat(output, depth + 1)]
     return [outputs]
+
+
+def outputs_of(returned: Any) -> list[np.ndarray]:
+    """The results as a list of plain arrays."""
+    return [_array(y) for y in flat(returned)]
+
+
+def gradients_of(outputs: Sequence[Any], leaves: Sequence[Any], cotangents: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The gradients of all outputs, weighted with the cotangents, for the leaves."""
+    from minigrad import grad
+    total = [np.zeros(leaf.shape) for leaf in leaves]
+    with np.errstate(all="ignore"):
+        for y, g in zip(outputs, cotangents):
+            if getattr(y, "requires_grad", False):
+                found = grad(y, leaves, g, allow_unused=True)
+                total = [a if b is None else np.asarray(a + np.asarray(b)) for a, b in zip(total, found)]
+    return total
 
 
 def _array(y: Any) -> np.ndarray:
@@ -162,9 +174,9 @@ def parts_of_answer(outputs: Any, parts: list[str]) -> tuple[Message, list[np.nd
     """The parts of a dict by name, of a tuple in turn. Missing parts and parts that are no arrays get a message; others count."""
     if outputs is None:
         raise CannotAnswerError("it returned None: is a return missing?")
-    form = "dict" if isinstance(outputs, dict) else "tuple"
+    form = "dict" if isinstance(outputs, dict) else "tuple" if isinstance(outputs, (tuple, list)) else "array"
     if not isinstance(outputs, dict):
-        found = list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
+        found = list(outputs) if form == "tuple" else [outputs]
         if len(found) != len(parts):
             raise CannotAnswerError(f"it must return {', '.join(parts)}: {len(parts)} arrays, not {len(found)}")
         outputs = dict(zip(parts, found))
@@ -179,9 +191,26 @@ def parts_of_answer(outputs: Any, parts: list[str]) -> tuple[Message, list[np.nd
     return {"parts": places, "form": form}, arrays
 
 
-def stand_in(line: Any, name: str, kind: str, arguments: list[str], parts: list[str]) -> Callable:
-    """Replaces a failed function of the student for later questions: it asks the grader, which has the right one. parts: keys
-    of the dict that it returns; without parts it returns a tuple."""
+class Parts(tuple):
+    """Several arrays for a caller who may unpack them or ask for them by name."""
+
+    names: Sequence[str] = ()
+
+    def __getitem__(self, key: Any) -> Any:
+        return dict(self.items())[key] if isinstance(key, str) else super().__getitem__(key)
+
+    def keys(self) -> Sequence[str]:
+        """The names, so that dict(parts) and **parts work too."""
+        return self.names
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Names and arrays."""
+        return list(zip(self.names, self))
+
+
+def stand_in(line: Any, name: str, kind: str, arguments: list[str], form: str = "") -> Callable:
+    """Replaces a failed function of the student for later questions: it asks the grader, which has the right one. form: the form
+    of the student's own result, "dict", "tuple" or "array". If it is unknown, the result can be used as any of them."""
     def values(*inputs: Any) -> tuple[Message, list[np.ndarray]]:
         arrays: list[np.ndarray] = []
         return _replied(line.ask({"ask": name, "what": "outputs", "inputs": [packed(np.asarray(x), arrays) for x in inputs]},
@@ -189,10 +218,12 @@ def stand_in(line: Any, name: str, kind: str, arguments: list[str], parts: list[
 
     def plain(*inputs: Any, **named: Any) -> Any:
         """The reference's outputs."""
-        found = values(*inputs, *(named[argument] for argument in arguments if argument in named))[1]
-        if parts and len(found) == len(parts) > 1:
-            return dict(zip(parts, found))
-        return found[0] if len(found) == 1 else tuple(found)
+        message, found = values(*inputs, *(named[argument] for argument in arguments if argument in named))
+        if form == "array" or not form and len(found) == 1:
+            return found[0]
+        parts = Parts(found)
+        parts.names = message["names"]
+        return dict(parts.items()) if form == "dict" else tuple(found) if form == "tuple" else parts
 
     if kind == "function":
         return plain
@@ -210,12 +241,12 @@ def stand_in(line: Any, name: str, kind: str, arguments: list[str], parts: list[
         return _replied(line.ask({"ask": name, "what": "gradient", "inputs": asked}, arrays))[1]
 
     names = ", ".join(arguments)
-    flat = op(backward=eval(f"lambda g, {names}: gradients(g, {names})", {"gradients": gradients}))(
+    joint = op(backward=eval(f"lambda g, {names}: gradients(g, {names})", {"gradients": gradients}))(
         eval(f"lambda {names}: joined({names})", {"joined": joined}))
 
     def split(*inputs: Any, **named: Any) -> Any:
         """The reference's outputs, with its gradients."""
-        y = flat(*inputs, *(named[argument] for argument in arguments if argument in named))
+        y = joint(*inputs, *(named[argument] for argument in arguments if argument in named))
         ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
         outputs = [reshape(y[end - int(np.prod(shape)):end], shape=shape) for end, shape in zip(ends, list(shapes))]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)

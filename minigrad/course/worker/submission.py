@@ -40,7 +40,7 @@ def _readable(cell: str) -> str:
 def run(content: bytes, notebook: bool, skip: list[int], stand_ins: Mapping[str, Any], progress: Callable[[int, int], None],
         ) -> tuple[ModuleType, list[dict[str, Any]]]:
     """The submission as a module, and its failures. skip: numbers of statements that have ended a worker before. stand_ins:
-    replace the submission's definitions of these names. progress: called before each statement."""
+    replace these names, or define them. progress: called before each statement."""
     module = ModuleType(MODULE)
     module.__file__ = FILE
     sys.modules[MODULE] = module
@@ -50,9 +50,9 @@ def run(content: bytes, notebook: bool, skip: list[int], stand_ins: Mapping[str,
         Path(FILE).write_text(text, encoding="utf-8")  # for the lines in error messages
         tree = ast.parse(text, FILE)
     except SyntaxError as error:
-        return module, [{"line": error.lineno, "error": f"SyntaxError: {error.msg}"}]
+        return module, [{"line": error.lineno, "error": f"SyntaxError: {error.msg}", "all": True}]
     except (Exception, RecursionError, MemoryError) as error:
-        return module, [{"line": None, "error": f"{type(error).__name__}: {error}"[:200]}]
+        return module, [{"line": None, "error": f"{type(error).__name__}: {error}"[:200], "all": True}]
     flags = 0
     for number, statement in enumerate(tree.body):
         if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
@@ -65,7 +65,7 @@ def run(content: bytes, notebook: bool, skip: list[int], stand_ins: Mapping[str,
             exec(compile(ast.Module([statement], []), FILE, "exec", flags, dont_inherit=True), module.__dict__)
         except BaseException as error:  # also the student's SystemExit and KeyboardInterrupt
             failed.append({"line": line_of(error) or statement.lineno, "error": words(error)})
-        module.__dict__.update({name: thing for name, thing in stand_ins.items() if name in module.__dict__})
+        vars(module).update(stand_ins)
     return module, failed
 
 
