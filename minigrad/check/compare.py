@@ -103,7 +103,7 @@ class Check:
         bounds = [f.numeric.bound + TREMBLES * f.input.tremor if f.numeric.value.any() else np.full(f.input.x.shape, np.inf)
                   for f in findings]  # if f is constant, there are only rounding errors
         notes = broken_laws(self.here, self.v, analytic, bounds, self.rng) if self.repeatable else []
-        self.evidence = Evidence(self.here, self.v, self.weights, self.rng, self.budget, findings, self.time_axis)
+        self.evidence = Evidence(self.here, self.v, self.weights, self.rng, self.budget, findings, Check, self.time_axis)
         rows = [row(finding, self.repeatable, partial(self.evidence.said, finding, self.hints)) for finding in findings]
         return Report(rows, order, notes)
 

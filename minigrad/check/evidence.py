@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -32,6 +33,7 @@ class Evidence:
     rng: np.random.Generator
     budget: int
     findings: list[Finding]
+    check: Callable  # compare.Check, for single operations
     time_axis: int | None = None
     calls: int = CALLS_FOR_GUESSES  # calls that are left
 
@@ -48,10 +50,8 @@ class Evidence:
             return ["no diagnosis: wrong entries lie on a kink of f, where its slope is none of the gradient's"]
         if finding.numeric.jacobian is None:
             return ["for a diagnosis check a smaller case (fewer hidden units, inputs or time steps)"]
-        if self._blamed:
-            return [n.family if hints == "family" else n.text for n in self._blamed]
         if name not in self.known:
-            self.known[name] = self._named(name)
+            self.known[name] = self._blamed or self._named(name)
         return list(dict.fromkeys(n.family if hints == "family" else n.text for n in self.known[name])) or [NOTHING]
 
     def _named(self, name: str) -> list[Named]:
@@ -78,7 +78,9 @@ class Evidence:
 
     @cached_property
     def _blamed(self) -> list[Named]:
-        return blamed(self.here, self._elsewhere[0].xs, self.v, self.findings, self.rng, self.budget) if self._affordable else []
+        if not self._affordable:
+            return []
+        return blamed(self.here, self._elsewhere[0].xs, self.v, self.findings, self.rng, self.budget, self.check)
 
     @cached_property
     def _located(self) -> dict[str, Named]:

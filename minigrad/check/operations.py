@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -103,15 +103,15 @@ class Record:
 
 
 def blamed(here: Point, there: Arrays, v: np.ndarray, findings: list[Finding], rng: np.random.Generator,
-           budget: int) -> list[Named]:
+           budget: int, check: Callable) -> list[Named]:
     """A sentence for all wrong inputs. Nothing if f is itself one operation, not a function of Tensors, or if no operation is
-    wrong and there is no gap. there: other values of the inputs."""
+    wrong and there is no gap. there: other values of the inputs. check: compare.Check, which asks for these sentences."""
     if not isinstance(here.function, Recorded) or here.function.trace is not None or here.function.order > 1:
         return []
     with suppress(Exception):  # f and its operations may raise anything for values that they were not made for
         record = Record(here.function, here.xs)
         right = all(_as_replayed(record, v, f) for f in findings if f.wrong.any())
-        return _gaps(record, Record(here.function, there)) if right else _wrong_operations(record, rng, budget)
+        return _gaps(record, Record(here.function, there)) if right else _wrong_operations(record, rng, budget, check)
     return []
 
 
@@ -142,7 +142,7 @@ def _gaps(record: Record, other: Record) -> list[Named]:
                   "no_grad() between them?", GAP)]
 
 
-def _wrong_operations(record: Record, rng: np.random.Generator, budget: int) -> list[Named]:
+def _wrong_operations(record: Record, rng: np.random.Generator, budget: int, check: Callable) -> list[Named]:
     """The operations with a wrong gradient at their own inputs."""
     used: dict[Op, list[Call]] = {}
     for call in record.calls:
@@ -150,21 +150,19 @@ def _wrong_operations(record: Record, rng: np.random.Generator, budget: int) -> 
             used.setdefault(call.op, []).append(call)
     found: list[Named] = []
     for calls in used.values():
-        checked = (_by_itself(call, len(calls), rng, budget) for call in calls[::-(-len(calls) // MOST_CALLS)])
+        checked = (_by_itself(call, len(calls), rng, budget, check) for call in calls[::-(-len(calls) // MOST_CALLS)])
         found += [named for named in checked if named][:1]
     return found[:MOST_NAMED]
 
 
-def _by_itself(call: Call, times: int, rng: np.random.Generator, budget: int) -> Named | None:
+def _by_itself(call: Call, times: int, rng: np.random.Generator, budget: int, check: Callable) -> Named | None:
     """The check's verdict on this operation, for the arguments that need a gradient."""
-    from .compare import Check  # not above: compare imports this file
-
     with Problem(functools.partial(call.op, **call.node.static), tuple(call.arrays)) as problem:
-        check = Check(problem.function(), rng, budget)
-        check.report()
+        checked = check(problem.function(), rng, budget)
+        checked.report()
         needed = {call.name(i) for i, parent in enumerate(call.node.parents) if parent is not None}
-        wrong = [f for f in check.findings if f.wrong.any() and f.input.name in needed]
-        texts, families = ("; ".join(f"{f.input.name}: {'; '.join(check.evidence.said(f, hints))}" for f in wrong)
+        wrong = [f for f in checked.findings if f.wrong.any() and f.input.name in needed]
+        texts, families = ("; ".join(f"{f.input.name}: {'; '.join(checked.evidence.said(f, hints))}" for f in wrong)
                            for hints in ("full", "family"))
     what = f"the operation {call.op.__name__}{f', used {times} times,' if times > 1 else ''} has a wrong gradient for"
     return Named(f"{what} {texts}", f"{what} {families}") if wrong else None
