@@ -49,8 +49,7 @@ class Block:
         """The sum that these edges pass on of gs. With factors, each passes on g times its factor instead."""
         total = np.zeros(self.program.trace.count)
         for k, (edge, g) in enumerate(zip(edges, gs)):
-            part, ids = np.broadcast_arrays(edge.back(g, *edge.values) if factors is None else g * factors[k], edge.ids)
-            total += np.bincount(ids.ravel(), part.ravel(), total.size)
+            edge.add(edge.back(g, *edge.values) if factors is None else g * factors[k], total)
         return total[self.ids]
 
     def guesses(self) -> Iterator[Guess]:
@@ -110,8 +109,7 @@ class Block:
             if np.isin(ids_of(others), results).any():
                 total = np.zeros(self.program.trace.count)
                 for e in others:
-                    part, ids = np.broadcast_arrays(e.back(self.total[e.node.ids], *e.values), e.ids)
-                    total += np.bincount(ids.ravel(), part.ravel(), total.size)
+                    e.add(e.back(self.total[e.node.ids], *e.values), total)
                 found.append((where(others[0]), [total[node.ids] for node in nodes], others))
         return found
 
@@ -168,6 +166,11 @@ def forms(name: str, q: np.ndarray) -> dict[str, np.ndarray]:
 
 def varies(a: np.ndarray) -> bool:
     return bool((a != a.flat[0]).any()) if a.size else False
+
+
+def at_all_points(found: Sequence[dict[str, None]]) -> Iterator[str]:
+    """The sentences that hold at every point."""
+    return (text for text in found[0] if all(text in texts for texts in found[1:]))
 
 
 def _own_factor(edge: Edge) -> str:
@@ -236,7 +239,7 @@ def _reordered(points: Sequence[Differences], origin: Sequence[Origin]) -> str:
                     texts[f"in the gradient of {name} the parts for {parts_of} are in another order: "
                           f"{', '.join(names[i] for i in order)}{at(nodes[0].edges[0])}"] = None
         found.append(texts)
-    return next((text for text in found[0] if all(text in texts for texts in found[1:])), "")
+    return next(at_all_points(found), "")
 
 
 def _of_loss(points: Sequence[Differences], origin: Sequence[Origin]) -> str:
@@ -257,7 +260,7 @@ def _of_loss(points: Sequence[Differences], origin: Sequence[Origin]) -> str:
                         texts[f"{text} itself is used as the gradient of {name}: something is to be subtracted from it, or to be "
                               f"multiplied by it{at(edges[0])}"] = None
         found.append(texts)
-    return next((text for text in found[0] if all(text in texts for texts in found[1:])), "")
+    return next(at_all_points(found), "")
 
 
 def _changed(nodes: Sequence[Node], parts: Sequence[Sequence[Edge]], order: tuple[int, ...]) -> Changes:

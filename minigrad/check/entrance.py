@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from .at_origin import EXACT, POSSIBLE, blocks, forms, names, varies
+from .at_origin import EXACT, POSSIBLE, at_all_points, blocks, forms, names, varies
 from .diagnosis import Named
 from .origin import Differences, Origin, origins
 from .program import FACTOR, Program, at, ids_of, value_name, where
@@ -52,7 +52,7 @@ def _factors(points: Sequence[Differences], name: str) -> Iterator[str]:
                         if np.abs(right - had * form).max() <= EXACT * np.abs(right).max():
                             texts[f"a factor {text} is missing"] = None
         found.append(texts)
-    return (text for text in found[0] if all(text in texts for texts in found[1:]))
+    return at_all_points(found)
 
 
 def _from_one_place(point: Differences, found: list[list[Origin]]) -> str:

@@ -116,8 +116,7 @@ def forward(program: Program) -> Iterator[Mistake]:
             total, passed = trace.totals(v, without, error), np.zeros(trace.count)
             for edge, mask in [*pieces, *first]:
                 if edge.node.turn == turn:
-                    ids, part = np.broadcast_arrays(edge.ids, edge.back(total[edge.node.ids], *edge.values) * mask)
-                    passed += np.bincount(ids.ravel(), part.ravel(), trace.count)
+                    edge.add(edge.back(total[edge.node.ids], *edge.values) * mask, passed)
             for place in program.carried:
                 nodes, start = program.nodes[places[place]], [e.ids for e, _ in first if _reads(program, e, place)]
                 now = nodes[turn - 1].ids if turn else start[0] if start else None

@@ -32,6 +32,16 @@ class Edge:
         consecutive = np.array_equal(self.ids.ravel(), np.arange(first, first + self.ids.size))
         self.slice = slice(first, first + self.ids.size) if consecutive else None
 
+    def add(self, part: np.ndarray, total: np.ndarray) -> None:
+        """Add a part, which this edge passes back, to the totals of its ids."""
+        if self.slice is not None and part.shape == self.ids.shape:  # the usual case, and the fastest
+            total[self.slice] += part.ravel()
+        elif self.distinct and part.shape == self.ids.shape:
+            total[self.ids] += part
+        else:
+            ids, part = np.broadcast_arrays(self.ids, part)
+            total += np.bincount(ids.ravel(), part.ravel(), total.size)
+
 
 @dataclass(eq=False)
 class Node:
@@ -81,14 +91,7 @@ class Trace:
         for node in reversed(self.nodes):
             g = total[node.ids]
             for edge in node.edges:
-                part = changes[edge](g, total) if edge in changes else edge.back(g, *edge.values)
-                if edge.slice is not None and part.shape == edge.ids.shape:  # the usual case, and the fastest
-                    total[edge.slice] += part.ravel()
-                elif edge.distinct and part.shape == edge.ids.shape:
-                    total[edge.ids] += part
-                else:
-                    ids, part = np.broadcast_arrays(edge.ids, part)
-                    total += np.bincount(ids.ravel(), part.ravel(), self.count)
+                edge.add(changes[edge](g, total) if edge in changes else edge.back(g, *edge.values), total)
         return total
 
     def arriving(self, v: np.ndarray) -> np.ndarray:
