@@ -16,7 +16,7 @@ from ..check.noise import generator
 from ..check.trace import Trace
 from .assignment import AssignmentError, Question
 from .worker.channel import Message, packed
-from .worker.grading import gradients_of, second_order
+from .worker.grading import flat, gradients_of, second_order
 
 Ask = Callable[[Message, Sequence[np.ndarray]], tuple[Message, Arrays]]
 
@@ -87,7 +87,7 @@ class Example:
         for (_, parameter), x in zip(self.parameters, xs[self.of_inputs:]):
             parameter.data = x.numpy() if isinstance(x, Tensor) else x
         called = self.question.reference if self.model is None else self.model
-        return list(_flat(called(*self.rebuilt(xs))))
+        return flat(called(*self.rebuilt(xs)))
 
     def rebuilt(self, xs: Sequence[Any]) -> tuple:
         """The inputs in their nesting, with these arrays."""
@@ -157,11 +157,3 @@ def _leaves(name: str, x: Any) -> Iterator[tuple[str, np.ndarray]]:
             yield from _leaves(f"{name}[{i}]", item)
     elif isinstance(x, np.ndarray) and x.dtype.kind == "f":
         yield name, x
-
-
-def _flat(outputs: Any) -> Iterator[Any]:
-    if isinstance(outputs, (tuple, list)):
-        for output in outputs:
-            yield from _flat(output)
-    else:
-        yield outputs

@@ -17,12 +17,12 @@ from ..check.function import Arrays, cut
 from .assignment import load_assignment
 from .example import Example
 from .finding import FORWARD, GRADIENTS, SECOND, Finding
+from .judging import CLOSE
 from .session import helper
 from .worker.channel import unpacked
 from .worker.grading import stand_in
 from .worker.submission import run
 
-CLOSE = 1e-9  # relative to the largest number: rounding errors are far below, a wrong equation is far above
 IMPORTS = {
     "Tensor": "minigrad", "load_assignment": "minigrad.course.assignment", "submission": "minigrad.course.explain",
     **dict.fromkeys(("at_the_right_output", "flat", "gradients_of", "outputs_of", "second_order"),

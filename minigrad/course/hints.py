@@ -19,7 +19,6 @@ from .worker.channel import Message
 from .worker.grading import Answers
 
 
-
 @dataclass
 class Mistake:
     """A wrong solution: the points that it loses by question, and the hint for students with the same mistake. most: the upper

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..check.function import cut
 from .assignment import Assignment, Question
 from .client import Worker, WorkerEndedError, clean
 from .example import given
@@ -142,11 +143,10 @@ def helper(questions: Sequence[Question], solution: Any, pair: Callable[[], Any]
         try:
             if any(array.size > LARGEST_HELP for array in arrays):
                 raise ValueError("that is too large to ask for")
+            inputs = [_numbers(unpacked(x, arrays)) for x in message["inputs"]]
             if message["ask"] is None:
-                inputs = [_numbers(unpacked(x, arrays)) for x in message["inputs"]]
                 return {}, [np.asarray(pair()[message["what"] == "gradient"](*inputs), dtype=float)]
             question = max((q for q in questions if q.thing == message["ask"]), key=lambda q: len(q.parts))
-            inputs = [_numbers(unpacked(x, arrays)) for x in message["inputs"]]
             if question.kind == "function":
                 right = getattr(solution, question.thing)(*inputs)
                 names = list(right if isinstance(right, dict) else question.parts)
@@ -155,9 +155,7 @@ def helper(questions: Sequence[Question], solution: Any, pair: Callable[[], Any]
             outputs = example.outputs(example.xs)
             if message.get("what") != "gradient":
                 return {}, outputs
-            ends = np.cumsum([y.size for y in outputs])
-            cotangents = [arrays[0][end - y.size:end].reshape(y.shape) for end, y in zip(ends, outputs)]
-            found = iter(example.gradients(example.xs, cotangents))
+            found = iter(example.gradients(example.xs, cut(arrays[0], [y.shape for y in outputs])))
             return {}, [next(found) if x.dtype.kind == "f" else np.zeros(x.shape) for x in inputs]
         except Exception as error:  # no question may end the grader
             return {"refused": f"{type(error).__name__}: {error}"[:300]}, []
