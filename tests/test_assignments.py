@@ -1,12 +1,12 @@
 """The assignments in examples/assignments: a solution gets all points, a starter none; wrong ones lose what they declare."""
 
 import importlib
-import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from thorough import THOROUGH
 
 from minigrad.course import check
 from minigrad.course.assignment import AssignmentError, load_assignment, module_of
@@ -17,7 +17,6 @@ from minigrad.course.proof import _all_points, graded, prove
 from minigrad.course.starter import starter
 
 FOLDERS = sorted(path.parent for path in (Path(__file__).parents[1] / "examples" / "assignments").glob("*/assignment.py"))
-THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 thorough = pytest.mark.skipif(not THOROUGH, reason="it takes some minutes: HYPOTHESIS_PROFILE=thorough")
 
 

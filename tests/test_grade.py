@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hostile import RIGHT, TABLE, WRONG
+from thorough import THOROUGH
 
 from minigrad.__main__ import main
 from minigrad.course.assignment import AssignmentError, load_assignment
@@ -60,7 +61,7 @@ EVERY_TIME = [
     "the wrong name for an exception"]
 
 
-@pytest.mark.parametrize("name", TABLE if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else EVERY_TIME)
+@pytest.mark.parametrize("name", TABLE if THOROUGH else EVERY_TIME)
 def test_each_ends_in_a_score_by_the_rules_and_a_sentence(demo, tmp_path, name):
     content, points, words = TABLE[name]
     start = time.monotonic()

@@ -6,19 +6,17 @@ each family, and 220,000 derivatives; `pytest -rP` shows the counts.
 """
 
 import functools
-import os
 from collections import Counter
 
 import numpy as np
 import pytest
 from bank import RIGHT, RIGHT_COLUMNS, WRONG, WRONG_COLUMNS, is_undecided, put_right, put_wrong, table
 from hypothesis import given, settings
+from thorough import THOROUGH
 
 from minigrad import gradcheck, op
 from minigrad.check.numeric import derivatives
 from minigrad.testing import graphs
-
-THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 
 
 def test_no_false_alarm_for_random_programs():

@@ -3,7 +3,6 @@
 python tests/test_mistakes_by_hand.py prints the table by family. test_right_ones: right passes are never refused.
 """
 
-import os
 from collections import Counter
 
 import numpy as np
@@ -13,10 +12,10 @@ from mistakes_by_hand import IN_TIME
 from mistakes_in_gates import IN_GATES
 from mistakes_in_losses import IN_LOSSES
 from right_by_hand import RIGHT
+from thorough import THOROUGH
 
 from minigrad import gradcheck
 
-THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 RECURRENT = [*IN_TIME, *IN_GATES]
 OTHERS = [*IN_LOSSES, *BEYOND_TIME]
 BANK = [*RECURRENT, *OTHERS]

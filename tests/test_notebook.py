@@ -5,12 +5,12 @@ import ast
 import contextlib
 import io
 import json
-import os
 import re
 import sys
 from pathlib import Path
 
 import pytest
+from thorough import THOROUGH
 
 from minigrad.course import check, milestone
 from minigrad.course.assignment import AssignmentError, load_assignment
@@ -19,7 +19,6 @@ from minigrad.course.hints import mistakes
 from minigrad.course.release import released
 
 FOLDERS = sorted(path.parent for path in (Path(__file__).parents[1] / "examples" / "assignments").glob("*/assignment.py"))
-THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 
 
 @pytest.fixture(scope="module", params=FOLDERS, ids=lambda folder: folder.name)
