@@ -105,6 +105,20 @@ def initial_weights(K, H, rng):
     return [rng.normal(size=(H + K, 4 * H)) / np.sqrt(H + K), b, rng.normal(size=(H, K)) / np.sqrt(H), np.zeros(K)]
 
 
+### BEGIN SOLUTION
+def descend(optimizer, weights, gradients):
+    for w, g in zip(weights, gradients):
+        w.grad = g
+    clip_grad_norm(weights, 1.0)
+    optimizer.step()
+
+
+def carried(h, c):
+    """The state with which the next piece begins."""
+    return h, c
+### END SOLUTION
+
+
 def train(letters, K, H, seed, steps=3000, B=16, length=8, lr=0.01):
     """Learn a text, letters (N,): B pieces of it are read at a time, next to each other. Returns a dict of W, b, V, d."""
     rng = np.random.default_rng(seed)
@@ -117,11 +131,8 @@ def train(letters, K, H, seed, steps=3000, B=16, length=8, lr=0.01):
         if place + length >= len(columns):
             place, h, c = 0, np.zeros((B, H)), np.zeros((B, H))
         found = truncated(columns[place:place + length + 1], h, c, *(w.numpy() for w in weights), length)
-        for w, name in zip(weights, ("gW", "gb", "gV", "gd")):
-            w.grad = found[name]
-        clip_grad_norm(weights, 1.0)
-        optimizer.step()
-        place, h, c = place + length, found["h_new"], found["c_new"]
+        descend(optimizer, weights, [found[name] for name in ("gW", "gb", "gV", "gd")])
+        place, (h, c) = place + length, carried(found["h_new"], found["c_new"])
     ### END SOLUTION
     ### STARTER raise NotImplementedError("not written yet")
     return {name: w.numpy() for name, w in zip("WbVd", weights)}

@@ -1,18 +1,8 @@
 # loses: train 11
 # hint: Print the first column of your text. Do letters that follow each other in the text follow each other there?
-def train(letters, K, H, seed, steps=3000, B=16, length=8, lr=0.01):
-    rng = np.random.default_rng(seed)
-    weights = [Tensor(w, requires_grad=True) for w in initial_weights(K, H, rng)]
-    columns = letters[:len(letters) // B * B].reshape(-1, B)
-    optimizer, zeros = Adam(weights, lr=lr), np.zeros((B, H))
-    place, h, c = 0, zeros, zeros
-    for _ in range(steps):
-        if place + length >= len(columns):
-            place, h, c = 0, zeros, zeros
-        found = truncated(columns[place:place + length + 1], h, c, *(w.numpy() for w in weights), length)
-        for w, name in zip(weights, ("gW", "gb", "gV", "gd")):
-            w.grad = found[name]
-        clip_grad_norm(weights, 1.0)
-        optimizer.step()
-        place, h, c = place + length, found["h_new"], found["c_new"]
-    return {name: w.numpy() for name, w in zip("WbVd", weights)}
+along_the_text = train
+
+
+def train(letters, K, H, seed, B=16):
+    across = letters[:len(letters) // B * B].reshape(-1, B).T.ravel()  # cut into B pieces, its columns are these rows
+    return along_the_text(across, K, H, seed, B=B)
