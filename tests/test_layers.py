@@ -592,7 +592,7 @@ def test_the_check_lists_arrays_that_should_be_parameters():
             return x @ self.W + self.b
 
     report = gradcheck(Sequential(Forgotten()), np.ones((1, 3)))
-    assert report and "0.W, of shape (3, 2), is an array and no parameter of the Module" in str(report).replace("\n  ", " ")
+    assert report and "0.W, of shape (3, 2), is an array, not a parameter of the Module" in str(report).replace("\n  ", " ")
     assert "numbers" not in str(report)
 
 

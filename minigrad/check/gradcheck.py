@@ -176,7 +176,7 @@ def left_out(f: Callable) -> Iterator[str]:
     for path, module in getattr(f, "named_modules", lambda: ())():
         for name, x in vars(module).items():
             if isinstance(x, np.ndarray) and x.dtype.kind == "f":
-                yield (f"{path}{'.' * bool(path)}{name}, of shape {x.shape}, is an array and no parameter of the Module, and "
+                yield (f"{path}{'.' * bool(path)}{name}, of shape {x.shape}, is an array, not a parameter of the Module, and "
                        f"was not checked. A parameter is a Tensor: self.{name} = Tensor(..., requires_grad=True)")
 
 

@@ -1,4 +1,4 @@
-"""The program that shows a lost point, for whoever reads a disputed grade: all inputs, the call, and the first wrong number."""
+"""Writes a program about a lost point, for a disputed grade: all inputs, the call, and the first wrong number."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Case:
 
 
 def submission(path: str, right: Sequence[str] = (), assignment: str = "", student: str = "") -> ModuleType:
-    """What a submission defines. It is run as when it is graded, but in this process, without walls."""
+    """Run a submission as grading does, but in this process and without protection. Returns it as a module."""
     content, stand_ins, here = Path(path).read_bytes(), {}, os.getcwd()
     if right:
         found = load_assignment(assignment, student)
@@ -59,7 +59,7 @@ def submission(path: str, right: Sequence[str] = (), assignment: str = "", stude
 
 
 def program(case: Case, part: str, finding: Finding) -> str:
-    """Python that makes again the call that showed what is wrong with a part."""
+    """A Python program that repeats the call and prints the first wrong number of a part."""
     example = finding.example
     if example is None:
         return f"# {finding.text}"
@@ -101,7 +101,7 @@ def _of_a_function(case: Case, example: Example, part: str, cotangents: Arrays) 
 
 
 def _of_tensors(example: Example, part: str, cotangents: Arrays) -> list[str]:
-    """Of an operation, a function of Tensors or a Module."""
+    """The call of an operation, a function of Tensors, or a Module."""
     question, names = example.question, [_Name(_identifier(name)) for name in example.names]
     form = {FORWARD: "Tensor({})", SECOND: "{}"}.get(part, "Tensor({}, requires_grad=True)")
     lines = [f"{name} = {form.format(_literal(x))}" for name, x in zip(names[:example.of_inputs], example.xs)]
@@ -142,7 +142,7 @@ def _first_wrong(example: Example, part: str, finding: Finding) -> list[str]:
 
 
 def _right(example: Example, part: str, finding: Finding) -> tuple[Arrays, Sequence[str]]:
-    """The right numbers, and what they are called."""
+    """The right numbers and their names."""
     question = example.question
     if part in question.outputs:
         return [example.outputs(example.xs)[question.outputs.index(part)]], [part]
@@ -159,7 +159,7 @@ def _right(example: Example, part: str, finding: Finding) -> tuple[Arrays, Seque
 
 
 class _Name(str):
-    """Stands in a literal as it is."""
+    """A name, written into the program without quotes."""
 
 
 def _identifier(name: str) -> str:
@@ -167,7 +167,7 @@ def _identifier(name: str) -> str:
 
 
 def _literal(x: Any) -> str:
-    """As Python that makes it."""
+    """The Python expression for x."""
     if isinstance(x, (tuple, list)):
         inside = ", ".join(map(_literal, x)) + "," * (isinstance(x, tuple) and len(x) == 1)
         return f"({inside})" if isinstance(x, tuple) else f"[{inside}]"

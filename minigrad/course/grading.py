@@ -77,7 +77,7 @@ def grade(assignment: Assignment, path: Path, student: str, rules: Rules, known:
                 for question in assignment.questions:
                     if question.name not in asked:
                         continue
-                    round_.grade(question, entries.get(question.name, {}), seeds)  # without an entry, others need it
+                    round_.grade(question, entries.get(question.name, {}), seeds)  # no entry: others need it
                     result["protection"] = PROTECTION.get(session.walls, "")
                     result["seconds"] = round(time.monotonic() - start, 2)
                     _add_up(assignment, result, session)

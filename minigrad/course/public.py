@@ -76,7 +76,7 @@ def public_tests(assignment: Assignment, sets: int) -> str:
 
 def _data(example: Example) -> dict[str, Any]:
     right = example.returned(example.xs)
-    v = np.random.default_rng(0).normal(size=sum(y.size for y in right)).round(6)  # short, as it is written into the file
+    v = np.random.default_rng(0).normal(size=sum(y.size for y in right)).round(6)  # rounded, to keep the file short
     remote = Remote(example, lambda message, arrays: ({}, []))
     gradients = example.gradients(example.xs, cut(v, example.shapes)) if remote.leaves else []
     arrays: Arrays = []

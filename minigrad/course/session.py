@@ -126,7 +126,7 @@ class Session:
                 self.skip.append(worker.where[0])
                 self.crashes.append({"line": error.line or worker.where[1], "error": str(error), "all": False})
                 continue
-            if not self.hidden and not stand_ins:  # what breaks without them costs points, whatever is asked later
+            if not self.hidden and not stand_ins:  # only failures without stand-ins cost points
                 self.failures = [*self.crashes, *_failures(answer.get("failed"))]
             return worker
 
