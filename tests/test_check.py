@@ -663,3 +663,54 @@ def test_an_error_in_any_of_several_large_inputs_is_found(last):
     wrong = with_formula(lambda g, y: 1.01 * g * (1 - y * y))
     report = gradcheck(lambda *xs: sum(wrong(x) if i == last else mg.tanh(x) for i, x in enumerate(xs)), *xs, budget=300)
     assert [row.verdict == "WRONG" for row in report.rows] == [i == last for i in range(3)]
+
+
+def sigmoid_by_hand(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def swish_slope(x):
+    s = sigmoid_by_hand(x)
+    return s * (1 + x * (1 - s))
+
+
+@pytest.mark.parametrize(("f", "slope", "wrong", "at"), [
+    (lambda x: x - np.sin(x), lambda x: 1 - np.cos(x), 1.0, 0.05),
+    (lambda x: x - np.sin(x), lambda x: 1 - np.cos(x), 0.4, 1e-4),
+    (lambda x: x - np.tanh(x), lambda x: np.tanh(x) ** 2, 1.0, -0.03),
+    (lambda x: x * sigmoid_by_hand(x), swish_slope, 0.5, -1.28),
+    (lambda x: x * sigmoid_by_hand(x), swish_slope, 0.3, -1.2785),
+    *((lambda x, c=c: x + c * np.sqrt(x * x + 1e-8), lambda x, c=c: 1 + c * x / np.sqrt(x * x + 1e-8), 1.0, at)
+      for c in (1e-2, 1e-3, 1e-5) for at in (1e-3, 3e-4)),
+])
+def test_a_nearly_flat_smooth_function_has_no_stairs(f, slope, wrong, at):
+    """Over larger steps f follows the wrong slope, but it bends; only stairs of rounding errors jump."""
+    x = np.array([at, 1.0, -2.0])
+    assert gradcheck(f, x, backward=lambda g, x: g * slope(x))
+    report = gradcheck(f, x, backward=lambda g, x: g * np.where(x == at, wrong, slope(x)))
+    assert report.verdict == "WRONG" and report.rows[0].failing == 1, f"\n{report}"
+    assert not gradcheck(f, x[:1], backward=lambda g, x: g * wrong)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1.0, 1e3, 1e6])
+@pytest.mark.parametrize("at", [0.0, 1e-4, 0.5])
+@pytest.mark.parametrize(("f", "slope"), [(np.sin, np.cos), (lambda x: x - np.sin(x), lambda x: 1 - np.cos(x))])
+def test_wrong_for_exactly_the_given_values_is_no_kink(offset, at, f, slope):
+    """The slopes around look like several kinks because of rounding errors, if f is large or nearly flat."""
+    x = np.array([at, 1.0, -2.0])
+    assert gradcheck(lambda x: offset + f(x), x, backward=lambda g, x: g * slope(x))
+    report = gradcheck(lambda x: offset + f(x), x, backward=lambda g, x: g * np.where(x == at, 0.3, slope(x)))
+    assert report.verdict == ("WRONG" if offset < 1e6 else "INCONCLUSIVE"), f"\n{report}"
+
+
+@pytest.mark.parametrize(("f", "slope"), [
+    (lambda x: (x + 1e15) - 1e15, lambda x: 1.0),
+    (lambda x: np.log(1 - sigmoid_by_hand(x + 32)), lambda x: -sigmoid_by_hand(x + 32)),
+    (lambda x: (1 - np.cos(1e-7 * x)) * 1e14, lambda x: 1e7 * np.sin(1e-7 * x)),
+    (lambda x: 200 * x + np.log(1 - sigmoid_by_hand(x + 32)), lambda x: 200 - sigmoid_by_hand(x + 32)),
+])
+def test_stairs_of_rounding_errors_are_not_wrong(f, slope):
+    """The inner value climbs in steps that differences do not see."""
+    for seed in range(5):
+        report = gradcheck(f, np.random.default_rng(seed).normal(size=3), backward=lambda g, x: g * slope(x))
+        assert report.verdict in ("UNSEEN", "INCONCLUSIVE"), f"\n{report}"

@@ -17,6 +17,7 @@ FURTHER = 64.0 ** np.arange(10)  # times the input's size: is f level, or do rou
 STAIRS = 2.0 ** np.arange(-12, 9)  # times the input's size: does f climb in steps that are invisible nearby?
 LOW_STAIRS = 2.0 ** np.arange(-18, 1)  # the same if it also climbs nearby, with a slightly other slope
 LITTLE = 1e-2  # the slopes differ by at most this share
+NEAREST = 2.0 ** -16  # times the step of the differences; still nearer, the rounding errors of every f jump
 BISECTIONS = 30
 ASIDE, ENTRIES_ASIDE = 2.0 ** -10, 8  # moved values, to see if only the given values are wrong
 
@@ -47,31 +48,33 @@ def _look_for_stairs(finding: Finding, v: np.ndarray) -> None:
         sizes, in_a_row, near = (STAIRS, 2, 2) if level[number] else (LOW_STAIRS, 4, 4)
         reaches = differences.reach.flat[entry] * sizes
         close = [abs((change(reach) - change(-reach)) / reach / 2 - a[number]) <= gap[number] / near for reach in reaches]
-        if any(all(close[i:i + in_a_row]) for i in range(len(close) - in_a_row + 1)) and (
-                not level[number] or _jumps(change, reaches)):
+        if any(all(close[i:i + in_a_row]) for i in range(len(close) - in_a_row + 1)) and _jumps(
+                lambda distance: change(distance) - value[number] * distance, gap[number],  # noqa: B023
+                NEAREST * differences.sizes.flat[entry]):
             finding.wrong[number], finding.hidden[number], finding.error[number] = False, True, gap[number]
             found += 1
         elif count >= ENTRIES_ASIDE and not found:
             break
 
 
-def _jumps(change: Callable[[float], float], reaches: np.ndarray) -> bool:
-    """Where f leaves the level, does it jump, like rounding errors, or bend, like relu?"""
+def _jumps(rest: Callable[[float], float], gap: float, nearest: float) -> bool:
+    """rest: f's change without its slope here, so it is 0 as long as f keeps this slope. If it first grows like gap times the
+    distance, does it jump, like stairs of rounding errors, or bend, like relu and every smooth f?"""
     for side in (1.0, -1.0):
-        far = next((side * reach for reach in reaches[0] * 2.0 ** np.arange(-40, 12) if change(side * reach) != 0), 0.0)
-        whole, near = change(far), 0.0
+        far = next((side * reach for reach in nearest * 2.0 ** np.arange(40) if abs(rest(side * reach)) > gap * reach / 4), 0.0)
+        whole, near = rest(far), 0.0
         for _ in range(BISECTIONS):
             middle = (near + far) / 2
-            near, far = (near, middle) if abs(change(middle)) > abs(whole) / 2 else (middle, far)
-        if abs(change(far) - change(near)) > abs(whole) / 8 > 0:
+            near, far = (near, middle) if abs(rest(middle)) > abs(whole) / 2 else (middle, far)
+        if abs(rest(far) - rest(near)) > abs(whole) / 8 > 0:
             return True
     return False
 
 
 def _look_around_kinks(finding: Finding, here: Point, sizes: list[np.ndarray], v: np.ndarray, rng: np.random.Generator) -> None:
     """If the gradient is right at values nearby, several kinks may meet here. Then it may have any slope around this point. If
-    f has more than two slopes along an entry, the chain rule may give yet another value. All other entries are wrong, such
-    as relu(x) - relu(-x) at 0, where f has no kink."""
+    f has more than two slopes along an entry, the chain rule may give yet another value, at most as far from the slopes as they
+    are from each other. All other entries are wrong, such as relu(x) - relu(-x) at 0, where f has no kink."""
     wrong, number = np.flatnonzero(finding.wrong), finding.input.number
     if not wrong.size:
         return
@@ -93,12 +96,15 @@ def _look_around_kinks(finding: Finding, here: Point, sizes: list[np.ndarray], v
     around = [_slopes(moved(AROUND), number, finding.entries[wrong], steps, v) for _ in range(POINTS_AROUND)]
     slopes, errors, rights = (np.array(parts) for parts in zip(*around))
     a, ends = finding.a[wrong], np.array([v * (slopes - errors).min(axis=0), v * (slopes + errors).max(axis=0)])
-    inside = (ends.min(axis=0).sum(axis=-1) <= a) & (a <= ends.max(axis=0).sum(axis=-1))  # judged output by output
+    low, high = ends.min(axis=0).sum(axis=-1), ends.max(axis=0).sum(axis=-1)  # judged output by output
+    inside, near = (low <= a) & (a <= high), (2 * low - high <= a) & (a <= 2 * high - low)
     gaps = np.diff(np.sort(slopes, axis=0), axis=0)
     unlike = gaps > 2 * errors.max(axis=0) + np.maximum(gaps.sum(axis=0), np.abs(slopes).max(axis=0)) / 1000
     several = (unlike.sum(axis=0) > 1).any(axis=-1)
-    accepted = wrong[inside | several & (rights.mean(axis=0) > 0.9)]
-    finding.wrong[accepted], finding.on_kink[accepted] = False, True
+    accepted = inside | several & near & (rights.mean(axis=0) > 0.9)
+    clear = 4 * (np.abs(v) * errors.max(axis=0)).sum(axis=-1) < np.abs(finding.a - finding.of_entries("value"))[wrong]
+    finding.wrong[wrong[accepted]], finding.on_kink[wrong[accepted & clear]] = False, True
+    finding.unknown[wrong[accepted & ~clear]] = True  # rounding errors of the slopes may only look like kinks
 
 
 def _slopes(point: Point, number: int, entries: np.ndarray, steps: np.ndarray,
