@@ -217,3 +217,11 @@ def test_special_inputs_give_no_wrong_name(x):
     for note in report.rows[0].notes:
         if x.all() and "no simple" not in note:
             assert any(part in note for part in ("factor x is missing", "g times x; and it is 2", "term")), note
+
+
+def test_one_wrong_entry_on_a_kink_does_not_silence_the_others():
+    def backward(g, x):
+        return g * np.where(x >= 0, 3.0, 0.0)
+
+    report = gradcheck(lambda x: 2 * np.maximum(x, 0), np.array([0.0, 1, 2, -3]), backward=backward)
+    assert report.rows[0].notes == ("every entry is 1.5 times what it should be",), report

@@ -46,7 +46,7 @@ class Evidence:
         if hints == "none" or finding.kinks_meet:
             return []
         name = finding.input.name
-        if np.isfinite(finding.of_entries("low")[finding.wrong]).any() and name not in self._stories[0]:
+        if np.isfinite(finding.of_entries("low")[finding.wrong]).all() and name not in self._stories[0]:
             return ["no diagnosis: wrong entries lie on a kink of f, where its slope is none of the gradient's"]
         if finding.numeric.jacobian is None:
             return ["for a diagnosis check a smaller case (fewer hidden units, inputs or time steps)"]
