@@ -442,3 +442,20 @@ def test_what_needs_words():
         gradcheck(lambda a, b: a["W"] * b["W"], {"W": np.ones(2)}, {"W": np.ones(2)}, backward=lambda g, a, b: {"W": g})
     report = gradcheck(lambda x, scale: x * scale, np.ones(2), 2.0, backward=lambda g, x, scale: (g * scale, (g * x).sum()))
     assert report and "a gradient for the number 2, which is a constant here" in str(report)
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0])
+def test_a_forward_that_refuses_numbers_nearby(factor):
+    """The check tries numbers below 0, and numbers whose sum is not 1."""
+    def root(x):
+        if (x < 0).any():
+            raise ValueError("negative")
+        return np.sqrt(x)
+
+    def entropy(p):
+        assert abs(p.sum() - 1) < 1e-6, "not a distribution"
+        return -(p * np.log(p)).sum()
+
+    for report in (gradcheck(root, np.array([1e-9, 1.0, 2.0]), backward=lambda g, x: factor * g / (2 * np.sqrt(x))),
+                   gradcheck(entropy, np.array([0.2, 0.3, 0.5]), backward=lambda g, p: -factor * g * (1 + np.log(p)))):
+        assert report.verdict == ("ok" if factor == 1 else "WRONG"), report

@@ -17,8 +17,8 @@ from .problem import argument_names
 from .recurrence import Recurrence
 from .trace import Trace
 
+REFUSALS = (ValueError, ArithmeticError, AssertionError)  # of a forward that does not take some numbers
 LOOKS = 100  # in so many calls the check looks for arguments that are changed in place
-
 PREFIXES = ("", "d", "d_", "grad_")  # of a gradient's name, before the input's name
 
 
@@ -104,21 +104,25 @@ class ByHand:
                 self.notes[f"{who} changes its argument {name} in place: let it work on a copy"] = None
 
     def values(self, xs: Sequence[np.ndarray]) -> np.ndarray:
-        with suppress(ValueError, ArithmeticError):
+        with suppress(*REFUSALS):
             y = joined([np.asarray(y) for y in _outputs(self._call(xs))])
             if y.size == self.size:
                 return y
         return np.full(self.size, np.nan)
 
     def gradients(self, xs: Sequence[np.ndarray], v: np.ndarray, create_graph: bool = False) -> Arrays:
-        found: dict[str, np.ndarray] = {}
+        found = {name: np.full(x.shape, np.nan) for name, x in zip(self.names, xs)}
+        try:
+            ys = self._call(xs)
+        except REFUSALS:
+            return list(found.values())
         with suppress(ArithmeticError):
-            found = self._backward(xs, v)
-        return [found[name] if name in found else np.full(x.shape, np.nan) for name, x in zip(self.names, xs)]
+            found |= self._backward(ys, xs, v)
+        return [found[name] for name in self.names]
 
-    def _backward(self, xs: Sequence[np.ndarray], v: np.ndarray) -> dict[str, np.ndarray]:
+    def _backward(self, ys: Any, xs: Sequence[np.ndarray], v: np.ndarray) -> dict[str, np.ndarray]:
         """The gradients that backward gives, by name of the input."""
-        g, arguments = self._cotangent(self._call(xs), v), self._fresh(xs)
+        g, arguments = self._cotangent(ys, v), self._fresh(xs)
         result = self._call_backward(g, arguments)
         self._note_changes(self.name_of_backward, arguments, xs)
         before = _leaves(self._cotangent(self.output, v), "")
@@ -205,8 +209,8 @@ class ByHand:
 
     def _given(self) -> set[str]:
         """The inputs whose gradients backward gives. Adds a note if backward uses values that forward keeps elsewhere."""
-        v = np.ones(self.size)
-        found = self._backward(self.xs, v)
+        v, ys = np.ones(self.size), self._call(self.xs)
+        found = self._backward(ys, self.xs, v)
         with suppress(Exception):  # forward at other values, backward at these
             self.f(*self._fresh([1.01 * x + 0.01 for x in self.xs]))
             again = self._by_input(self._call_backward(self._cotangent(self.output, v), self._fresh(self.xs)))
@@ -292,6 +296,4 @@ def _advice(shape: tuple[int, ...], right: tuple[int, ...]) -> str:
         return f": is it not summed over axis {axes} (time, batch), where it is broadcast?"
     if int(np.prod(shape)) == int(np.prod(right)):
         return ": reshape it"
-    if shape in ((), (1,)):
-        return ": is it summed over too many axes?"
-    return ""
+    return ": is it summed over too many axes?" if shape in ((), (1,)) else ""
