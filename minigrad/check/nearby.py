@@ -73,8 +73,9 @@ def _jumps(rest: Callable[[float], float], gap: float, nearest: float) -> bool:
 
 def _look_around_kinks(finding: Finding, here: Point, sizes: list[np.ndarray], v: np.ndarray, rng: np.random.Generator) -> None:
     """If the gradient is right at values nearby, several kinks may meet here. Then it may have any slope around this point. If
-    f has more than two slopes along an entry, the chain rule may give yet another value, at most as far from the slopes as they
-    are from each other. All other entries are wrong, such as relu(x) - relu(-x) at 0, where f has no kink."""
+    f has more than two slopes along an entry, the chain rule may give yet another value. If that is further from the slopes than
+    they are from each other, or the slopes are inexact, the entry is inconclusive. All other entries are wrong, such as
+    relu(x) - relu(-x) at 0, where f has no kink."""
     wrong, number = np.flatnonzero(finding.wrong), finding.input.number
     if not wrong.size:
         return
@@ -101,10 +102,10 @@ def _look_around_kinks(finding: Finding, here: Point, sizes: list[np.ndarray], v
     gaps = np.diff(np.sort(slopes, axis=0), axis=0)
     unlike = gaps > 2 * errors.max(axis=0) + np.maximum(gaps.sum(axis=0), np.abs(slopes).max(axis=0)) / 1000
     several = (unlike.sum(axis=0) > 1).any(axis=-1)
-    accepted = inside | several & near & (rights.mean(axis=0) > 0.9)
-    clear = 4 * (np.abs(v) * errors.max(axis=0)).sum(axis=-1) < np.abs(finding.a - finding.of_entries("value"))[wrong]
-    finding.wrong[wrong[accepted]], finding.on_kink[wrong[accepted & clear]] = False, True
-    finding.unknown[wrong[accepted & ~clear]] = True  # rounding errors of the slopes may only look like kinks
+    accepted = inside | several & (rights.mean(axis=0) > 0.9)
+    exact = 4 * (np.abs(v) * errors.max(axis=0)).sum(axis=-1) < np.abs(finding.a - finding.of_entries("value"))[wrong]
+    finding.wrong[wrong[accepted]], finding.on_kink[wrong[accepted & near & exact]] = False, True
+    finding.unknown[wrong[accepted & ~(near & exact)]] = True  # rounding errors of the slopes may only look like kinks
 
 
 def _slopes(point: Point, number: int, entries: np.ndarray, steps: np.ndarray,
