@@ -104,7 +104,7 @@ class Check:
                   for f in findings]  # if f is constant, there are only rounding errors
         notes = broken_laws(self.here, self.v, analytic, bounds, self.rng) if self.repeatable else []
         self.evidence = Evidence(self.here, self.v, self.weights, self.rng, self.budget, findings, Check, self.time_axis)
-        rows = [row(finding, self.repeatable, partial(self.evidence.said, finding, self.hints)) for finding in findings]
+        rows = [row(finding, order, self.repeatable, partial(self.evidence.said, finding, self.hints)) for finding in findings]
         return Report(rows, order, notes)
 
     def _finding(self, of: Input, paths: Arrays, entries: np.ndarray, tick: Callable[[], None]) -> Finding:

@@ -8,6 +8,7 @@ import numpy as np
 
 from .function import Point
 from .noise import STAIRCASE
+from .numeric import CAREFUL_STEP
 from .slopes import SAFETY
 from .verdict import ULPS, Finding
 
@@ -27,8 +28,35 @@ def look_again(finding: Finding, here: Point, sizes: list[np.ndarray], v: np.nda
     _look_for_stairs(finding, v)
     if here.function.order == 1:
         _look_around_kinks(finding, here, sizes, v, rng)
-    if finding.hidden.any() and not (finding.seen | finding.wrong | finding.unknown | finding.on_kink).any():
+    if finding.hidden.any() and not (finding.seen | finding.wrong | finding.unknown).any():
         _look_further(finding, v)
+    finding.jumps = _jumps_there(finding, v)
+
+
+def _changes(finding: Finding, v: np.ndarray, number: int) -> Callable[[float], float]:
+    """The change of v . f at a distance along a checked entry."""
+    differences, step = finding.input.differences, np.zeros(finding.input.x.shape)
+
+    def change(distance: float) -> float:
+        step.flat[finding.entries[number]] = distance
+        return float(v @ (differences.f(differences.x + step) - differences.here))
+
+    return change
+
+
+def _jumps_there(finding: Finding, v: np.ndarray) -> bool:
+    """Does f jump near the entries that cannot be judged, by much more than it moves up and down elsewhere?"""
+    differences = finding.input.differences
+    least = SAFETY * differences.eps * float(np.abs(v) @ differences.noise.scale)
+
+    def jumps(number: int) -> bool:
+        change, reach = _changes(finding, v, number), CAREFUL_STEP * differences.reach.flat[finding.entries[number]]
+        values = [[change(side * reach * part) for part in (1.0, 0.875, 0.75, 0.625)] for side in (1.0, -1.0)]
+        restless = np.abs(np.diff(values, n=2)).max()
+        return any(_jump(change, far) > max(abs(change(far)) / 8, SAFETY * restless, least) for far in (reach, -reach))
+
+    unknown = np.flatnonzero(finding.unknown)[:ENTRIES_ASIDE]
+    return bool(unknown.size) and all(jumps(int(number)) for number in unknown)
 
 
 def _look_for_stairs(finding: Finding, v: np.ndarray) -> None:
@@ -39,12 +67,7 @@ def _look_for_stairs(finding: Finding, v: np.ndarray) -> None:
     gap, level = np.abs(a - value), np.abs(value) <= LITTLE * np.abs(a)
     found = 0
     for count, number in enumerate(np.flatnonzero(finding.wrong & (level | (gap <= LITTLE * np.abs(value))))):
-        entry, step = finding.entries[number], np.zeros(differences.x.shape)
-
-        def change(distance: float) -> float:
-            step.flat[entry] = distance  # noqa: B023
-            return float(v @ (differences.f(differences.x + step) - differences.here))  # noqa: B023
-
+        entry, change = finding.entries[number], _changes(finding, v, int(number))
         sizes, in_a_row, near = (STAIRS, 2, 2) if level[number] else (LOW_STAIRS, 4, 4)
         reaches = differences.reach.flat[entry] * sizes
         close = [abs((change(reach) - change(-reach)) / reach / 2 - a[number]) <= gap[number] / near for reach in reaches]
@@ -62,13 +85,18 @@ def _jumps(rest: Callable[[float], float], gap: float, nearest: float) -> bool:
     distance, does it jump, like stairs of rounding errors, or bend, like relu and every smooth f?"""
     for side in (1.0, -1.0):
         far = next((side * reach for reach in nearest * 2.0 ** np.arange(40) if abs(rest(side * reach)) > gap * reach / 4), 0.0)
-        whole, near = rest(far), 0.0
-        for _ in range(BISECTIONS):
-            middle = (near + far) / 2
-            near, far = (near, middle) if abs(rest(middle)) > abs(whole) / 2 else (middle, far)
-        if abs(rest(far) - rest(near)) > abs(whole) / 8 > 0:
+        if _jump(rest, far) > abs(rest(far)) / 8:
             return True
     return False
+
+
+def _jump(change: Callable[[float], float], far: float) -> float:
+    """How much f changes at once where it passes half of its change between here and there, found by bisection."""
+    whole, near = change(far), 0.0
+    for _ in range(BISECTIONS):
+        middle = (near + far) / 2
+        near, far = (near, middle) if abs(change(middle)) > abs(whole) / 2 else (middle, far)
+    return abs(change(far) - change(near))
 
 
 def _look_around_kinks(finding: Finding, here: Point, sizes: list[np.ndarray], v: np.ndarray, rng: np.random.Generator) -> None:
@@ -89,7 +117,8 @@ def _look_around_kinks(finding: Finding, here: Point, sizes: list[np.ndarray], v
     analytic = aside.gradients(v)[number]
     found = aside.differences(number).of(v, analytic, some)
     error = found.bound + ULPS * here.function.eps * found.terms
-    right = (np.abs(analytic - found.value) <= error) & np.isfinite(error)
+    gap = np.abs(finding.input.analytic - finding.numeric.value)  # nearby it must be seen to be gone
+    right = (np.abs(analytic - found.value) <= error) & (error < gap / 2)
     finding.kinks_meet = bool(right.ravel()[some].all())
     if not finding.kinks_meet:
         return  # it is wrong everywhere
@@ -125,7 +154,7 @@ def _slopes(point: Point, number: int, entries: np.ndarray, steps: np.ndarray,
 
 
 def _look_further(finding: Finding, v: np.ndarray) -> None:
-    """Rounding errors hide all of this input: is f level here, compared with its changes further away?"""
+    """Rounding errors hide all of this input off the kinks: is f level here, compared with its changes further away?"""
     differences, bounds = finding.input.differences, finding.of_entries("bound")
 
     def changes_at(step: np.ndarray) -> np.ndarray:

@@ -107,9 +107,9 @@ def _of_sides(levels: list[np.ndarray], sides: list[np.ndarray], scale: np.ndarr
     return np.where((noisier <= 100 * quieter) | (single & (levels == noisier)).any(axis=0), noisier, quieter)
 
 
-def own_level(left: list[np.ndarray], right: list[np.ndarray]) -> np.ndarray:
+def own_level(sides: np.ndarray, order: int) -> np.ndarray:
     """The rounding error of values at five equal steps, from x to the left and from x to the right."""
-    quieter, noisier = np.sort([_level(np.diff(np.array(side), n=4, axis=0), 4) for side in (left, right)], axis=0)
+    quieter, noisier = np.sort([_level(np.diff(side, n=order, axis=0), order) for side in sides], axis=0)
     return np.where(noisier <= 100 * quieter, noisier, quieter)
 
 

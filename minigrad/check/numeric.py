@@ -123,6 +123,9 @@ class Differences:
         apart = [gap > step.bound + found.bound for gap, step in zip(far, steps)]
         if False in apart:  # a smaller step contradicts where a larger one agrees: there is more noise than measured
             found.bound = max([found.bound, *(gap for gap, so in list(zip(far, apart))[apart.index(False):] if so)])
+        for a, b, c in zip(steps, steps[1:], steps[2:]):  # smaller steps agree: rounding errors were not as large as they seemed
+            if max(abs(a.value - b.value), abs(c.value - b.value)) <= UNMISTAKABLE * abs(b.value):
+                found.bound = max(found.bound, abs(b.value - found.value))
         if expected is not None and math.isnan(found.low) and not abs(found.value - expected) <= found.bound and any(
                 abs(step.value - expected) <= step.bound <= UNMISTAKABLE * abs(step.value)
                 and contradicts(found.value, found.bound, step.value, step.bound) for step in steps):
@@ -137,9 +140,9 @@ class Differences:
         near_above, near_below, near_taken = self._values(direction, step / 2)
         coarse, fine = (above - below) / (2 * taken), (near_above - near_below) / (2 * near_taken)
         bend, near_bend = (above + below - 2 * self.here) / taken, (near_above + near_below - 2 * self.here) / near_taken
-        few = self._few([above, near_above, near_below, below])
+        few = self._few([above, near_above, below, near_below])
         rounding = self._error(noise, few, above, below) / near_taken + self._inner(fine, noise, above, below)
-        secant = np.maximum(np.abs(above - self.here), np.abs(below - self.here)) / taken
+        secant = np.where(few, 0, np.maximum(np.abs(above - self.here), np.abs(below - self.here)) / taken)
         correction = (fine - coarse) / 3
         a1, a2 = np.abs(fine + correction), np.abs(near_bend)
         a3, a4 = (np.maximum(0.0, np.abs(a) - SAFETY * rounding) for a in (correction, bend - 2 * near_bend))
@@ -153,9 +156,11 @@ class Differences:
         above, below, taken = zip(*(self._values(direction, first * part) for part in (1.0, 0.75, 0.5, 0.25)))
         slopes = [(above[i] - below[i]) / (2 * taken[i]) for i in (0, 2, 3)]
         bends = [(above[i] + below[i] - 2 * self.here) / taken[i] for i in (0, 2, 3)]
-        own = own_level([self.here, *below[::-1]], [self.here, *above[::-1]])
+        sides = np.array([[self.here, *values[::-1]] for values in (below, above)])
+        own, third = own_level(sides, 4), own_level(sides, 3)
+        exact = np.maximum(own, third)  # samples may be small by chance; all are 0 if f moves in equal, large rounding errors
         few = self._few([*above, *below])
-        error = np.where((own < STRUCTURE * noise) & ~few, own, noise)
+        error = np.where((0 < exact) & (exact < STRUCTURE * noise) & ~few, exact, noise)
         rounding = self._error(error, few, above[0], below[0]) / taken[3] + self._inner(slopes[2], noise, above[0], below[0])
         hidden = SAFETY * rounding
         slope, correction = romberg(slopes)
@@ -166,11 +171,16 @@ class Differences:
         truncation += np.where(rough, 4 * np.maximum(0.0, changes[1] - hidden), 0)
         jumps = [np.abs(bend) for bend in bends]
         kink = jumps[2] > np.maximum(jumps[0] / 2, 4 * hidden)  # for a smooth f it shrinks to 1/4
+        bent = np.abs(np.diff(sides[:, 1:], n=2, axis=1)).max(axis=(0, 1)) / taken[3]
+        apart = kink & (bent > jumps[2] / 4)  # the sides are not straight: a sharp bend, or rounding errors
+        kink, truncation = kink & ~apart, truncation + np.where(apart, jumps[2], 0)
         alike = np.abs(jumps[2] - jumps[1]) <= jumps[2] / 20  # the first step reached another kink
         jump = kink & ~alike & (jumps[2] > 2 * jumps[0])  # f itself jumps: slopes grow as the step shrinks
-        left, right = (np.where(kink, slopes[2] + side * np.where(jump, np.inf, bends[2] / 2), np.nan) for side in (-1, 1))
+        ends, unsure = one_sided(sides, taken[3])
+        low, high = ends.min(axis=0) - unsure, ends.max(axis=0) + unsure
+        low, high = (np.where(kink, np.where(jump, side * np.inf, end), np.nan) for side, end in ((-1, low), (1, high)))
         gap = np.where(kink, jumps[2] * np.where(jump, taken[3] / CAREFUL_STEP, 1), np.nan)
-        return Column(np.where(kink, slopes[2], slope), truncation, 2 * rounding, left, right, gap, 0 * truncation)
+        return Column(np.where(kink, slopes[2], slope), truncation, 2 * rounding, low, high, gap, 0 * truncation)
 
     def _values(self, direction: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray, float]:
         """f on the right and on the left, and the step after rounding."""
@@ -178,9 +188,10 @@ class Differences:
         return self.f(above), self.f(below), ((above - below) * direction).sum() / (direction * direction).sum() / 2
 
     def _few(self, values: list[np.ndarray]) -> np.ndarray:
-        """Has an output only a few different values? Then it moves by single rounding errors, if at all (or like x^2 at 0)."""
-        ordered = np.sort([self.here, *values], axis=0)
-        return (ordered[1:] != ordered[:-1]).sum(axis=0) <= len(values) / 2
+        """Has an output only a few different values on each side? Then it moves by single rounding errors, if at all."""
+        half = len(values) // 2
+        ordered = np.sort([[self.here, *values[:half]], [self.here, *values[half:]]], axis=1)
+        return (ordered[:, 1:] != ordered[:, :-1]).sum(axis=1).max(axis=0) <= half / 2
 
     def _error(self, measured: np.ndarray, few: np.ndarray, above: np.ndarray, below: np.ndarray) -> np.ndarray:
         """The rounding error of each output: as measured, but at least that of numbers of its size."""
@@ -193,6 +204,14 @@ class Differences:
         more exact than the output."""
         size = np.maximum(np.abs(above), np.abs(below))
         return np.abs(slope) * np.divide(noise, size, out=np.zeros(size.shape), where=size > 0) / 4
+
+
+def one_sided(sides: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
+    """The slopes to the left and to the right, and their error, from five values on each side, `step` apart."""
+    here, one, two, three, four = np.moveaxis(sides, 1, 0)
+    coarse = (-11 * here + 18 * one - 9 * two + 2 * three) / (6 * step)
+    fine = (-25 * here + 48 * one - 36 * two + 16 * three - 3 * four) / (12 * step)
+    return fine * [[-1], [1]], np.abs(fine - coarse).max(axis=0)
 
 
 def romberg(slopes: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

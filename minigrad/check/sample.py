@@ -9,7 +9,7 @@ from .verdict import TOO_WIDE, TREMBLES, ULPS, Input
 CALLS, CALLS_AT_FIRST = 4, 112  # of f: for an entry, and once to measure how exact f and its gradients are
 DIRECTIONS = 8  # through all entries of an input, if only a sample is checked one by one
 DISAGREES = "; a random direction through all of them disagrees"
-NO_DIRECTION = "; no random direction through all of them shows anything, as f is not smooth along them"
+NO_DIRECTION = "; no random direction through all of them shows anything, as no slope along them is certain enough"
 
 
 def samples(sizes: list[int], budget: int, rng: np.random.Generator) -> list[np.ndarray]:
@@ -50,7 +50,7 @@ def directions(of: Input, v: np.ndarray, rng: np.random.Generator) -> tuple[int 
 
 
 def _agrees(of: Input, v: np.ndarray, direction: np.ndarray) -> bool | None:
-    """None if f is not smooth enough along this direction to tell."""
+    """None if the slope along this direction is too uncertain to tell."""
     analytic, differences = of.analytic, of.differences
     expected, terms = float((analytic * direction).sum()), float(np.abs(analytic * direction).sum())
     found = differences.along(direction, v, expected, differences.noise.together(v))

@@ -56,6 +56,7 @@ class Finding:
     still: np.ndarray
     direction: str = ""
     kinks_meet: bool = False
+    jumps: bool = False
 
     def of_entries(self, name: str) -> np.ndarray:
         return getattr(self.numeric, name).ravel()[self.entries]
@@ -80,7 +81,7 @@ def judged(of: Input, numeric: Derivatives, entries: np.ndarray, v: np.ndarray, 
     bound = np.where(silent, np.maximum(bound, silence), bound)
     known = value[bound <= np.abs(value)]
     size = np.maximum(np.abs(value), norm(known) / np.sqrt(max(1, value.size)))
-    size = np.fmax(size, secant)  # if f is level: its change a step away
+    size = size if known.size else np.fmax(size, secant)  # if f is level: its change a step away
     ulps, trembles = ULPS * of.eps * terms, TREMBLES * of.tremor.ravel()[entries]
     inexact = ulps + trembles
     error = bound + inexact
