@@ -13,6 +13,7 @@ from .slopes import Derivatives
 TOO_WIDE = 1e-3  # a bound wider than this share of the gradient's size shows nothing
 ULPS = 300  # rounding errors that a right gradient may have, relative to its terms
 TREMBLES = 16  # or so many times its change if all inputs change by a few rounding errors
+STEADY = 1000  # unless that is so many times f's own errors: then a formula treats exactly these values in a way of its own
 
 
 @dataclass
@@ -83,6 +84,7 @@ def judged(of: Input, numeric: Derivatives, entries: np.ndarray, v: np.ndarray, 
     size = np.maximum(np.abs(value), norm(known) / np.sqrt(max(1, value.size)))
     size = size if known.size else np.fmax(size, secant)  # if f is level: its change a step away
     ulps, trembles = ULPS * of.eps * terms, TREMBLES * of.tremor.ravel()[entries]
+    trembles = np.where((trembles > TOO_WIDE * size) & (trembles > STEADY * (bound + ulps)), 0, trembles)
     inexact = ulps + trembles
     error = bound + inexact
     on_kink = np.isfinite(low) & np.isfinite(high)
