@@ -234,7 +234,7 @@ class Gradients:
 
     def __init__(self, record: list[Node], total: dict[Node, Any], create_graph: bool) -> None:
         self.useful, self.total, self.create_graph, self.watch = set(record), total, create_graph, state.watch
-        self.owned, self.postponed = set[Node](), dict[Node, Any]()  # postponed: see speed.py
+        self.owned, self.postponed = set(), {}  # type: ignore[var-annotated]  # postponed: see speed.py
 
     def apply_formulas(self, node: Node, g: Any) -> None:
         """The chain rule at one node: what arrived there goes on to its parents."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -128,7 +129,8 @@ def natural_size(f: Function, x: np.ndarray, direction: np.ndarray, here: np.nda
     return 1.0
 
 
-def norm(a: np.ndarray) -> float:
-    """sqrt(sum a^2), without overflow or underflow of squares."""
-    largest = float(np.abs(a).max(initial=0))
-    return largest * math.sqrt(float(((a / largest) ** 2).sum())) if 0 < largest < math.inf else largest
+def norm(a: np.ndarray) -> Any:
+    """sqrt(sum a^2) along the last axis, without overflow or underflow of squares."""
+    largest = np.abs(a).max(axis=-1, initial=0, keepdims=True)
+    size = np.where((largest > 0) & (largest < math.inf), largest, 1)
+    return size[..., 0] * np.sqrt(((a / size) ** 2).sum(axis=-1))

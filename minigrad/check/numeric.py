@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,11 +21,22 @@ SURE, CLEAR = 2, 1e-6  # enough steps, if so many agree so well and all contradi
 STRUCTURE = 1e-3  # if noise falls below this share of itself at a smaller step, it was no noise, but f's own shape
 SMALLEST = 2.0 ** -200  # smaller entries count as this size, so that steps cannot underflow
 LARGEST_JACOBIAN = 4_000_000  # numbers; larger ones are not kept
+BLOCK = 16_384  # numbers: with so many outputs of several entries at once, NumPy's calls cost little
 
 
 def derivatives(f: Function, x: np.ndarray, v: np.ndarray, *, expected: np.ndarray | None = None) -> Derivatives:
     """d(v . f(x)) / dx entry by entry; see Differences."""
     return Differences(f, x).of(v, expected)
+
+
+class Line(NamedTuple):
+    """A line through x. beside: f above and below x and the step after rounding, then the same for half the step. shrinks:
+    numbers of halvings to try if the steps must be smaller."""
+
+    direction: np.ndarray
+    jitter: float
+    beside: Sequence[Any]
+    shrinks: Sequence[float]
 
 
 class Differences:
@@ -65,55 +77,60 @@ class Differences:
         if entries is None and v.size * self.x.size <= LARGEST_JACOBIAN:
             found.jacobian = np.zeros((v.size, self.x.size))
         together = self.noise.together(v) if self.x.size else 1.0
-        for i in range(self.x.size) if entries is None else entries:
-            one = self.entry(i, v, None if expected is None else expected.flat[i], together)
-            for name in ("value", "bound", "rounding", "terms", "low", "high", "secant"):
-                getattr(found, name).flat[i] = getattr(one, name)
-            if found.jacobian is not None:
-                found.jacobian[:, i] = one.column
-            tick()
+        numbers = np.arange(self.x.size) if entries is None else entries
+        length = 1 + BLOCK // max(1, v.size)
+        for some in (numbers[start:start + length] for start in range(0, len(numbers), length)):
+            units = 2.0 ** np.round(np.log2(self.sizes.flat[some]))
+            goals = None if expected is None else expected.flat[some] * units
+            lines = [self._through(*pair) for pair in zip(some, units)]
+            quick = weighed(*self._quick([np.array(part) for part in zip(*(line.beside for line in lines))], self.noise.error),
+                            v, together)
+            found.put(some, quick, units)
+            for k in np.flatnonzero(~(settled(quick, goals) & np.isfinite(quick.bound))):
+                found.put(some[k], self._along(lines[k], v, None if goals is None else goals[k], together), units[k])
+            for _ in some:
+                tick()
         return found
 
-    def entry(self, i: int, v: np.ndarray, expected: float | None = None, together: float = 1.0) -> Derivative:
-        """The derivative for the entry with flat number i."""
-        unit = 2.0 ** np.round(np.log2(self.sizes.flat[i]))
+    def _through(self, i: int, unit: float) -> Line:
+        """The line through the entry with flat number i; unit is about as large as the entry."""
         direction = np.zeros(self.x.shape)
         direction.flat[i] = unit
         smaller = np.log2(unit / max(abs(self.x.flat[i]), SMALLEST)) if self.x.flat[i] else 0
-        shrinks = (*SHRINKS, *(smaller + shrink for shrink in SHRINKS if smaller + shrink > SHRINKS[-1]))
-        return self.along(direction, v, None if expected is None else expected * unit, together, shrinks).scaled(1 / unit)
+        return self._line(direction, (*SHRINKS, *(smaller + shrink for shrink in SHRINKS if smaller + shrink > SHRINKS[-1])))
 
-    def along(self, direction: np.ndarray, v: np.ndarray, expected: float | None = None, together: float = 1.0,
-              shrinks: Sequence[float] = SHRINKS) -> Derivative:
-        """d/dt v . f(x + t direction) at t = 0; the direction's numbers are about as large as x's. shrinks: numbers of halvings
-        to try, if the steps must be smaller."""
+    def _line(self, direction: np.ndarray, shrinks: Sequence[float] = SHRINKS) -> Line:
         jitter = 1 - self.random.uniform(0, 0.25)
-        found, sure = self._along(direction, v, expected, together, jitter, shrinks, self.noise.error)
+        beside = [part for half in (1, 2) for part in self._values(direction, QUICK_STEP * jitter / half)]
+        return Line(direction, jitter, beside, shrinks)
+
+    def along(self, direction: np.ndarray, v: np.ndarray, expected: float | None = None, together: float = 1.0) -> Derivative:
+        """d/dt v . f(x + t direction) at t = 0; the direction's numbers are about as large as x's."""
+        return self._along(self._line(direction), v, expected, together)
+
+    def _along(self, line: Line, v: np.ndarray, expected: float | None, together: float) -> Derivative:
+        found, sure = self._closely(line, v, expected, together, self.noise.error)
         if expected is None or sure or found.allows(expected):
             return found
-        error = np.maximum(self.noise.error, self._noise_along(direction).error)
+        error = np.maximum(self.noise.error, self._noise_along(line.direction).error)
         if (error <= 2 * self.noise.error).all():
             return found
-        return self._along(direction, v, expected, together, jitter, shrinks, error)[0]  # with this direction's own noise
+        return self._closely(line, v, expected, together, error)[0]  # with this direction's own noise
 
-    def _along(self, direction: np.ndarray, v: np.ndarray, expected: float | None, together: float, jitter: float,
-               shrinks: Sequence[float], noise: np.ndarray) -> tuple[Derivative, bool]:
+    def _closely(self, line: Line, v: np.ndarray, expected: float | None, together: float,
+                 noise: np.ndarray) -> tuple[Derivative, bool]:
         """The derivative, and whether it certainly differs from the expected one."""
-        def settled(found: Derivative) -> bool:
-            return found.bound <= max(GOOD * abs(found.value), 4 * found.rounding) and (
-                expected is None or abs(found.value - expected) <= found.bound)
-
-        column, secant = self._quick(direction, QUICK_STEP * jitter, noise)
+        column, secant = self._quick(line.beside, noise)
         best, steps = None, []
-        quick = found = weighed(column, v, together, secant)
-        if settled(found):
+        quick = found = weighed(column, secant, v, together)
+        if settled(found, expected):
             return found, False
-        for shrink in shrinks:
-            column = self._careful(direction, CAREFUL_STEP * jitter / 2 ** shrink, noise)
-            steps.append(weighed(column, v, together, secant))
+        for shrink in line.shrinks:
+            column = self._careful(line.direction, CAREFUL_STEP * line.jitter / 2 ** shrink, noise)
+            steps.append(weighed(column, secant, v, together))
             best = column if best is None else best.improved(column)
-            found = weighed(best, v, together, secant)
-            if settled(found):
+            found = weighed(best, secant, v, together)
+            if settled(found, expected):
                 break
             if len(steps) == SURE and expected is not None and all(
                     step.bound <= CLEAR * abs(step.value) and abs(step.value - found.value) <= step.bound + found.bound
@@ -123,7 +140,9 @@ class Differences:
         apart = [gap > step.bound + found.bound for gap, step in zip(far, steps)]
         if False in apart:  # a smaller step contradicts where a larger one agrees: there is more noise than measured
             found.bound = max([found.bound, *(gap for gap, so in list(zip(far, apart))[apart.index(False):] if so)])
-        for a, b, c in zip(steps, steps[1:], steps[2:]):  # smaller steps agree: rounding errors were not as large as they seemed
+        finer = [step for step in steps if step.bound < math.inf]
+        finer = finer[1 + min(range(len(finer)), key=lambda k: abs(finer[k].value - found.value)):] if finer else []
+        for a, b, c in zip(finer, finer[1:], finer[2:]):  # they agree: rounding errors are not as large as they seem
             if max(abs(a.value - b.value), abs(c.value - b.value)) <= UNMISTAKABLE * abs(b.value):
                 found.bound = max(found.bound, abs(b.value - found.value))
         if expected is not None and math.isnan(found.low) and not abs(found.value - expected) <= found.bound and any(
@@ -132,12 +151,13 @@ class Differences:
             found.bound = math.inf  # one step confirms the expected value, another contradicts it
         return found, False
 
-    def _quick(self, direction: np.ndarray, step: float, noise: np.ndarray) -> tuple[Column, np.ndarray]:
-        """The slope from steps `step` and step / 2; and the larger slope to one side at `step`. Let a1, a2, ... be the terms
-        of Taylor's series at `step`, divided by it. The error is about a5, and a5 is assumed to be less than 32 max(a3, a4)
-        max(a3 / a1, a4 / a2)."""
-        above, below, taken = self._values(direction, step)
-        near_above, near_below, near_taken = self._values(direction, step / 2)
+    def _quick(self, beside: Sequence[Any], noise: np.ndarray) -> tuple[Column, np.ndarray]:
+        """The slope from a line's step and half of it; and the larger slope to one side at the step. Let a1, a2, ... be the
+        terms of Taylor's series at the step, divided by it. The error is about a5, and a5 is assumed to be less than
+        32 max(a3, a4) max(a3 / a1, a4 / a2). For several lines, each part of `beside` has a row for each line, and so has the
+        result."""
+        above, below, taken, near_above, near_below, near_taken = beside
+        taken, near_taken = np.expand_dims(taken, -1), np.expand_dims(near_taken, -1)
         coarse, fine = (above - below) / (2 * taken), (near_above - near_below) / (2 * near_taken)
         bend, near_bend = (above + below - 2 * self.here) / taken, (near_above + near_below - 2 * self.here) / near_taken
         few = self._few([above, near_above, below, near_below])
@@ -189,9 +209,12 @@ class Differences:
 
     def _few(self, values: list[np.ndarray]) -> np.ndarray:
         """Has an output only a few different values on each side? Then it moves by single rounding errors, if at all."""
-        half = len(values) // 2
-        ordered = np.sort([[self.here, *values[:half]], [self.here, *values[half:]]], axis=1)
-        return (ordered[:, 1:] != ordered[:, :-1]).sum(axis=1).max(axis=0) <= half / 2
+        half, few = len(values) // 2, True
+        for side in (values[:half], values[half:]):
+            seen = [np.broadcast_to(self.here, side[0].shape), *side]
+            repeated = sum(np.logical_or.reduce([value == earlier for earlier in seen[:k]]) for k, value in enumerate(seen) if k)
+            few = few & (repeated >= half / 2)
+        return few
 
     def _error(self, measured: np.ndarray, few: np.ndarray, above: np.ndarray, below: np.ndarray) -> np.ndarray:
         """The rounding error of each output: as measured, but at least that of numbers of its size."""
@@ -212,6 +235,12 @@ def one_sided(sides: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
     coarse = (-11 * here + 18 * one - 9 * two + 2 * three) / (6 * step)
     fine = (-25 * here + 48 * one - 36 * two + 16 * three - 3 * four) / (12 * step)
     return fine * [[-1], [1]], np.abs(fine - coarse).max(axis=0)
+
+
+def settled(found: Derivative, expected: Any) -> Any:
+    """Is the derivative exact enough, and the expected one?"""
+    exact = found.bound <= np.maximum(GOOD * np.abs(found.value), 4 * found.rounding)
+    return exact if expected is None else exact & (np.abs(found.value - expected) <= found.bound)
 
 
 def romberg(slopes: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

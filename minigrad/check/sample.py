@@ -57,4 +57,4 @@ def _agrees(of: Input, v: np.ndarray, direction: np.ndarray) -> bool | None:
     inexact = ULPS * of.eps * (found.terms + terms) + TREMBLES * float((of.tremor * np.abs(direction)).sum())
     if not found.bound + inexact <= TOO_WIDE * max(found.terms, terms):
         return None
-    return abs(found.value - expected) <= found.bound + inexact
+    return bool(abs(found.value - expected) <= found.bound + inexact)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -76,10 +77,6 @@ class Derivative:
     def allows(self, value: float) -> bool:
         return abs(self.value - value) <= self.bound < math.inf or self.low <= value <= self.high
 
-    def scaled(self, factor: float) -> Derivative:
-        """The derivative in other units; factor > 0."""
-        return Derivative(*(getattr(self, name) * factor for name in self.__dataclass_fields__))
-
 
 @dataclass
 class Derivatives:
@@ -97,16 +94,24 @@ class Derivatives:
     secant: np.ndarray
     jacobian: np.ndarray | None = field(default=None, repr=False)
 
+    def put(self, entries: Any, one: Derivative, units: Any) -> None:
+        """Fill in a derivative for the entry with this number, or for several, in units of x."""
+        for name in ("value", "bound", "rounding", "terms", "low", "high", "secant"):
+            getattr(self, name).flat[entries] = getattr(one, name) / units
+        if self.jacobian is not None:
+            self.jacobian[:, entries] = one.column / units
 
-def weighed(column: Column, v: np.ndarray, together: float, secant: np.ndarray) -> Derivative:
-    """The derivative of v . f: truncation errors add up; rounding errors add like random numbers, times `together`."""
+
+def weighed(column: Column, secant: np.ndarray, v: np.ndarray, together: float) -> Derivative:
+    """The derivative of v . f: truncation errors add up; rounding errors add like random numbers, times `together`. If the
+    columns of several directions stand below each other, all without kinks, it has arrays of numbers."""
     weights, kink = np.abs(v), ~np.isnan(column.low)
-    value, terms = float(v @ column.slope), float(weights @ np.abs(column.slope))
+    value, terms, total = column.slope @ v, np.abs(column.slope) @ weights, secant @ weights
     rounding = SAFETY * together * norm(weights * column.rounding)
-    bound = float(weights @ (column.truncation + column.doubt)) + rounding
-    total = float(weights @ secant)
-    if not kink.any() or not math.isfinite(bound + value):
-        return Derivative(value, bound if math.isfinite(bound + value) else math.inf, rounding, terms, column.slope, secant=total)
+    bound = (column.truncation + column.doubt) @ weights + rounding
+    finite = np.isfinite(bound + value)
+    if not kink.any() or not finite:
+        return Derivative(value, np.where(finite, bound, math.inf)[()], rounding, terms, column.slope.T, secant=total)
     if np.isinf(column.low).any():
         return Derivative(value, math.inf, rounding, terms, column.slope, -math.inf, math.inf, total)
     ends = v * np.where(kink, column.low, column.slope), v * np.where(kink, column.high, column.slope)
