@@ -14,6 +14,9 @@ OWN = int.from_bytes(b"minigrad")  # added to a seed, so that nobody else has th
 SMALL_STEP, LARGE_STEP, HUGE_STEP = 2.0 ** -20, 2.0 ** -11, 2.0 ** -5  # relative to the size of the entries
 ORDERS = (3, 4, 5, 6, 7)  # orders of differences: with the order they shrink for a smooth f, but not for rounding errors
 STAIRCASE = 64  # more than so many of the output's own rounding errors are none, but a kink of f,
+STEPS_SEEN = 4  # of eight; if f changes in fewer, it is level or has wider stairs
+INNER = 2.0 ** 16  # times f's own rounding errors: an inner value has no larger ones, if f moves
+SMALL_ENTRY = 8  # times smaller than the steps
 STEPS = 2  # so many unusual changes of eight: inner values change their last digit; it is no kink
 SINGLE = 1e-4  # relative to f's values; a jump of f is larger
 FURTHER = (8.0, 128.0, 4e3, 1e6, 1e10, 1e15)  # times as large as x
@@ -32,11 +35,13 @@ def generator(*seed: int) -> np.random.Generator:
 @dataclass
 class Noise:
     """For each output: `error`, the rounding error of one value, and `scale`, its largest size at x and at a distance as
-    large as x. samples: fifth differences on both sides of x, which are rounding errors."""
+    large as x. samples: fifth differences on both sides of x, which are rounding errors. moves: does it change in nearly every
+    small step?"""
 
     error: np.ndarray
     scale: np.ndarray
     samples: list[np.ndarray]
+    moves: np.ndarray
 
     def together(self, v: np.ndarray) -> float:
         """The error of v . f, relative to the error if the outputs' errors were independent."""
@@ -45,10 +50,22 @@ class Noise:
 
 
 def noise_of(f: Function, x: np.ndarray, direction: np.ndarray, far: np.ndarray, here: np.ndarray, eps: float) -> Noise:
+    """The noise of f along `direction`; `far` is the same direction, as large as x. Where an entry is much smaller than the
+    others, f may be another function a step away, such as 1 / x: then steps as small as the entry itself count, if f moves."""
+    noise = _along(f, x, direction, far, here, eps)
+    near, less = (np.where(x == 0, d, np.sign(d) * np.minimum(np.abs(d), np.abs(x))) for d in (direction, far))
+    if (np.abs(direction) > SMALL_ENTRY * np.abs(near)).any():
+        closer = _along(f, x, near, less, here, eps)
+        noise.error = np.where(closer.moves, np.minimum(noise.error, closer.error), noise.error)
+        noise.scale = np.where(closer.moves, np.minimum(noise.scale, closer.scale), noise.scale)
+    return noise
+
+
+def _along(f: Function, x: np.ndarray, direction: np.ndarray, far: np.ndarray, here: np.ndarray, eps: float) -> Noise:
     """Differences of high order at small steps remove a smooth f and leave its rounding errors. Larger steps show the errors
     of inner values that do not change in a small step: then f is a staircase.
 
-    f is measured along `direction`; `far` is the same direction, as large as x. After J. More and S. Wild, "Estimating
+    After J. More and S. Wild, "Estimating
     computational noise" (2011).
     """
     some, others = direction * generator(2).uniform(0.5, 1, (2, *x.shape))  # a step could be a period of f
@@ -71,8 +88,12 @@ def noise_of(f: Function, x: np.ndarray, direction: np.ndarray, far: np.ndarray,
                            for sides, size in ((near, SMALL_STEP), (wide, LARGE_STEP)))
     between = (np.abs(wide_slopes - slopes) > ALIKE * np.abs(wide_slopes)).any(axis=0)  # f moves in steps too large for `near`
     stairs = np.where(between, stairs, np.minimum(stairs, STAIRCASE * eps * scale))
-    stairs = np.maximum(stairs, np.minimum(np.max([_plateau(values) for values in huge], axis=0), STAIRCASE * eps * scale))
-    return Noise(np.maximum(error, stairs), scale, [np.diff(values, n=5, axis=0) for values in near])
+    moves, climbs = (np.min([(np.diff(values, axis=0) != 0).sum(axis=0) for values in sides], axis=0) > STEPS_SEEN
+                    for sides in (near, wide))
+    huge_stairs = np.minimum(np.max([_plateau(values) for values in huge], axis=0), STAIRCASE * eps * scale)
+    error = np.maximum(error, np.where(climbs, stairs, np.maximum(stairs, huge_stairs)))
+    scale = np.where(moves, np.minimum(scale, INNER * error / eps), scale)  # such errors would show
+    return Noise(error, scale, [np.diff(values, n=5, axis=0) for values in near], moves)
 
 
 def _largest(values: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .noise import EPS, Function, Noise, generator, natural_size, noise_of, own_level
+from .noise import EPS, Function, Noise, generator, natural_size, noise_of, norm, own_level
 from .slopes import SAFETY, Column, Derivative, Derivatives, contradicts, weighed
 
 QUICK_STEP = 2.0 ** -9  # relative to the size of the entries: truncation and rounding errors are about equal there
@@ -55,7 +55,7 @@ class Differences:
         self.f, self.x, self.eps = f, x, eps
         self.here = f(x.copy())
         self.random = generator(1)  # a step with round numbers could be a period of f, or of its rounding errors
-        self.reach = np.maximum(np.maximum(np.abs(x), np.sqrt(np.mean(x * x)) if x.any() else scale), SMALLEST)
+        self.reach = np.maximum(np.maximum(np.abs(x), norm(x.ravel()) / math.sqrt(x.size) if x.any() else scale), SMALLEST)
         self.far = generator(0).choice([-1, 1], x.shape) * self.reach
         self.shorter = natural_size(f, x, self.far, self.here) if x.size else 1.0
         self.sizes, self.near = self.shorter * self.reach, self.shorter * self.far
@@ -142,9 +142,10 @@ class Differences:
             found.bound = max([found.bound, *(gap for gap, so in list(zip(far, apart))[apart.index(False):] if so)])
         finer = [step for step in steps if step.bound < math.inf]
         finer = finer[1 + min(range(len(finer)), key=lambda k: abs(finer[k].value - found.value)):] if finer else []
-        for a, b, c in zip(finer, finer[1:], finer[2:]):  # they agree: rounding errors are not as large as they seem
-            if max(abs(a.value - b.value), abs(c.value - b.value)) <= UNMISTAKABLE * abs(b.value):
-                found.bound = max(found.bound, abs(b.value - found.value))
+        for a, b, c in zip(finer, finer[1:], finer[2:]):  # do they agree, but not with the best step?
+            gap = abs(b.value - found.value)
+            if max(abs(a.value - b.value), abs(c.value - b.value)) <= min(UNMISTAKABLE * abs(b.value), gap / SAFETY):
+                found.bound = max(found.bound, gap)
         if expected is not None and math.isnan(found.low) and not abs(found.value - expected) <= found.bound and any(
                 abs(step.value - expected) <= step.bound <= UNMISTAKABLE * abs(step.value)
                 and contradicts(found.value, found.bound, step.value, step.bound) for step in steps):
