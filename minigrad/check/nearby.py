@@ -13,8 +13,9 @@ from .slopes import SAFETY
 from .verdict import ULPS, Finding
 
 STILL = 1e-3  # a gradient below this share of f's slope over the input's size means that f is level here
+LAST = 4  # if f changes by at most so many rounding errors of its own size, it does not change
 AROUND, STEP_AROUND, POINTS_AROUND = 2.0 ** -18, 2.0 ** -26, 80  # slopes around a kink: how far away, steps, how many
-FURTHER = 64.0 ** np.arange(10)  # times the input's size: is f level, or do rounding errors hide its change?
+FURTHER = 64.0 ** np.arange(10)  # times the input's size: does f change anywhere?
 STAIRS = 2.0 ** np.arange(-12, 9)  # times the input's size: does f climb in steps that are invisible nearby?
 LOW_STAIRS = 2.0 ** np.arange(-18, 1)  # the same if it also climbs nearby, with a slightly other slope
 LITTLE = 1e-2  # the slopes differ by at most this share
@@ -29,7 +30,7 @@ def look_again(finding: Finding, here: Point, sizes: list[np.ndarray], v: np.nda
     if here.function.order == 1:
         _look_around_kinks(finding, here, sizes, v, rng)
     if finding.hidden.any() and not (finding.seen | finding.wrong | finding.unknown).any():
-        _look_further(finding, v)
+        _look_at_hidden(finding, v)
     finding.jumps = _jumps_there(finding, v)
 
 
@@ -153,8 +154,9 @@ def _slopes(point: Point, number: int, entries: np.ndarray, steps: np.ndarray,
     return slopes, errors, right
 
 
-def _look_further(finding: Finding, v: np.ndarray) -> None:
-    """Rounding errors hide all of this input off the kinks: is f level here, compared with its changes further away?"""
+def _look_at_hidden(finding: Finding, v: np.ndarray) -> None:
+    """Rounding errors hide all of this input off the kinks: does f stay the same to its last digits, and is it level
+    compared with its changes further away, as the gradient says?"""
     differences, bounds = finding.input.differences, finding.of_entries("bound")
 
     def changes_at(step: np.ndarray) -> np.ndarray:
@@ -166,12 +168,14 @@ def _look_further(finding: Finding, v: np.ndarray) -> None:
         return
     for number, entry in enumerate(finding.entries):
         claimed, error, step = abs(finding.a[number]), finding.error[number], np.zeros(differences.x.shape)
+        step.flat[entry] = CAREFUL_STEP * differences.sizes.flat[entry]
+        same = (changes_at(step) <= LAST * differences.eps * np.abs(differences.here)).all()
         for reach in differences.reach.flat[entry] * FURTHER:
             step.flat[entry] = reach
             changes = changes_at(step)
             secant = float(np.abs(v) @ changes) / reach
             rounding = (changes <= STAIRCASE * differences.eps * differences.noise.scale).all()
-            finding.still[number] = claimed + error <= STILL * secant or rounding and claimed <= error - bounds[number]
+            finding.still[number] = same and (claimed + error <= STILL * secant or rounding and claimed <= error - bounds[number])
             if changes.any():
                 break
         if (~finding.still[:number + 1]).sum() > ENTRIES_ASIDE:
