@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .noise import EPS, Function, Noise, generator, natural_size, noise_of, norm, own_level
+from .noise import EPS, STAIRCASE, Function, Noise, generator, natural_size, noise_of, norm, own_level
 from .slopes import SAFETY, Column, Derivative, Derivatives, contradicts, weighed
 
 QUICK_STEP = 2.0 ** -9  # relative to the size of the entries: truncation and rounding errors are about equal there
+FAR_STEP = 2.0 ** -5  # the same, if rounding errors hide the derivative
 CAREFUL_STEP = 2.0 ** -8  # the first of three steps, each half of the last; their error is of order step^6
 SHRINKS = (0, 5, 10, 16, 24, 28)  # further halvings, if f is not smooth or not finite so far away
 UNMISTAKABLE = 1e-3  # with a bound below this share of the derivative, its value at this step is beyond doubt
@@ -86,7 +87,7 @@ class Differences:
             quick = weighed(*self._quick([np.array(part) for part in zip(*(line.beside for line in lines))], self.noise.error),
                             v, together)
             found.put(some, quick, units)
-            for k in np.flatnonzero(~(settled(quick, goals) & np.isfinite(quick.bound))):
+            for k in np.flatnonzero(~(settled(quick, goals) & np.isfinite(quick.bound)) | self._drowned(quick, self.noise.error)):
                 found.put(some[k], self._along(lines[k], v, None if goals is None else goals[k], together), units[k])
             for _ in some:
                 tick()
@@ -123,6 +124,11 @@ class Differences:
         column, secant = self._quick(line.beside, noise)
         best, steps = None, []
         quick = found = weighed(column, secant, v, together)
+        if self._drowned(found, noise):
+            large = self._careful(line.direction, FAR_STEP * line.jitter, noise).improved(column)
+            further = weighed(large, secant, v, together)
+            if further.bound < found.bound:
+                found = further
         if settled(found, expected):
             return found, False
         for shrink in line.shrinks:
@@ -202,6 +208,11 @@ class Differences:
         low, high = (np.where(kink, np.where(jump, side * np.inf, end), np.nan) for side, end in ((-1, low), (1, high)))
         gap = np.where(kink, jumps[2] * np.where(jump, taken[3] / CAREFUL_STEP, 1), np.nan)
         return Column(np.where(kink, slopes[2], slope), truncation, 2 * rounding, low, high, gap, 0 * truncation)
+
+    def _drowned(self, found: Derivative, noise: np.ndarray) -> Any:
+        """Do rounding errors hide a derivative that is not 0? (Larger errors than f's own may be its shape.)"""
+        return (found.terms > 0) & (found.bound > UNMISTAKABLE * np.abs(found.value)) & (found.bound <= 4 * found.rounding) & (
+            noise <= STAIRCASE * self.eps * np.abs(self.here)).all()
 
     def _values(self, direction: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray, float]:
         """f on the right and on the left, and the step after rounding."""
