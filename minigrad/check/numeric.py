@@ -127,9 +127,9 @@ class Differences:
         if self._drowned(found, noise):
             large = self._careful(line.direction, FAR_STEP * line.jitter, noise).improved(column)
             further = weighed(large, secant, v, together)
-            if further.bound < found.bound:
-                found = further
-        if settled(found, expected):
+            if further.bound <= UNMISTAKABLE * abs(further.value):
+                found, best = further, large
+        if settled(found, expected) or found.allows(expected if expected is not None else found.value) and best:
             return found, False
         for shrink in line.shrinks:
             column = self._careful(line.direction, CAREFUL_STEP * line.jitter / 2 ** shrink, noise)
@@ -150,7 +150,7 @@ class Differences:
         finer = finer[1 + min(range(len(finer)), key=lambda k: abs(finer[k].value - found.value)):] if finer else []
         for a, b, c in zip(finer, finer[1:], finer[2:]):  # do they agree, but not with the best step?
             gap = abs(b.value - found.value)
-            if max(abs(a.value - b.value), abs(c.value - b.value)) <= min(UNMISTAKABLE * abs(b.value), gap / SAFETY):
+            if max(abs(a.value - b.value), abs(c.value - b.value)) < min(UNMISTAKABLE * abs(b.value), gap / SAFETY):
                 found.bound = max(found.bound, gap)
         if expected is not None and math.isnan(found.low) and not abs(found.value - expected) <= found.bound and any(
                 abs(step.value - expected) <= step.bound <= UNMISTAKABLE * abs(step.value)
