@@ -16,6 +16,8 @@ from .core import unbroadcast
 from .ops import getitem
 from .scan_trace import Value
 
+SLICED = getitem.function  # x[index] is written as it stands, unless somebody has replaced the function
+
 
 class Writer:
     """Writes line after line. It finds the shape of a formula's result by computing it for the trace's numbers."""
@@ -40,6 +42,8 @@ class Writer:
     def forward(self, row: list[str], kept: list[str]) -> str:
         """row: what is saved at each time step; kept: what is saved once."""
         def call(v: Value) -> str:
+            if v.op.function is SLICED and v.shape:
+                return f"{v.name} = {self.text(v.inputs[0])}[{self.constant(v.static['index'])}]"
             given = [self.text(x) for x in v.inputs] + [f"{name}={self.constant(x)}" for name, x in v.static.items()]
             y = f"{self.constant(v.op.function, v.op.__name__)}({', '.join(given)})"
             return f"{v.name} = {y if v.shape else f'np.asarray({y})'}"

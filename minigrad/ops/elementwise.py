@@ -97,7 +97,9 @@ def sigmoid(x):
     x = np.asarray(x)
     if x.dtype.kind != "f":
         x = x.astype(float)
-    return 1 / (1 + np.exp(-x))
+    y = np.exp(-x)
+    y += 1
+    return np.reciprocal(y)
 
 @op(lambda g, y: g * (1 - y * y))
 def tanh(x):
