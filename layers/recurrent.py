@@ -112,7 +112,7 @@ def unroll(cell: Callable, x: Tensor | np.ndarray, state: Any = None) -> tuple[T
 
 
 def _dtype(module: Module) -> np.dtype:
-    """The dtype of the first parameter. It searches no further, because a cell asks at every time step; most have one themselves."""
+    """The dtype of the first parameter. It searches no further, because a cell asks at every time step."""
     own = (x for x in vars(module).values() if isinstance(x, Tensor) and x.is_parameter)
     return next(chain(own, (parameter for _, parameter in _parameters(module)))).dtype
 
