@@ -84,7 +84,7 @@ class Recurrent(Module, Generic[S]):
     def _checked(self, x: Any, state: Any) -> tuple[Tensor, list[Tensor]]:
         """x as (T, B, D) and the states as (L, B, H), in the parameters' dtype."""
         owner = f"{type(self).__name__}({self.input_size}, {self.hidden_size}, num_layers={self.num_layers})"
-        dtype = _dtype(self.cells[0])
+        dtype = _dtype(self.cells[0] if isinstance(self.cells[0], Module) else self)  # a cell may be a function
         x = as_input(x, dtype)
         axes = ("batch", "time") if self.batch_first else ("time", "batch")
         check_shape(owner, "x", x, (*axes, self.input_size))
