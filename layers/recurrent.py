@@ -9,6 +9,7 @@ If you change one, change the other: tests/test_layers.py compares them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -61,7 +62,7 @@ class Recurrent(Module, Generic[S]):
                 final.append(last)
                 both.append(outputs[::-1] if direction else outputs)
             x = both[0] if self.directions == 1 else concat(*both, axis=-1)
-        last_states: Any = tuple(stack(*parts) for parts in zip(*final))
+        last_states: Any = tuple(stack(*parts) if len(parts) > 1 else parts[0][None] for parts in zip(*final))
         return x.swapaxes(0, 1) if self.batch_first else x, last_states[0] if len(last_states) == 1 else last_states
 
     def _sequence(self, cell: Any, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -83,7 +84,7 @@ class Recurrent(Module, Generic[S]):
     def _checked(self, x: Any, state: Any) -> tuple[Tensor, list[Tensor]]:
         """x as (T, B, D) and the states as (L, B, H), in the parameters' dtype."""
         owner = f"{type(self).__name__}({self.input_size}, {self.hidden_size}, num_layers={self.num_layers})"
-        dtype = _dtype(self)
+        dtype = _dtype(self.cells[0] if isinstance(self.cells[0], Module) else self)  # a cell may be a function
         x = as_input(x, dtype)
         axes = ("batch", "time") if self.batch_first else ("time", "batch")
         check_shape(owner, "x", x, (*axes, self.input_size))
@@ -112,7 +113,8 @@ def unroll(cell: Callable, x: Tensor | np.ndarray, state: Any = None) -> tuple[T
 
 def _dtype(module: Module) -> np.dtype:
     """The dtype of the first parameter. It searches no further, because a cell asks at every time step."""
-    return next(_parameters(module))[1].dtype
+    own = (x for x in vars(module).values() if isinstance(x, Tensor) and x.is_parameter)
+    return next(chain(own, (parameter for _, parameter in _parameters(module)))).dtype
 
 
 def cell_input(cell: Any, x: ArrayLike, state: Any, *names: str) -> list[Tensor]:

@@ -116,7 +116,7 @@ def plain_index(index: Any) -> Any:
     """The index, with arrays instead of Tensors."""
     if type(index) is tuple:
         return tuple([i.array if isinstance(i, Value) else i for i in index])
-    return plain(index)
+    return index.array if isinstance(index, Value) else index
 
 
 class Elsewhere:

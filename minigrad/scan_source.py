@@ -12,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from .core import unbroadcast
+from .core import Op, unbroadcast
+from .numpy_protocol import TABLE
 from .ops import getitem
 from .scan_trace import Value
 
-SLICED = getitem.function  # x[index] is written as it stands, unless somebody has replaced the function
+# Two kinds of functions are written as what they call, which is faster, unless somebody has replaced them.
+SLICED, ELEMENTWISE = getitem.function, {op.function: ufunc for ufunc, op in TABLE.items() if isinstance(op, Op)
+                                         and isinstance(ufunc, np.ufunc) and ufunc.signature is None}
 
 
 class Writer:
@@ -45,7 +48,7 @@ class Writer:
             if v.op.function is SLICED and v.shape:
                 return f"{v.name} = {self.text(v.inputs[0])}[{self.constant(v.static['index'])}]"
             given = [self.text(x) for x in v.inputs] + [f"{name}={self.constant(x)}" for name, x in v.static.items()]
-            y = f"{self.constant(v.op.function, v.op.__name__)}({', '.join(given)})"
+            y = f"{self.constant(ELEMENTWISE.get(v.op.function, v.op.function), v.op.__name__)}({', '.join(given)})"
             return f"{v.name} = {y if v.shape else f'np.asarray({y})'}"
 
         n, names, h = len(self.ends), [v.name for v in self.arguments], self.ends[0]

@@ -216,8 +216,10 @@ class Differences:
 
     def _values(self, direction: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray, float]:
         """f on the right and on the left, and the step after rounding."""
-        above, below = self.x + step * direction, self.x - step * direction
-        return self.f(above), self.f(below), ((above - below) * direction).sum() / (direction * direction).sum() / 2
+        move = step * direction
+        above, below = self.x + move, self.x - move
+        taken = np.vdot(above - below, direction) / np.vdot(direction, direction) / 2
+        return self.f(above), self.f(below), taken
 
     def _few(self, values: list[np.ndarray]) -> np.ndarray:
         """Has an output only a few different values on each side? Then it moves by single rounding errors, if at all."""

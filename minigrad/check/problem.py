@@ -115,7 +115,7 @@ class Recorded:
     def values(self, xs: Sequence[np.ndarray]) -> np.ndarray:
         self.move(xs)
         with suppress(ValueError, ArithmeticError):
-            values = joined([y.numpy() for y in self.quiet()])
+            values = joined([y.array for y in self.quiet()])
             if values.size == self.size:
                 return values
         return np.full(self.size, np.nan)

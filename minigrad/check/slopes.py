@@ -111,7 +111,8 @@ def weighed(column: Column, secant: np.ndarray, v: np.ndarray, together: float) 
     bound = (column.truncation + column.doubt) @ weights + rounding
     finite = np.isfinite(bound + value)
     if not kink.any() or not finite:
-        return Derivative(value, np.where(finite, bound, math.inf)[()], rounding, terms, column.slope.T, secant=total)
+        known: Any = np.where(finite, bound, math.inf)[()]
+        return Derivative(value, known, rounding, terms, column.slope.T, secant=total)
     if np.isinf(column.low).any():
         return Derivative(value, math.inf, rounding, terms, column.slope, -math.inf, math.inf, total)
     ends = v * np.where(kink, column.low, column.slope), v * np.where(kink, column.high, column.slope)

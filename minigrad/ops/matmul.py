@@ -54,7 +54,7 @@ def _matmul_b_batch(gs, saved):
 def matmul(a, b):
     """a @ b: (..., n, k) @ (..., k, m) -> (..., n, m). The axes "..." broadcast; a 1-d a is a row, a 1-d b a column."""
     try:
-        if np.ndim(a) > 2 == np.ndim(b):
+        if getattr(a, "ndim", 0) > 2 == getattr(b, "ndim", 0):
             return np.matmul(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[1])
         return np.matmul(a, b)
     except ValueError:
