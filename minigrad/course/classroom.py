@@ -19,8 +19,9 @@ from .results import gradescope, replace, table, text
 WAYS: dict[str, Callable[[Result], str]] = {"gradescope": gradescope, "text": text, "csv": lambda result: table([result])}
 
 
-def assignment_at(folder: Path, student: str = "") -> Assignment:
+def assignment_at(folder: str | Path, student: str = "") -> Assignment:
     """The assignment in a folder, for a student: the complete assignment, or the released one."""
+    folder = Path(folder)
     released = (folder / "public.json").is_file() and not (folder / "assignment.py").exists()
     return (load_public if released else load_assignment)(folder, student)
 
