@@ -230,6 +230,29 @@ def test_several_answers_may_be_right(tmp_path):
             assert finding.ok == (not words) and words in finding.text, (answer, finding)
 
 
+OF_A_TEST = """
+assignment("verdicts")
+question("is_right", points=4, tests="is_right", inputs=[(3,)], right={"sine": (np.sin, lambda x, g: g * np.cos(x))},
+         planted={"sign": (np.sin, lambda x, g: -g * np.cos(x)), "half": (np.sin, lambda x, g: g * np.cos(x) / 2)})
+"""
+
+
+def test_a_test_earns_points_by_telling_right_from_wrong(tmp_path):
+    """Accepting everything, or refusing everything, earns nothing; in public too, where the functions are others."""
+    (tmp_path / "assignment.py").write_text(OF_A_TEST)
+    (tmp_path / "solution.py").write_text("import numpy as np\n")
+    released(assignment := load_assignment(tmp_path), tmp_path / "release")
+    shown = load_public(tmp_path / "release")
+    slope = "g @ (f(x + 1e-6) - f(x - 1e-6)) / 2e-6"
+    for verdict, right in (("True", []), ("False", []), (f"abs(gradient(x, g).sum() - {slope}) < 1e-6", [0, 1, 2]),
+                           (f"gradient(x, g).sum() * {slope} > 0", [0, 1])):  # only the sign is looked at
+        content = f"def is_right(f, gradient, x):\n    g = x + 3\n    return {verdict}"
+        mine = Mistake(tmp_path / "mine.py", {}, "", content.encode())
+        for example, judge in (Example(assignment.questions[0], "hidden"), judged), (shown.stored["is_right"][0], judged_stored):
+            found = judge(example, mine.local(assignment))
+            assert [i for i, finding in enumerate(found.values()) if finding.ok] == right, (verdict, found)
+
+
 def test_a_fault_that_cannot_judge_an_answer(tmp_path):
     (tmp_path / "assignment.py").write_text(SEVERAL.replace("if roots.shape", "if roots[7].shape"))
     (tmp_path / "solution.py").write_text("import numpy as np\ndef roots(square): return np.array([1, -1])\n")

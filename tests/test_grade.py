@@ -123,6 +123,15 @@ def test_the_columns_add_up(demo, tmp_path):
     assert float(row["tanh"]) + float(row["rnn"]) - float(row["deduction"]) == float(row["points"]) == 9
 
 
+def test_a_question_with_numpy_alone_needs_no_operation(demo, tmp_path):
+    """The student's own operation could not be used there, and neither could one in its place."""
+    (tmp_path / "solution.py").write_text("")
+    (tmp_path / "assignment.py").write_text(ASSIGNMENT.replace(
+        'parts=["hs", "dxs", "dh0"], withhold=["tanh"]', 'parts=["hs", "dxs", "dh0"], allow=["numpy"], needs=["tanh"]'))
+    with pytest.raises(AssignmentError, match="'rnn' allows NumPy alone, and needs 'tanh', which works on minigrad's Tensors"):
+        load_assignment(tmp_path)
+
+
 def test_thirds_add_up(demo, tmp_path):
     """A point in three parts is a whole point."""
     for name in ("assignment.py", "solution.py"):

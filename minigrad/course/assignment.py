@@ -46,7 +46,10 @@ class Question:
     Students get its source with the public tests, so it may use np, and nothing else of assignment.py.
     sets: numbers of public and of hidden inputs. weights: names and shapes of the weights that a training function must return.
     Its reference is called with all inputs (the student gets those in takes) and a dict of the weights. It returns three
-    losses: of these weights, on data that takes leaves out; the loss worth no points; the loss worth all points."""
+    losses: of these weights, on data that takes leaves out; the loss worth no points; the loss worth all points. The loss worth
+    no points is a baseline that students read in the handout: what is possible without the thing that they learn here.
+    measure: for public tests of training, a function given in the starter. It gets the inputs that takes leaves out, and the
+    weights, and returns the loss; so the reference need not be released. Without it training has no public tests."""
 
     name: str
     points: float
@@ -72,6 +75,7 @@ class Question:
     fault: Callable[..., str] | None = None
     sets: int = 2
     weights: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    measure: str = ""
 
     def draw(self, rng: np.random.Generator) -> tuple:
         """Random inputs, nested like `inputs`."""
@@ -207,6 +211,10 @@ def _check(found: Assignment) -> None:
                 raise AssignmentError(f"{where}: {question.name!r} needs {needed!r}, which is no question before it")
             if found.question(needed).kind in ("module", "tests", "trains"):
                 raise AssignmentError(f"{where}: {question.name!r} needs {needed!r}: only ops and functions can be needed")
+            if "minigrad" not in question.allow and found.question(needed).kind != "function":
+                raise AssignmentError(
+                    f"{where}: {question.name!r} allows NumPy alone, and needs {needed!r}, which works on minigrad's Tensors: "
+                    'allow=["numpy", "minigrad"], or needs= without it')
         given_away = set(question.takes) & set(question.parts)
         if given_away:
             raise AssignmentError(f"{where}: {question.name!r} gives away what it asks for: {', '.join(given_away)}")

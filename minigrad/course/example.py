@@ -23,7 +23,7 @@ Ask = Callable[[Message, Sequence[np.ndarray]], tuple[Message, Arrays]]
 
 class Example:
     """A question at inputs that `seed` decides. xs: all arrays of floating-point numbers in the inputs and the Module's
-    parameters. names: their names."""
+    parameters. names: their names. limits: of a trained model, the loss worth no points and the loss worth all points."""
 
     def __init__(self, question: Question, seed: str) -> None:
         self.question, self.seed = question, seed
@@ -36,9 +36,10 @@ class Example:
             self.of_inputs = len(named)
             named += [(name, rng.normal(size=p.shape) / np.sqrt((1, 1, *p.shape)[-2])) for name, p in self.parameters]
             self.names, self.xs = [name for name, _ in named], [x for _, x in named]
-            if question.kind == "trains":
-                self.measured({name: np.zeros(shape) for name, shape in question.weights.items()})
+            self.limits = self._limits() if question.kind == "trains" else ()
             self.shapes = [] if question.kind == "trains" else [y.shape for y in self.outputs(self.xs)]
+        except AssignmentError:
+            raise
         except Exception as error:
             raise AssignmentError(f"the reference of question {question.name!r} fails: "
                                   f"{type(error).__name__}: {error}") from None
@@ -62,6 +63,14 @@ class Example:
         if not -np.inf < best < worst < np.inf:
             raise AssignmentError(f"question {self.question.name!r}: a loss of {worst} is worth nothing, and {best} all points")
         return loss, worst, best
+
+    def _limits(self) -> tuple[float, float]:
+        """The loss worth no points, and the loss worth all points. AssignmentError if an untrained model would earn some."""
+        zeros, worst, best = self.measured({name: np.zeros(shape) for name, shape in self.question.weights.items()})
+        if zeros < worst:
+            raise AssignmentError(f"question {self.question.name!r}: a model whose weights are all 0 would earn points: its loss "
+                                  f"is {zeros:.4g}, and {worst:.4g} is worth nothing")
+        return worst, best
 
     def gradients(self, xs: Sequence[np.ndarray], cotangents: Sequence[np.ndarray]) -> Arrays:
         """The reference's gradients from the engine. They judge only where finite differences see nothing."""

@@ -43,7 +43,7 @@ class Finding:
 def parts_of(question: Question, names: Sequence[str]) -> dict[str, float]:
     """The parts of a question with their points. A function's parts have equal shares. An operation has half for the forward,
     the other half for its gradients, one by one; else all gradients are one part. A student's test has half for accepting
-    right gradients. A trained model is one part. names: of the inputs and parameters."""
+    right gradients, if it finds an error at all. A trained model is one part. names: of the inputs and parameters."""
     if question.kind == "function":
         return {part: question.points / len(question.parts) for part in question.parts}
     if question.kind == "trains":
