@@ -2,12 +2,13 @@
 
 import io
 import json
+import os
 
 import numpy as np
 import pytest
 
 from minigrad.__main__ import main
-from minigrad.course.client import clean
+from minigrad.course.client import _remove, clean
 from minigrad.course.worker.channel import BrokenMessageError, packed, read, unpacked, write
 
 
@@ -45,6 +46,19 @@ def test_an_end_in_the_middle():
 
 def test_codes_for_a_terminal_are_not_passed_on():
     assert clean("a\x1b[31mb\x07\r\u202ec") == "a?[31mb???c" and clean("äß∂\n") == "äß∂\n"
+
+
+def test_folders_in_folders_without_end_are_removed(tmp_path):
+    """A submission may nest them deeper than Python's own recursion."""
+    place = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=place)
+        inner = os.open("d", os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = inner
+    os.close(place)
+    _remove(str(tmp_path))
+    assert not tmp_path.exists()
 
 
 WRONG = """

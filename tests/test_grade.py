@@ -3,19 +3,21 @@
 import json
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 from hostile import RIGHT, TABLE, WRONG
+from hostile_tricks import TRICKS
 from thorough import THOROUGH
 
 from minigrad.__main__ import main
-from minigrad.course.assignment import AssignmentError, load_assignment
+from minigrad.course.assignment import Assignment, AssignmentError, load_assignment
 from minigrad.course.classroom import file_name, grade_one
 from minigrad.course.client import PROTECTION
 from minigrad.course.example import Example
-from minigrad.course.grading import Rules
+from minigrad.course.grading import Rules, _open_to_all
 from minigrad.course.results import gradescope, table, text
 
 ASSIGNMENT = '''
@@ -58,12 +60,13 @@ EVERY_TIME = [
     "deep nesting", "another thing by that name", "a hang at call", "100 GB", "None", "wrong shapes",
     "a part is missing", "equal to everything", "other numbers each time", "writes results.json", "patches the checks",
     "forges answers", "closes descriptors", "kills its parent", "forks", "takes back what was withheld",
-    "the wrong name for an exception"]
+    "the wrong name for an exception", "a line that tells", "asks and never reads"]
+ALL = {**TABLE, **TRICKS}
 
 
-@pytest.mark.parametrize("name", TABLE if THOROUGH else EVERY_TIME)
+@pytest.mark.parametrize("name", ALL if THOROUGH else EVERY_TIME)
 def test_each_ends_in_a_score_by_the_rules_and_a_sentence(demo, tmp_path, name):
-    content, points, words = TABLE[name]
+    content, points, words = ALL[name]
     start = time.monotonic()
     result = graded(demo, tmp_path, content, seconds=1.0)  # those that hang use them up
     shown = (tmp_path / "results.json").read_text()
@@ -72,6 +75,7 @@ def test_each_ends_in_a_score_by_the_rules_and_a_sentence(demo, tmp_path, name):
     assert written["score"] == round(result["points"], 2) and words in text(result)
     assert time.monotonic() - start < 60 and "error" not in result
     hidden = [test["output"] for test in written["tests"] if "hidden" in test["name"]]
+    assert "7777777" not in "".join(hidden), "a number of its own choice could tell hidden inputs"
     assert "FOUND" not in shown and "REFERENCE" not in shown and "s3cret" not in shown and "LEAK" not in "".join(hidden)
     assert result["protection"] in PROTECTION.values() or not result["submission"]
 
@@ -154,6 +158,18 @@ def test_without_walls_every_output_says_so(demo, tmp_path):
     result = graded(demo, tmp_path, RIGHT, walls="none", **PUBLIC)
     assert result["points"] == 10 and all("unprotected against malice" in way(result) for way in (
         gradescope, text, lambda result: table([result])))
+
+
+def test_without_namespaces_an_open_folder_is_said():
+    """The submission is another user there, and can read what every user can read."""
+    for mode, words in ((0o755, "every user can read the assignment's folder"), (0o700, "")):
+        with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed
+            (Path(folder) / "assignment.py").touch(0o644)
+            os.chmod(folder, mode)
+            for walls in ("user", "user, no network"):
+                said = _open_to_all(Assignment(Path(folder)), walls)
+                assert words in said and bool(said) == bool(words)
+            assert not _open_to_all(Assignment(Path(folder)), "namespaces")
 
 
 def test_what_is_given_away_is_no_question(tmp_path):

@@ -78,7 +78,7 @@ def grade(assignment: Assignment, path: Path, student: str, rules: Rules, known:
                     if question.name not in asked:
                         continue
                     round_.grade(question, entries.get(question.name, {}), seeds)  # no entry: others need it
-                    result["protection"] = PROTECTION.get(session.walls, "")
+                    result["protection"] = PROTECTION.get(session.walls, "") + _open_to_all(assignment, session.walls)
                     result["seconds"] = round(time.monotonic() - start, 2)
                     _add_up(assignment, result, session)
                     save(result)
@@ -92,6 +92,15 @@ def grade(assignment: Assignment, path: Path, student: str, rules: Rules, known:
         result["error"] = "".join(traceback.format_exception(error))
     save(result)
     return result
+
+
+def _open_to_all(assignment: Assignment, walls: str) -> str:
+    """A warning if another user can read the assignment: without namespaces the submission is such a user."""
+    file = assignment.folder.resolve() / "assignment.py"
+    if not walls.startswith("user") or not file.exists():
+        return ""
+    reached = file.stat().st_mode & 0o004 and all(folder.stat().st_mode & 0o001 for folder in file.parents)
+    return "; but every user can read the assignment's folder, and so could the submission: make its mode 0700" if reached else ""
 
 
 def _seeds(secret: bytes | None, student: str) -> list[list[str]]:
