@@ -182,6 +182,55 @@ def test_an_assignment_without_wrong_solutions(made, tmp_path):
     assert said[0] == "no wrong solutions: nothing proves that mistakes lose points"
 
 
+STEP = 'question("step_backward", points=6, function="step_backward", reference=step, inputs=[(2, 3), (2, 3), (2, 3)],'
+
+
+@pytest.mark.parametrize(("old", "new", "words"), [
+    (STEP, STEP.replace("reference=step, ", ""), "question 'step_backward' needs reference="),
+    (STEP, STEP.replace("inputs=[(2, 3), (2, 3), (2, 3)],", ""), "question 'step_backward' needs inputs="),
+    (', parts=["dh", "dx", "dz"]', "", "'step_backward' needs parts="),
+    (STEP, STEP.replace("(2, 3)],", "3],"), "asks for dz, and z is 3: no array of floating-point numbers, so it has no gradient"),
+    ('outputs=["h_new"]', 'outputs=["h_new", "c_new"]', "the reference returns 1 arrays, and outputs= has 2 names"),
+    ("return z * h", "return 1 / 0 + z * h", "the reference of question 'step_backward' fails: ZeroDivisionError"),
+    ("points=4, op", "points=4 / 0, op", "assignment.py:5: ZeroDivisionError"),
+])
+def test_what_an_author_forgets(made, tmp_path, capsys, old, new, words):
+    """It is said first and alone, not as points that solutions lose."""
+    copied(made, tmp_path)
+    replaced(tmp_path / "assignment.py", old, new)
+    assert main(["assignment", "test", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert words in err and not out and "Traceback" not in err
+
+
+SAVED = """
+def norm(x):
+    mean = x.mean(axis=0)
+    scale = ((x - mean) ** 2).mean(axis=0) ** 0.5
+    return (x - mean) / scale, mean, scale
+
+assignment("saved")
+question("backward", points=1, function="backward", reference=norm, inputs=[(4, 3)], outputs=["y", "mean", "scale"],
+         takes=["dy", "x", "mean", "scale"], parts=["dx"])
+"""
+
+
+def test_no_gradient_arrives_where_the_function_takes_none(tmp_path):
+    """A backward pass that is given what the forward saved; the hint names one of several ways."""
+    (tmp_path / "assignment.py").write_text(SAVED)
+    (tmp_path / "solution.py").write_text("import numpy as np\n")
+    released(assignment := load_assignment(tmp_path), tmp_path / "release")
+    examples = (Example(assignment.questions[0], "hidden"), judged), (load_public(
+        tmp_path / "release").stored["backward"][0], judged_stored)
+    for sign, said in (("-", ("", "")), ("+", ("what goes back to x has the wrong sign, on one of the ways", "12 of 12"))):
+        content = ("def backward(dy, x, mean, scale):\n    y = (x - mean) / scale\n"
+                   f"    return (dy - dy.mean(axis=0) {sign} y * (dy * y).mean(axis=0)) / scale")
+        ask = Mistake(tmp_path / "mine.py", {}, "", content.encode()).local(assignment)
+        for (example, judge), words in zip(examples, said):
+            finding = judge(example, ask)["dx"]
+            assert finding.ok == (not words) and words in finding.text, finding
+
+
 def test_a_reference_that_does_not_work_on_tensors(made, tmp_path, capsys):
     copied(made, tmp_path)
     replaced(tmp_path / "assignment.py", "return z * h", "return np.asarray(z) * h")

@@ -37,11 +37,12 @@ class Question:
 
     inputs: shapes, nested like the inputs, for random numbers between low and high; or a function of a numpy Generator.
     outputs: names of the reference's results. takes: a function's arguments: inputs, right outputs of the reference, and
-    d + output for the gradient that arrives there. parts: its results: outputs, and d + input for gradients.
-    make: arguments of a Module's class. needs: questions that this one builds on. allow: the student may import "numpy",
-    "minigrad". withhold: names that this minigrad lacks. seconds: time limit of a part; by default the grader's. order: 2 if the
-    gradient of the gradient is also asked. right, planted: for a test that students write, pairs of a function and its
-    gradient by name; the test must accept the right pairs and find the planted errors. variant: number of the student's variant.
+    d + output for the gradient that arrives there; without it none arrives. parts: its results: outputs, and d + input for
+    gradients. make: arguments of a Module's class. needs: questions that this one builds on. allow: the student may import
+    "numpy", "minigrad". withhold: names that this minigrad lacks. seconds: time limit of a part; by default the grader's.
+    order: 2 if the gradient of the gradient is also asked. right, planted: for a test that students write, pairs of a function and
+    its gradient by name; the test must accept the right pairs and find the planted errors. variant: number of the student's
+    variant.
     fault: for a function with several right answers: fault(answer, *inputs) is "" for these, else a sentence about the error.
     Students get its source with the public tests, so it may use np, and nothing else of assignment.py.
     sets: numbers of public and of hidden inputs. weights: names and shapes of the weights that a training function must return.
@@ -141,7 +142,7 @@ def load_assignment(folder: str | Path, student: str = "", variant: int | None =
         raise AssignmentError(f"{error.filename}: {error.strerror}") from None
     except Exception as error:
         line = getattr(error, "lineno", None) or next((frame.tb_lineno for frame in _frames(error) if frame.tb_frame.f_code.
-                                                       co_filename.endswith("assignment.py")), "")
+                                                       co_filename == str(folder / "assignment.py")), "")
         raise AssignmentError(f"{folder / 'assignment.py'}:{line}: {type(error).__name__}: {error}") from None
     _check(found)
     return found
@@ -177,6 +178,10 @@ def _question(name: str, points: float, options: dict[str, Any]) -> Question:
         raise AssignmentError(f"question {name!r} needs one of op=, tensors=, module=, function=, tests=, trains=")
     (kind,) = kinds
     given = options.pop(kind)
+    missing = [f"{option}=" for option in ("inputs", *{"op": (), "tests": ("right", "planted")}.get(kind, ("reference",)))
+               if option not in options]
+    if missing:
+        raise AssignmentError(f"question {name!r} needs {' and '.join(missing)}")
     if kind == "op":
         thing, reference = options.pop("thing", name), given
     else:
@@ -224,9 +229,12 @@ def _check(found: Assignment) -> None:
         if question.kind == "function":
             if question.fault and len(question.parts) > 1:
                 raise AssignmentError(f"{where}: {question.name!r}: fault= judges one part, and parts= has {len(question.parts)}")
+            missing = [f"{option}=" for option in ("outputs", "parts") if not getattr(question, option)]
+            if missing:
+                raise AssignmentError(f"{where}: {question.name!r} needs {' and '.join(missing)}")
             known = {*question.names, *question.outputs, *(f"d{name}" for name in (*question.names, *question.outputs))}
             unknown = {*question.takes, *question.parts} - known
-            if unknown or not question.parts or not question.outputs:
+            if unknown:
                 raise AssignmentError(
                     f"{where}: {question.name!r}: takes= and parts= are made of inputs ({', '.join(question.names)}), "
                     f"of outputs= ({', '.join(question.outputs)}), and d + either; not {', '.join(sorted(unknown))}")

@@ -43,6 +43,11 @@ class Example:
         except Exception as error:
             raise AssignmentError(f"the reference of question {question.name!r} fails: "
                                   f"{type(error).__name__}: {error}") from None
+        for part in question.parts:
+            if part not in question.outputs and part[1:] not in self.names:
+                given = dict(zip(question.names, self.inputs))[part[1:]]
+                raise AssignmentError(f"question {question.name!r} asks for {part}, and {part[1:]} is {given!r:.60}: no array of "
+                                      "floating-point numbers, so it has no gradient; the shape of a vector is (3,)")
         if question.outputs and len(question.outputs) != len(self.shapes):
             raise AssignmentError(f"question {question.name!r}: the reference returns {len(self.shapes)} arrays, "
                                   f"and outputs= has {len(question.outputs)} names")
@@ -78,19 +83,24 @@ class Example:
         wanted = tensors if self.model is None else [*tensors[:self.of_inputs], *(p for _, p in self.parameters)]
         try:
             with np.errstate(all="ignore"):
-                return gradients_of(self._outputs(tensors), wanted, cotangents)
+                return gradients_of(self.reached(self._outputs(tensors)), wanted, cotangents)
         except Exception as error:
             raise AssignmentError(f"the reference of question {self.question.name!r} must work on Tensors, as on arrays: "
                                   f"{type(error).__name__}: {error}") from None
 
     def trace(self, values: Mapping[str, np.ndarray]) -> Trace:
         """The trace of a NumPy reference at these values of some inputs. Its lines are the answer, so none is quoted."""
-        found = trace_of(self.question.reference, lambda mark: self._outputs([
-            mark(name, values[name]) if name in values else x for name, x in zip(self.names, self.xs)]))
+        found = trace_of(self.question.reference, lambda mark: self.reached(self._outputs([
+            mark(name, values[name]) if name in values else x for name, x in zip(self.names, self.xs)])))
         for node in found.nodes:
             operation, *frames = node.place
             node.place = operation, *((code.replace(co_filename="<reference>"), at) for code, at in frames)
         return found
+
+    def reached(self, outputs: Sequence[Any]) -> list[Any]:
+        """The outputs, times 0 if no gradient arrives there: a function that takes no d + output knows of none."""
+        names, takes = self.question.outputs or [""] * len(outputs), self.question.takes
+        return [y * 0 if name and f"d{name}" not in takes else y for name, y in zip(names, outputs)]
 
     def _outputs(self, xs: Sequence[Any]) -> list[Any]:
         for (_, parameter), x in zip(self.parameters, xs[self.of_inputs:]):
@@ -156,8 +166,9 @@ def given(question: Question, inputs: Sequence[np.ndarray]) -> Example:
 
 
 def unquoted(texts: Sequence[str]) -> str:
-    """A sentence about the reference's trace, without its line numbers."""
-    return re.sub(r" \(line \d+ of \w+\)", "", "; ".join(texts))
+    """A sentence about the reference's trace, without its line numbers. They told which use of an input is meant."""
+    place = r" \(line \d+ of \w+\)"
+    return re.sub(place, "", re.sub(f"(what goes back to [^;]*?){place}", r"\1, on one of the ways", "; ".join(texts)))
 
 
 def _leaves(name: str, x: Any) -> Iterator[tuple[str, np.ndarray]]:

@@ -148,7 +148,7 @@ class Remote:
 
     def values(self, xs: Sequence[np.ndarray]) -> np.ndarray:
         """The reference's outputs in one vector."""
-        return joined(self.example.outputs(self._all(xs)))
+        return joined(self.example.reached(self.example.outputs(self._all(xs))))
 
     def gradients(self, xs: Sequence[np.ndarray], v: np.ndarray, create_graph: bool = False) -> Arrays:
         """The submission's gradients; NaN if it cannot give one."""

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .assignment import Assignment, load_assignment
+from .example import Example
 from .grading import Result, Rules, grade, needs_of
 from .hints import Mistake, mistakes
+from .public import load_public, stored_data
 from .release import released
 from .starter import solution_lines, starter
 
@@ -20,6 +22,8 @@ def prove(folder: Path, say: Callable[[str], None] = print) -> int:
     """Prove the assignment in a folder, and print what was proved and what fails. Returns the exit code: 0, or 1 if it fails."""
     problems = 0
     assignment = load_assignment(folder)
+    for question in assignment.questions:  # an error here would otherwise be told as many lost points
+        stored_data(Example(question, "public 0"))
     if not mistakes(assignment):
         say("no wrong solutions: nothing proves that mistakes lose points")
     for number in range(assignment.variants):
@@ -73,7 +77,6 @@ def _proofs(assignment: Assignment, known: list[Mistake]) -> Iterator[tuple[str,
         content = {file: file.read_text(encoding="utf-8") for file in files}
         yield f"the release ({', '.join(file.name for file in files)}) has no line of the solution", [
             f"{file.name} has: {line}" for file in files for line in sorted(solution_lines(text)) if line in content[file]]
-        from .public import load_public
         public = grade(load_public(Path(place)), assignment.folder / "solution.py", "proof", Rules())
         yield "the public tests accept the solution", _all_points(public)
     yield "there is a handout", [] if (assignment.folder / "handout.md").is_file() else ["handout.md is missing"]

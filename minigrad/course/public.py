@@ -90,7 +90,7 @@ def public_tests(assignment: Assignment, sets: int) -> str:
             entry["fault"] = textwrap.dedent(inspect.getsource(question.fault)) if question.fault else ""
             if question.variant == number or number == 0:
                 count = 0 if question.kind == "trains" and not question.measure else min(sets, question.sets)
-                entry["sets"] = [_data(Example(question, f"public {i}")) for i in range(count)]
+                entry["sets"] = [stored_data(Example(question, f"public {i}")) for i in range(count)]
                 asks = [(m, m.local(each)) for m in known if question.name in m.loses and question.name not in m.hangs
                         and question.kind != "trains"]  # no two trainings give the same numbers
                 entry["hints"] = [_hint(m, ask, [Stored(question, one) for one in entry["sets"]]) for m, ask in asks]
@@ -99,7 +99,7 @@ def public_tests(assignment: Assignment, sets: int) -> str:
     return json.dumps({**about, "questions": questions}, separators=(",", ":"))
 
 
-def _data(example: Example) -> dict[str, Any]:
+def stored_data(example: Example) -> dict[str, Any]:
     """The example without its reference. A student's test gets other functions in public, so nothing of these is stored."""
     right = [] if example.question.kind in ("tests", "trains") else example.returned(example.xs)
     v = np.random.default_rng(0).normal(size=sum(y.size for y in right)).round(6)  # rounded, to keep the file short
@@ -145,8 +145,7 @@ def load_public(folder: Path, student: str = "") -> Assignment:
                           if key in FIELDS}
             plain["weights"] = {key: tuple(shape) for key, shape in entry["weights"].items()}
             question = Question(**plain, reference=tuple, inputs=(), sets=len(entry["sets"]), make=unpacked(entry["make"], []),
-                                fault=_fault(entry["fault"]), **({"right": RIGHT, "planted": PLANTED}
-                                                                 if entry["kind"] == "tests" else {}))
+                                fault=_fault(entry["fault"]), right=RIGHT, planted=PLANTED)
             found.questions.append(question)
             found.stored[question.name] = examples = [Stored(question, one) for one in entry["sets"]]
             found.known += [_mistake(question.name, examples, hint) for hint in entry["hints"]]
