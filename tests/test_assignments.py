@@ -148,6 +148,14 @@ def test_milestone_symmetry(milestone, monkeypatch, capsys):
         np.testing.assert_allclose(sizes / sizes[0], [[1, 1], [2, 2], [4, 4]], rtol=0.05)  # near to it when training stops
 
 
+def test_milestone_initial_weights(milestone, capsys):
+    """Glorot and Bengio 2010: N Var[W] is 1/3 for the usual weights, and 1 for theirs; the factor is its root times the slopes,
+    which are close to 1 for tanh at small inputs, and at most 1/4 for the sigmoid. A twentieth: five layers of 200 units."""
+    factors = milestone("operations").main()
+    assert 0.95 < factors["tanh, usual"] * np.sqrt(3) < 1 and 0.9 < factors["tanh, normalized"] < 1
+    assert 0.95 / 4 < factors["sigmoid, normalized"] < 1 / 4 and "layer 5" in capsys.readouterr().out
+
+
 def test_milestone_gradient_over_k(milestone, capsys):
     """Pascanu et al. 2013: without phi the factor of a step is the spectral radius, with tanh it is smaller. Three hundredths:
     after 30 steps the other eigenvectors still count a little."""
