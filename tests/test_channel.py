@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minigrad.__main__ import main
-from minigrad.course.client import _remove, clean
+from minigrad.course.client import _remove, clean, one_line
 from minigrad.course.worker.channel import BrokenMessageError, packed, read, unpacked, write
 
 
@@ -45,6 +45,7 @@ def test_an_end_in_the_middle():
 
 
 def test_codes_for_a_terminal_are_not_passed_on():
+    assert one_line("anna\n\x1b ben: 10 of 10\t") == "anna ? ben: 10 of 10"
     assert clean("a\x1b[31mb\x07\r\u202ec") == "a?[31mb???c" and clean("äß∂\n") == "äß∂\n"
 
 

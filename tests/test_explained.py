@@ -180,7 +180,10 @@ def test_a_test_a_notebook_and_what_students_have(folder, tmp_path):
     notebook = json.dumps({"cells": [{"cell_type": "code", "source": f"%matplotlib inline\n{wrong}"}]})
     _, programs = explained(load_assignment(folder), tmp_path, notebook, None, ("tanh", "is_right"), "anna.ipynb")
     assert run(programs["is_right, finds sign"]) == "sine True\nsign True\n"
-    _, stored = explained(load_public(tmp_path), tmp_path, wrong, None, ("tanh", "is_right"))
+    result, stored = explained(load_public(tmp_path), tmp_path, wrong, None, ("tanh", "is_right"))
+    assert "With --explain" not in text(result)
+    result["questions"][0]["parts"][1]["explain"] = ""
+    assert "With --explain you see the inputs of each part that is not right" in text(result)
     assert run(stored["is_right, accepts what is right"]) == "the square True\na wrong sign True\na factor of two True\n"
     for part, name in (("tanh, gradient of x", "gradient of x"), ("tanh, gradient of the gradient", "second gradient of x")):
         for program in (programs[part], stored[part]):

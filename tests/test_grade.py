@@ -224,13 +224,15 @@ def test_the_command(demo, tmp_path, capsys):
     for name, content in (("anna", RIGHT), ("=ben", WRONG), ("\x1b[31mcarl\n", RIGHT)):
         (tmp_path / "class" / name).mkdir()
         (tmp_path / "class" / name / "demo.py").write_text(content)
+    (tmp_path / "class" / "dora: 0 of 10\nemil\t10 of 10.py").write_text("raise ValueError('\\nanna 0 of 10')\n")
     (tmp_path / "secret").write_text("s3cret")
     arguments = ["--assignment", str(demo), "--secret", str(tmp_path / "secret")]
     assert main(["grade", str(tmp_path / "class"), *arguments, "--out", str(tmp_path / "class.csv"), "--jobs", "2"]) == 0
     lines = (tmp_path / "class.csv").read_text().splitlines()
-    assert len(lines) == 4 and lines[0].startswith("student,points,max,tanh,rnn") and "'=ben,0," in "\n".join(lines)
+    assert len(lines) == 5 and lines[0].startswith("student,points,max,tanh,rnn") and "'=ben,0," in "\n".join(lines)
     assert "anna,10,10,4,6" in lines[-1] or "anna,10,10,4,6" in "\n".join(lines)
-    assert "\x1b" not in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "\x1b" not in out and "\nemil" not in out and "\nanna 0" not in out and out.count("\n") == 5  # and one of protection
     one = str(tmp_path / "class" / "=ben" / "demo.py")
     assert main(["grade", one, *arguments, "--explain", "--student", "../b\n", "--question", "rnn"]) == 0
     out = capsys.readouterr().out

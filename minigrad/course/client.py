@@ -31,7 +31,7 @@ MOST_WAITING = 4  # replies to the worker's own questions that it has not read; 
 MOST_LINES = 100_000  # a line's number is shown to students; a larger one would not be a line, but hidden inputs
 UNPROTECTED = "unprotected against malice: this system let the submission run as the user who grades"
 PROTECTION = {
-    "namespaces": "the submission saw only its own folder and Python, as a user of its own, without a network",
+    "namespaces": "the submission saw only its own folder and Python, no other process and no network",
     "user, no network": "the submission ran as a user of its own, without a network; the system allowed no namespaces",
     "user": "the submission ran as a user of its own; the system allowed no namespaces, so it may have had a network",
     "limits": UNPROTECTED,
@@ -213,6 +213,11 @@ def _remove(folder: str) -> None:
 def clean(text: str, longest: int = 4000) -> str:
     """Text from outside, made safe to show: without codes that move a terminal's cursor or change colours."""
     return re.sub(r"[^\n\t\x20-\x7e\xa0-\u2027\u2030-\u2065\u206a-\ud7ff\uf900-\ufffd]", "?", text[:longest])
+
+
+def one_line(text: str, longest: int = 200) -> str:
+    """The same on one line: a name must not look like lines of the result."""
+    return " ".join(clean(text, longest).split())
 
 
 def free_uid() -> int:

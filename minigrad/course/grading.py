@@ -18,7 +18,7 @@ from typing import Any
 
 from ..version import __version__
 from .assignment import Assignment, AssignmentError, Question
-from .client import PROTECTION, CannotStartError, WorkerEndedError, clean
+from .client import PROTECTION, CannotStartError, WorkerEndedError, one_line
 from .example import Example
 from .explain import Case, program
 from .hints import Mistake, hint, said
@@ -50,7 +50,7 @@ def empty_result(name: str, version: str, student: str, rules: Rules, questions:
     """The result before grading begins. only: the questions that are graded, if not all."""
     questions = [q for q in questions if not rules.only or q.name in rules.only]
     return {
-        "assignment": clean(name, 200), "version": f"{version} (minigrad {__version__})", "student": clean(student, 200),
+        "assignment": one_line(name), "version": f"{version} (minigrad {__version__})", "student": one_line(student),
         "submission": "", "secret": hashlib.sha256(rules.secret).hexdigest()[:12] if rules.secret else "",
         "public": rules.secret is None, "points": 0.0, "max": sum(q.points for q in questions), "deduction": 0.0, "messages": [],
         "only": list(rules.only),

@@ -74,6 +74,8 @@ def text(result: Result) -> str:
             lines.append(f"  {part['name']:<28} {part['points']:g} of {part['max']:g}   public: {public}   hidden: {hidden}")
             lines += [f"      {line}" for line in _lines(part).split("\n") if line]
             lines += ["", part["explain"], ""] if part.get("explain") else []  # not indented: it is pasted into Python
+    if result["public"] and any(not part["public"] and not part["explain"] for q in result["questions"] for part in q["parts"]):
+        lines += ["", "With --explain you see the inputs of each part that is not right, in a program that repeats the call."]
     return "\n".join([*lines, "", *_head(result)])
 
 

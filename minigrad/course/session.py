@@ -15,7 +15,7 @@ import numpy as np
 
 from ..check.function import cut
 from .assignment import Assignment, Question
-from .client import Worker, WorkerEndedError, clean, line_in
+from .client import Worker, WorkerEndedError, line_in, one_line
 from .example import given
 from .library import WORKER, library
 from .worker.channel import Message, unpacked
@@ -35,14 +35,14 @@ def content_of(path: Path) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
-        raise SubmissionError(f"{clean(path.name)} was not handed in as a file: {error.strerror}") from None
+        raise SubmissionError(f"{one_line(path.name)} was not handed in as a file: {error.strerror}") from None
     about = os.fstat(descriptor)
     if not stat.S_ISREG(about.st_mode):
         os.close(descriptor)
-        raise SubmissionError(f"{clean(path.name)} is no ordinary file")
+        raise SubmissionError(f"{one_line(path.name)} is no ordinary file")
     with open(descriptor, "rb") as file:
         if about.st_size > LARGEST:
-            raise SubmissionError(f"{clean(path.name)} is larger than {LARGEST >> 20} MB: hand in your code alone")
+            raise SubmissionError(f"{one_line(path.name)} is larger than {LARGEST >> 20} MB: hand in your code alone")
         return file.read(LARGEST)
 
 
@@ -132,7 +132,7 @@ class Session:
 
 
 def _failures(found: Any) -> list[dict[str, Any]]:
-    return [{"line": line_in(one), "error": clean(str(one.get("error")), 300),
+    return [{"line": line_in(one), "error": one_line(str(one.get("error")), 300),
              "all": one.get("all") is True} for one in (found if isinstance(found, list) else []) if isinstance(one, dict)][:50]
 
 
