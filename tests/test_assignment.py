@@ -16,7 +16,7 @@ from minigrad.course.example import Example
 from minigrad.course.finding import Finding
 from minigrad.course.hints import Mistake, hint, mistakes
 from minigrad.course.judging import judged
-from minigrad.course.proof import _all_points, graded, prove
+from minigrad.course.proof import _all_points, _earned_by_zeros, graded, prove
 from minigrad.course.public import judged_stored, load_public
 from minigrad.course.release import released
 from minigrad.course.starter import solution_lines, starter
@@ -201,6 +201,14 @@ def test_what_an_author_forgets(made, tmp_path, capsys, old, new, words):
     assert main(["assignment", "test", str(tmp_path)]) == 2
     out, err = capsys.readouterr()
     assert words in err and not out and "Traceback" not in err
+
+
+def test_points_for_zeros_are_noted(made, tmp_path):
+    copied(made, tmp_path)
+    for new, earned in (("return z * h + (1 - z) * x", []), ("return z * h + (1 - z) * x * 0", ["dx"])):
+        replaced(tmp_path / "assignment.py", "return z * h + (1 - z) * x", new)
+        questions = load_assignment(tmp_path).questions
+        assert [_earned_by_zeros(Example(question, "seed")) for question in questions] == [[], earned]
 
 
 SAVED = """

@@ -7,10 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+
 from .assignment import Assignment, load_assignment
 from .example import Example
 from .grading import Result, Rules, grade, needs_of
 from .hints import Mistake, mistakes
+from .judging import judged
 from .public import load_public, stored_data
 from .release import released
 from .starter import solution_lines, starter
@@ -23,7 +26,10 @@ def prove(folder: Path, say: Callable[[str], None] = print) -> int:
     problems = 0
     assignment = load_assignment(folder)
     for question in assignment.questions:  # an error here would otherwise be told as many lost points
-        stored_data(Example(question, "public 0"))
+        example = Example(question, "public 0")
+        stored_data(example)
+        if earned := _earned_by_zeros(example):
+            say(f"note: in {question.name}, zeros of the right shapes earn the points of {', '.join(earned)}")
     if not mistakes(assignment):
         say("no wrong solutions: nothing proves that mistakes lose points")
     for number in range(assignment.variants):
@@ -31,6 +37,17 @@ def prove(folder: Path, say: Callable[[str], None] = print) -> int:
         problems += _told(_proofs(each, mistakes(each)) if not number else _of_variant(each, number), say)
     say(f"{assignment.name}: {'ready for release' if not problems else f'{problems} problem(s)'}")
     return 1 if problems else 0
+
+
+def _earned_by_zeros(example: Example) -> list[str]:
+    """The parts of a function for which zeros are right, so that they need no work."""
+    question, shapes = example.question, {f"d{name}": x.shape for name, x in zip(example.names, example.xs)}
+    if question.kind != "function":
+        return []
+    shapes.update(zip(question.outputs, example.shapes))
+    answer = {"parts": {part: place for place, part in enumerate(question.parts)}}
+    found = judged(example, lambda message, arrays: (answer, [np.zeros(shapes[part]) for part in question.parts]))
+    return [part for part, finding in found.items() if finding.ok]
 
 
 def _told(proofs: Iterator[tuple[str, list[str]]], say: Callable[[str], None]) -> int:
