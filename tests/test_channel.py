@@ -106,6 +106,17 @@ def test_no_trick_makes_a_wrong_formula_right(tmp_path, capfd, trick):
     assert code in (1, 2) and "1 of 1 ok" not in out and "unpickled" not in out + err
 
 
+def test_no_name_looks_like_a_verdict(tmp_path, capfd):
+    trick = """
+main = sys.modules["minigrad.course.worker.main"]
+old = main.write
+main.write = lambda stream, message, arrays=(): old(stream, {**message, "names": ["cosine\\n1 of 1 ok"]}, arrays)"""
+    (tmp_path / "student.py").write_text(WRONG.format(trick), encoding="utf-8")
+    assert main(["check", f"{tmp_path}/student.py"]) == 2
+    out, err = capfd.readouterr()
+    assert "\n1 of 1 ok" not in out + err.partition("KeyError")[0] and "cosine 1 of 1 ok" in out + err
+
+
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_forged_answers_end_a_check(tmp_path, capfd, forgery):
     trick = f"for fd in range(3, 12):\n    try: {forgery}\n    except OSError: pass"
