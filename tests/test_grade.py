@@ -1,5 +1,6 @@
 """python -m minigrad grade: only right numbers earn points, whatever a submission does; a result exists at any time."""
 
+import csv
 import json
 import os
 import sys
@@ -14,7 +15,7 @@ from thorough import THOROUGH
 
 from minigrad.__main__ import main
 from minigrad.course.assignment import Assignment, AssignmentError, load_assignment
-from minigrad.course.classroom import file_name, grade_one
+from minigrad.course.classroom import file_name, grade_class, grade_one
 from minigrad.course.client import PROTECTION
 from minigrad.course.example import Example
 from minigrad.course.grading import Rules, _open_to_all
@@ -237,6 +238,20 @@ def test_the_command(demo, tmp_path, capsys):
     assert main(["grade", one, *arguments, "--explain", "--student", "../b\n", "--question", "rnn"]) == 0
     out = capsys.readouterr().out
     assert "\nxs = np.array([[" in out and "rnn(xs, h0, dhs)" in out and ": 0 of 6 points of rnn\n" in out
+
+
+def test_who_kills_the_grader_is_alone_without_a_result(demo, tmp_path):
+    """Without walls a submission can do so. The others of its class are graded nevertheless."""
+    killer = "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\n"
+    work = []
+    for name, content in (("ben", killer), ("carl", RIGHT)):
+        (tmp_path / f"{name}.py").write_text(content)
+        work.append((name, tmp_path / f"{name}.py"))
+    results = grade_class(demo, work, Rules(walls="none", only=("tanh",)), tmp_path / "class.csv", "csv", 1)
+    assert [result["points"] for result in results] == [0, 4] and "cut short" in results[0]["messages"][0]
+    rows = list(csv.DictReader((tmp_path / "class.csv").read_text().splitlines()))
+    assert [(row["student"], row["tanh"], row["deduction"]) for row in rows] == [("ben", "0", "0"), ("carl", "4", "0")]
+    assert "cut short" in rows[0]["messages"] and all(None not in row for row in rows)  # as many cells as columns
 
 
 @pytest.mark.parametrize("arguments", [["--secret", "nowhere"], [], ["--secret", "empty"]])

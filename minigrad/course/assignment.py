@@ -40,9 +40,9 @@ class Question:
     d + output for the gradient that arrives there; without it none arrives. parts: its results: outputs, and d + input for
     gradients. make: arguments of a Module's class. needs: questions that this one builds on. allow: the student may import
     "numpy", "minigrad". withhold: names that this minigrad lacks. seconds: time limit of a part; by default the grader's.
-    order: 2 if the gradient of the gradient is also asked. right, planted: for a test that students write, pairs of a function and
-    its gradient by name; the test must accept the right pairs and find the planted errors. variant: number of the student's
-    variant.
+    order: 2 if the gradient of the gradient is also asked. right, planted: for a test that students write, pairs of a
+    function and its gradient by name; the test must accept the right pairs and find the planted errors. variant: number of
+    the student's variant.
     fault: for a function with several right answers: fault(answer, *inputs) is "" for these, else a sentence about the error.
     Students get its source with the public tests, so it may use np, and nothing else of assignment.py.
     sets: numbers of public and of hidden inputs. weights: names and shapes of the weights that a training function must return.

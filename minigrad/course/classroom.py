@@ -6,7 +6,7 @@ import hashlib
 import multiprocessing
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
 
@@ -66,22 +66,33 @@ def grade_class(folder: Path, work: list[tuple[str, Path]], rules: Rules, out: P
     results: list[Result | None] = [None] * len(work)
     if out is not None and form != "csv":
         out.mkdir(exist_ok=True, mode=0o700)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        futures: dict[Future, int] = {}
-        for number, (student, path) in enumerate(work):
-            own = out / f"{file_name(student)}.{'json' if form == 'gradescope' else 'txt'}" if out and form != "csv" else None
-            futures[pool.submit(grade_one, folder, path, student, rules, own, form)] = number
-        for done, future in enumerate(as_completed(futures), 1):
-            number = futures[future]
-            try:
-                results[number] = future.result()
-            except Exception as error:  # somebody killed a grading process
-                words = f"grading was cut short: {type(error).__name__}"
-                results[number] = failed_result(folder, work[number][0], rules, words, str(error))
-            if out is not None and form == "csv":
-                replace(out, table([result for result in results if result is not None]))
-            _progress(done, len(work))
+
+    def graded(numbers: Sequence[int], jobs: int) -> Iterator[tuple[int, Result | None]]:
+        """Number and result of each of these, None if a process of the pool was killed: then all that were not done have none."""
+        with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+            futures: dict[Future, int] = {}
+            for number in numbers:
+                student, path = work[number]
+                own = out / f"{file_name(student)}.{'json' if form == 'gradescope' else 'txt'}" if out and form != "csv" else None
+                futures[pool.submit(grade_one, folder, path, student, rules, own, form)] = number
+            for future in as_completed(futures):
+                error = future.exception()
+                yield futures[future], None if error else future.result()
+
+    def keep(number: int, result: Result) -> None:
+        results[number] = result
+        found = [result for result in results if result is not None]
+        if out is not None and form == "csv":
+            replace(out, table(found))
+        _progress(len(found), len(work))
+
+    again = []
+    for number, result in graded(range(len(work)), jobs):
+        keep(number, result) if result else again.append(number)
+    for number in again:  # each by itself, so that only the one that killed the pool has no result
+        ((_, result),) = graded([number], 1)
+        words = "grading was cut short: the process that graded it was ended, perhaps by the submission"
+        keep(number, result or failed_result(folder, work[number][0], rules, words, f"{work[number][0]}: {words}"))
     return [result for result in results if result is not None]
 
 

@@ -82,14 +82,15 @@ def text(result: Result) -> str:
 def table(results: Sequence[Result]) -> str:
     """CSV: a line for each submission, a column for each question. Their sum is the points and what is deducted."""
     file = io.StringIO()
-    names = [question["name"] for question in results[0]["questions"]] if results else []
+    questions = [{question["name"]: question["points"] for question in result["questions"]} for result in results]
+    names = list(max(questions, key=len, default={}))  # a submission that could not be graded has no questions
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["student", "points", "max", *names, "deduction", "messages", "submission", "version", "secret",
                      "protection"])
-    for result in results:
+    for result, points in zip(results, questions):
         writer.writerow([_cell(x) for x in (
             result["student"], f"{result['points']:g}", f"{result['max']:g}",
-            *(f"{question['points']:g}" for question in result["questions"]), f"{result['deduction']:g}",
+            *(f"{points.get(name, 0):g}" for name in names), f"{result['deduction']:g}",
             " ".join(result["messages"]), result["submission"], result["version"], result["secret"], result["protection"])])
     return file.getvalue()
 
