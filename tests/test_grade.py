@@ -15,7 +15,7 @@ from thorough import THOROUGH
 
 from minigrad.__main__ import main
 from minigrad.course.assignment import Assignment, AssignmentError, load_assignment
-from minigrad.course.classroom import file_name, grade_class, grade_one
+from minigrad.course.classroom import file_name, grade_class, grade_one, submissions
 from minigrad.course.client import PROTECTION
 from minigrad.course.example import Example
 from minigrad.course.grading import Rules, _open_to_all
@@ -144,12 +144,16 @@ def test_thirds_add_up(demo, tmp_path):
     assert graded(tmp_path, tmp_path, RIGHT, **PUBLIC)["points"] == 5
 
 
-def test_what_is_no_submission(demo, tmp_path):
+def test_what_is_no_submission(demo, tmp_path, capsys):
     (tmp_path / "secret.py").write_text(RIGHT)
     (tmp_path / "demo.py").symlink_to(tmp_path / "secret.py")
     os.mkfifo(tmp_path / "pipe.py")
     (tmp_path / "folder.py").mkdir()
-    for name in ("demo.py", "pipe.py", "folder.py", "missing.py"):
+    (tmp_path / "anna").symlink_to(tmp_path / "folder.py")
+    (tmp_path / "notes.txt").touch()
+    found = dict(submissions(tmp_path, "demo.py"))
+    assert found["anna"] == tmp_path / "anna" and "notes" not in found and "notes.txt" in capsys.readouterr().err
+    for name in ("demo.py", "pipe.py", "folder.py", "missing.py", "anna"):
         result = grade_one(demo, tmp_path / name, "anna", Rules(b"s3cret"), tmp_path / "results.json", "gradescope")
         assert result["points"] == 0 and result["messages"]
         assert json.loads((tmp_path / "results.json").read_text())["score"] == 0

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from .assignment import Assignment, AssignmentError, load_assignment
+from .client import one_line
 from .grading import NOT_YOURS, Result, Rules, empty_result, grade
 from .hints import mistakes
 from .public import load_public
@@ -50,14 +51,17 @@ def failed_result(folder: Path, student: str, rules: Rules, message: str, error:
 
 
 def submissions(folder: Path, file: str) -> Iterator[tuple[str, Path]]:
-    """(student, file) for each entry of a folder: a file, or a folder that holds the file to hand in."""
+    """(student, file) for each entry of a folder: a file, or a folder that holds the file to hand in. A link is not followed,
+    because it may lead to another student's work; its grade says so."""
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith("."):
             continue
         if entry.is_dir() and not entry.is_symlink():
             yield entry.name, entry / file
-        elif entry.suffix in (".py", ".ipynb"):
+        elif entry.suffix in (".py", ".ipynb") or entry.is_symlink():
             yield entry.stem, entry
+        else:
+            print(f"not graded, because it is no .py, .ipynb or folder: {one_line(entry.name)}", file=sys.stderr)
 
 
 def grade_class(folder: Path, work: list[tuple[str, Path]], rules: Rules, out: Path | None, form: str,
