@@ -179,7 +179,7 @@ def test_an_assignment_without_wrong_solutions(made, tmp_path):
         file.unlink()
     said = []
     assert prove(tmp_path, said.append) == 0
-    assert said[0] == "no wrong solutions: nothing proves that mistakes lose points"
+    assert said[0].startswith("note: no wrong solution loses points in softsign, step_backward, so nothing proves")
 
 
 STEP = 'question("step_backward", points=6, function="step_backward", reference=step, inputs=[(2, 3), (2, 3), (2, 3)],'

@@ -30,8 +30,9 @@ def prove(folder: Path, say: Callable[[str], None] = print) -> int:
         stored_data(example)
         if earned := _earned_by_zeros(example):
             say(f"note: in {question.name}, zeros of the right shapes earn the points of {', '.join(earned)}")
-    if not mistakes(assignment):
-        say("no wrong solutions: nothing proves that mistakes lose points")
+    tried = {name for mistake in mistakes(assignment) for name, points in mistake.loses.items() if points}
+    if untried := [question.name for question in assignment.questions if question.name not in tried]:
+        say(f"note: no wrong solution loses points in {', '.join(untried)}, so nothing proves that mistakes are found there")
     for number in range(assignment.variants):
         each = load_assignment(folder, variant=number)
         problems += _told(_proofs(each, mistakes(each)) if not number else _of_variant(each, number), say)
