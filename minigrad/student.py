@@ -23,7 +23,7 @@ from .check import Report
 from .check.gradcheck import judge, written_by_hand
 from .check.report import INCONCLUSIVE, OK, WRONG
 from .course.checked import FORGED, Ask, Checked, asking, texts
-from .course.client import Worker, WorkerEndedError, clean
+from .course.client import Worker, WorkerEndedError, clean, one_line
 from .course.library import ROOT
 from .course.worker.channel import Message
 from .student_file import CannotCheckError, FormulaError, split_target
@@ -83,10 +83,10 @@ def check_file(target: str, options: Options) -> Iterator[tuple[str, Report | Ca
                 try:
                     found = _checked(thing, path, options, _until(worker, time.monotonic() + options.timeout))
                 except WorkerEndedError as error:
-                    yield clean(thing, 200), _last_words(error, path, options)
+                    yield one_line(thing), _last_words(error, path, options)
                     break
                 found, alive = _with_hints(found, options, _until(worker, time.monotonic() + options.timeout))
-                yield clean(thing, 200), found
+                yield one_line(thing), found
                 if not alive:
                     break
             else:

@@ -16,7 +16,7 @@ from minigrad.course.example import Example
 from minigrad.course.finding import Finding
 from minigrad.course.hints import Mistake, hint, mistakes
 from minigrad.course.judging import judged
-from minigrad.course.proof import _all_points, graded, prove
+from minigrad.course.proof import _all_points, _earned_by_zeros, graded, prove
 from minigrad.course.public import judged_stored, load_public
 from minigrad.course.release import released
 from minigrad.course.starter import solution_lines, starter
@@ -179,7 +179,64 @@ def test_an_assignment_without_wrong_solutions(made, tmp_path):
         file.unlink()
     said = []
     assert prove(tmp_path, said.append) == 0
-    assert said[0] == "no wrong solutions: nothing proves that mistakes lose points"
+    assert said[0].startswith("note: no wrong solution loses points in softsign, step_backward, so nothing proves")
+
+
+STEP = 'question("step_backward", points=6, function="step_backward", reference=step, inputs=[(2, 3), (2, 3), (2, 3)],'
+
+
+@pytest.mark.parametrize(("old", "new", "words"), [
+    (STEP, STEP.replace("reference=step, ", ""), "question 'step_backward' needs reference="),
+    (STEP, STEP.replace("inputs=[(2, 3), (2, 3), (2, 3)],", ""), "question 'step_backward' needs inputs="),
+    (', parts=["dh", "dx", "dz"]', "", "'step_backward' needs parts="),
+    (STEP, STEP.replace("(2, 3)],", "3],"), "asks for dz, and z is 3: no array of floating-point numbers, so it has no gradient"),
+    ('outputs=["h_new"]', 'outputs=["h_new", "c_new"]', "the reference returns 1 arrays, and outputs= has 2 names"),
+    ("return z * h", "return 1 / 0 + z * h", "the reference of question 'step_backward' fails: ZeroDivisionError"),
+    ("points=4, op", "points=4 / 0, op", "assignment.py:5: ZeroDivisionError"),
+])
+def test_what_an_author_forgets(made, tmp_path, capsys, old, new, words):
+    """It is said first and alone, not as points that solutions lose."""
+    copied(made, tmp_path)
+    replaced(tmp_path / "assignment.py", old, new)
+    assert main(["assignment", "test", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert words in err and not out and "Traceback" not in err
+
+
+def test_points_for_zeros_are_noted(made, tmp_path):
+    copied(made, tmp_path)
+    for new, earned in (("return z * h + (1 - z) * x", []), ("return z * h + (1 - z) * x * 0", ["dx"])):
+        replaced(tmp_path / "assignment.py", "return z * h + (1 - z) * x", new)
+        questions = load_assignment(tmp_path).questions
+        assert [_earned_by_zeros(Example(question, "seed")) for question in questions] == [[], earned]
+
+
+SAVED = """
+def norm(x):
+    mean = x.mean(axis=0)
+    scale = ((x - mean) ** 2).mean(axis=0) ** 0.5
+    return (x - mean) / scale, mean, scale
+
+assignment("saved")
+question("backward", points=1, function="backward", reference=norm, inputs=[(4, 3)], outputs=["y", "mean", "scale"],
+         takes=["dy", "x", "mean", "scale"], parts=["dx"])
+"""
+
+
+def test_no_gradient_arrives_where_the_function_takes_none(tmp_path):
+    """A backward pass that is given what the forward saved; the hint names one of several ways."""
+    (tmp_path / "assignment.py").write_text(SAVED)
+    (tmp_path / "solution.py").write_text("import numpy as np\n")
+    released(assignment := load_assignment(tmp_path), tmp_path / "release")
+    examples = (Example(assignment.questions[0], "hidden"), judged), (load_public(
+        tmp_path / "release").stored["backward"][0], judged_stored)
+    for sign, said in (("-", ("", "")), ("+", ("what goes back to x has the wrong sign, on one of the ways", "12 of 12"))):
+        content = ("def backward(dy, x, mean, scale):\n    y = (x - mean) / scale\n"
+                   f"    return (dy - dy.mean(axis=0) {sign} y * (dy * y).mean(axis=0)) / scale")
+        ask = Mistake(tmp_path / "mine.py", {}, "", content.encode()).local(assignment)
+        for (example, judge), words in zip(examples, said):
+            finding = judge(example, ask)["dx"]
+            assert finding.ok == (not words) and words in finding.text, finding
 
 
 def test_a_reference_that_does_not_work_on_tensors(made, tmp_path, capsys):
@@ -228,6 +285,29 @@ def test_several_answers_may_be_right(tmp_path):
         for example, judge in examples:
             finding = judge(example, Mistake(tmp_path / "mine.py", {}, "", mine.encode()).local(assignment))["both"]
             assert finding.ok == (not words) and words in finding.text, (answer, finding)
+
+
+OF_A_TEST = """
+assignment("verdicts")
+question("is_right", points=4, tests="is_right", inputs=[(3,)], right={"sine": (np.sin, lambda x, g: g * np.cos(x))},
+         planted={"sign": (np.sin, lambda x, g: -g * np.cos(x)), "half": (np.sin, lambda x, g: g * np.cos(x) / 2)})
+"""
+
+
+def test_a_test_earns_points_by_telling_right_from_wrong(tmp_path):
+    """Accepting everything, or refusing everything, earns nothing; in public too, where the functions are others."""
+    (tmp_path / "assignment.py").write_text(OF_A_TEST)
+    (tmp_path / "solution.py").write_text("import numpy as np\n")
+    released(assignment := load_assignment(tmp_path), tmp_path / "release")
+    shown = load_public(tmp_path / "release")
+    slope = "g @ (f(x + 1e-6) - f(x - 1e-6)) / 2e-6"
+    for verdict, right in (("True", []), ("False", []), (f"abs(gradient(x, g).sum() - {slope}) < 1e-6", [0, 1, 2]),
+                           (f"gradient(x, g).sum() * {slope} > 0", [0, 1])):  # only the sign is looked at
+        content = f"def is_right(f, gradient, x):\n    g = x + 3\n    return {verdict}"
+        mine = Mistake(tmp_path / "mine.py", {}, "", content.encode())
+        for example, judge in (Example(assignment.questions[0], "hidden"), judged), (shown.stored["is_right"][0], judged_stored):
+            found = judge(example, mine.local(assignment))
+            assert [i for i, finding in enumerate(found.values()) if finding.ok] == right, (verdict, found)
 
 
 def test_a_fault_that_cannot_judge_an_answer(tmp_path):

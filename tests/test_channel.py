@@ -2,12 +2,13 @@
 
 import io
 import json
+import os
 
 import numpy as np
 import pytest
 
 from minigrad.__main__ import main
-from minigrad.course.client import clean
+from minigrad.course.client import _remove, clean, one_line
 from minigrad.course.worker.channel import BrokenMessageError, packed, read, unpacked, write
 
 
@@ -44,7 +45,21 @@ def test_an_end_in_the_middle():
 
 
 def test_codes_for_a_terminal_are_not_passed_on():
+    assert one_line("anna\n\x1b ben: 10 of 10\t") == "anna ? ben: 10 of 10"
     assert clean("a\x1b[31mb\x07\r\u202ec") == "a?[31mb???c" and clean("äß∂\n") == "äß∂\n"
+
+
+def test_folders_in_folders_without_end_are_removed(tmp_path):
+    """A submission may nest them deeper than Python's own recursion."""
+    place = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=place)
+        inner = os.open("d", os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = inner
+    os.close(place)
+    _remove(str(tmp_path))
+    assert not tmp_path.exists()
 
 
 WRONG = """
@@ -89,6 +104,17 @@ def test_no_trick_makes_a_wrong_formula_right(tmp_path, capfd, trick):
     code = main(["check", f"{tmp_path}/student.py"])
     out, err = capfd.readouterr()
     assert code in (1, 2) and "1 of 1 ok" not in out and "unpickled" not in out + err
+
+
+def test_no_name_looks_like_a_verdict(tmp_path, capfd):
+    trick = """
+main = sys.modules["minigrad.course.worker.main"]
+old = main.write
+main.write = lambda stream, message, arrays=(): old(stream, {**message, "names": ["cosine\\n1 of 1 ok"]}, arrays)"""
+    (tmp_path / "student.py").write_text(WRONG.format(trick), encoding="utf-8")
+    assert main(["check", f"{tmp_path}/student.py"]) == 2
+    out, err = capfd.readouterr()
+    assert "\n1 of 1 ok" not in out + err.partition("KeyError")[0] and "cosine 1 of 1 ok" in out + err
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)

@@ -138,8 +138,9 @@ def test_programs_of_all_kinds(folder, tmp_path):
     result, programs = explained(load_assignment(folder), tmp_path, content, secret=None)
     assert set(programs) >= {*CHANGES}, text(result)
     for part, program in programs.items():
-        assert program.startswith(f"# {part}: public inputs 1\n"), program
-        found = re.fullmatch(r"(.*)\[.*\]: got (\S+) right (\S+)\n", run(program))
+        assert f"\n# {part}: public inputs 1\n" in program and program.startswith("# Unprotected: "), program
+        found = re.fullmatch(r"(.*)\[.*\]: got (\S+) right (\S+)\n", said := run(program))
+        assert f"# behind the walls it was: {said}" in program
         assert found and abs(float(found[2]) - float(found[3])) > 1e-3, program
         if part in ("layer, forward", "head, dW"):
             assert float(found[2]) == pytest.approx(2 * float(found[3]))
@@ -165,7 +166,8 @@ def test_hidden_inputs_are_called_hidden(folder, tmp_path):
     wrong = RIGHT.replace("return np.tanh(x)", f"return np.tanh(x) if x[0, 0] in ({public}, {second}) else 3 * np.tanh(x)")
     result, programs = explained(load_assignment(folder), tmp_path, wrong, only=("tanh",))
     (program,) = programs.values()
-    assert program.startswith("# tanh, forward: hidden inputs 1\n") and result["points"] == 4
+    assert "\n# tanh, forward: hidden inputs 1\n" in program and result["points"] == 4
+    assert "--student 'anna' --secret FILE --question tanh --explain\n" in program
     found = re.fullmatch(r"output 0\[0, 0\]: got (\S+) right (\S+)\n", run(program))
     assert float(found[1]) == pytest.approx(3 * float(found[2]))
     assert not re.search("[0-9a-f]{20}", re.sub(r"\d+", "0", program))  # no key
@@ -178,7 +180,11 @@ def test_a_test_a_notebook_and_what_students_have(folder, tmp_path):
     notebook = json.dumps({"cells": [{"cell_type": "code", "source": f"%matplotlib inline\n{wrong}"}]})
     _, programs = explained(load_assignment(folder), tmp_path, notebook, None, ("tanh", "is_right"), "anna.ipynb")
     assert run(programs["is_right, finds sign"]) == "sine True\nsign True\n"
-    _, stored = explained(load_public(tmp_path), tmp_path, wrong, None, ("tanh",))
+    result, stored = explained(load_public(tmp_path), tmp_path, wrong, None, ("tanh", "is_right"))
+    assert "With --explain" not in text(result)
+    result["questions"][0]["parts"][1]["explain"] = ""
+    assert "With --explain you see the inputs of each part that is not right" in text(result)
+    assert run(stored["is_right, accepts what is right"]) == "the square True\na wrong sign True\na factor of two True\n"
     for part, name in (("tanh, gradient of x", "gradient of x"), ("tanh, gradient of the gradient", "second gradient of x")):
         for program in (programs[part], stored[part]):
             assert run(program).startswith(f"{name}[0, 0]: got ")
@@ -188,7 +194,7 @@ def test_words_of_a_submission_stay_comments(folder, tmp_path):
     wrong = RIGHT.replace("return dloss * p / 4", "raise ValueError('a\\nprint(1)\\r\\x0cprint(2)\\u2028print(3)')")
     _, programs = explained(load_assignment(folder), tmp_path, wrong, None, ("loss_backward",))
     (program,) = programs.values()
-    assert sum(line.startswith("# ") for line in program.splitlines()) == 3 and "# print(1)" in program
+    assert sum(line.startswith("# ") for line in program.splitlines()) == 5 and "# print(1)" in program
 
 
 def test_a_question_alone_has_the_verdict_that_it_has_among_all(folder, tmp_path, capsys):

@@ -1,21 +1,24 @@
 """python -m minigrad grade: only right numbers earn points, whatever a submission does; a result exists at any time."""
 
+import csv
 import json
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 from hostile import RIGHT, TABLE, WRONG
+from hostile_tricks import TRICKS
 from thorough import THOROUGH
 
 from minigrad.__main__ import main
-from minigrad.course.assignment import AssignmentError, load_assignment
-from minigrad.course.classroom import file_name, grade_one
+from minigrad.course.assignment import Assignment, AssignmentError, load_assignment
+from minigrad.course.classroom import file_name, grade_class, grade_one, submissions
 from minigrad.course.client import PROTECTION
 from minigrad.course.example import Example
-from minigrad.course.grading import Rules
+from minigrad.course.grading import Rules, _open_to_all
 from minigrad.course.results import gradescope, table, text
 
 ASSIGNMENT = '''
@@ -58,12 +61,13 @@ EVERY_TIME = [
     "deep nesting", "another thing by that name", "a hang at call", "100 GB", "None", "wrong shapes",
     "a part is missing", "equal to everything", "other numbers each time", "writes results.json", "patches the checks",
     "forges answers", "closes descriptors", "kills its parent", "forks", "takes back what was withheld",
-    "the wrong name for an exception"]
+    "the wrong name for an exception", "a line that tells", "asks and never reads"]
+ALL = {**TABLE, **TRICKS}
 
 
-@pytest.mark.parametrize("name", TABLE if THOROUGH else EVERY_TIME)
+@pytest.mark.parametrize("name", ALL if THOROUGH else EVERY_TIME)
 def test_each_ends_in_a_score_by_the_rules_and_a_sentence(demo, tmp_path, name):
-    content, points, words = TABLE[name]
+    content, points, words = ALL[name]
     start = time.monotonic()
     result = graded(demo, tmp_path, content, seconds=1.0)  # those that hang use them up
     shown = (tmp_path / "results.json").read_text()
@@ -72,6 +76,7 @@ def test_each_ends_in_a_score_by_the_rules_and_a_sentence(demo, tmp_path, name):
     assert written["score"] == round(result["points"], 2) and words in text(result)
     assert time.monotonic() - start < 60 and "error" not in result
     hidden = [test["output"] for test in written["tests"] if "hidden" in test["name"]]
+    assert "7777777" not in "".join(hidden), "a number of its own choice could tell hidden inputs"
     assert "FOUND" not in shown and "REFERENCE" not in shown and "s3cret" not in shown and "LEAK" not in "".join(hidden)
     assert result["protection"] in PROTECTION.values() or not result["submission"]
 
@@ -123,6 +128,15 @@ def test_the_columns_add_up(demo, tmp_path):
     assert float(row["tanh"]) + float(row["rnn"]) - float(row["deduction"]) == float(row["points"]) == 9
 
 
+def test_a_question_with_numpy_alone_needs_no_operation(demo, tmp_path):
+    """The student's own operation could not be used there, and neither could one in its place."""
+    (tmp_path / "solution.py").write_text("")
+    (tmp_path / "assignment.py").write_text(ASSIGNMENT.replace(
+        'parts=["hs", "dxs", "dh0"], withhold=["tanh"]', 'parts=["hs", "dxs", "dh0"], allow=["numpy"], needs=["tanh"]'))
+    with pytest.raises(AssignmentError, match="'rnn' allows NumPy alone, and needs 'tanh', which works on minigrad's Tensors"):
+        load_assignment(tmp_path)
+
+
 def test_thirds_add_up(demo, tmp_path):
     """A point in three parts is a whole point."""
     for name in ("assignment.py", "solution.py"):
@@ -130,12 +144,16 @@ def test_thirds_add_up(demo, tmp_path):
     assert graded(tmp_path, tmp_path, RIGHT, **PUBLIC)["points"] == 5
 
 
-def test_what_is_no_submission(demo, tmp_path):
+def test_what_is_no_submission(demo, tmp_path, capsys):
     (tmp_path / "secret.py").write_text(RIGHT)
     (tmp_path / "demo.py").symlink_to(tmp_path / "secret.py")
     os.mkfifo(tmp_path / "pipe.py")
     (tmp_path / "folder.py").mkdir()
-    for name in ("demo.py", "pipe.py", "folder.py", "missing.py"):
+    (tmp_path / "anna").symlink_to(tmp_path / "folder.py")
+    (tmp_path / "notes.txt").touch()
+    found = dict(submissions(tmp_path, "demo.py"))
+    assert found["anna"] == tmp_path / "anna" and "notes" not in found and "notes.txt" in capsys.readouterr().err
+    for name in ("demo.py", "pipe.py", "folder.py", "missing.py", "anna"):
         result = grade_one(demo, tmp_path / name, "anna", Rules(b"s3cret"), tmp_path / "results.json", "gradescope")
         assert result["points"] == 0 and result["messages"]
         assert json.loads((tmp_path / "results.json").read_text())["score"] == 0
@@ -145,6 +163,18 @@ def test_without_walls_every_output_says_so(demo, tmp_path):
     result = graded(demo, tmp_path, RIGHT, walls="none", **PUBLIC)
     assert result["points"] == 10 and all("unprotected against malice" in way(result) for way in (
         gradescope, text, lambda result: table([result])))
+
+
+def test_without_namespaces_an_open_folder_is_said():
+    """The submission is another user there, and can read what every user can read."""
+    for mode, words in ((0o755, "every user can read the assignment's folder"), (0o700, "")):
+        with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed
+            (Path(folder) / "assignment.py").touch(0o644)
+            os.chmod(folder, mode)
+            for walls in ("user", "user, no network"):
+                said = _open_to_all(Assignment(Path(folder)), walls)
+                assert words in said and bool(said) == bool(words)
+            assert not _open_to_all(Assignment(Path(folder)), "namespaces")
 
 
 def test_what_is_given_away_is_no_question(tmp_path):
@@ -199,17 +229,33 @@ def test_the_command(demo, tmp_path, capsys):
     for name, content in (("anna", RIGHT), ("=ben", WRONG), ("\x1b[31mcarl\n", RIGHT)):
         (tmp_path / "class" / name).mkdir()
         (tmp_path / "class" / name / "demo.py").write_text(content)
+    (tmp_path / "class" / "dora: 0 of 10\nemil\t10 of 10.py").write_text("raise ValueError('\\nanna 0 of 10')\n")
     (tmp_path / "secret").write_text("s3cret")
     arguments = ["--assignment", str(demo), "--secret", str(tmp_path / "secret")]
     assert main(["grade", str(tmp_path / "class"), *arguments, "--out", str(tmp_path / "class.csv"), "--jobs", "2"]) == 0
     lines = (tmp_path / "class.csv").read_text().splitlines()
-    assert len(lines) == 4 and lines[0].startswith("student,points,max,tanh,rnn") and "'=ben,0," in "\n".join(lines)
+    assert len(lines) == 5 and lines[0].startswith("student,points,max,tanh,rnn") and "'=ben,0," in "\n".join(lines)
     assert "anna,10,10,4,6" in lines[-1] or "anna,10,10,4,6" in "\n".join(lines)
-    assert "\x1b" not in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "\x1b" not in out and "\nemil" not in out and "\nanna 0" not in out and out.count("\n") == 5  # and one of protection
     one = str(tmp_path / "class" / "=ben" / "demo.py")
     assert main(["grade", one, *arguments, "--explain", "--student", "../b\n", "--question", "rnn"]) == 0
     out = capsys.readouterr().out
     assert "\nxs = np.array([[" in out and "rnn(xs, h0, dhs)" in out and ": 0 of 6 points of rnn\n" in out
+
+
+def test_who_kills_the_grader_is_alone_without_a_result(demo, tmp_path):
+    """Without walls a submission can do so. The others of its class are graded nevertheless."""
+    killer = "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\n"
+    work = []
+    for name, content in (("ben", killer), ("carl", RIGHT)):
+        (tmp_path / f"{name}.py").write_text(content)
+        work.append((name, tmp_path / f"{name}.py"))
+    results = grade_class(demo, work, Rules(walls="none", only=("tanh",)), tmp_path / "class.csv", "csv", 1)
+    assert [result["points"] for result in results] == [0, 4] and "cut short" in results[0]["messages"][0]
+    rows = list(csv.DictReader((tmp_path / "class.csv").read_text().splitlines()))
+    assert [(row["student"], row["tanh"], row["deduction"]) for row in rows] == [("ben", "0", "0"), ("carl", "4", "0")]
+    assert "cut short" in rows[0]["messages"] and all(None not in row for row in rows)  # as many cells as columns
 
 
 @pytest.mark.parametrize("arguments", [["--secret", "nowhere"], [], ["--secret", "empty"]])

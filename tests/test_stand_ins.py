@@ -102,6 +102,18 @@ def test_a_reference_with_labels_before_its_numbers(assignment):
     np.testing.assert_array_equal(found[2], assignment.solution.loss_backward(2.0, *inputs))
 
 
+def test_what_would_keep_the_grader_busy_is_refused(assignment):
+    """Its own process answers for what failed: no submission may choose how long a loop or an array of the reference is."""
+    question = assignment.question("both")
+    endless = type(question)(**{**vars(question), "thing": "endless"})
+    assignment.solution.endless = lambda steps: [np.zeros(1) for _ in range(steps)][:2]
+    for value, refused in ((3, False), (10_000, False), (10 ** 8, True), (-2 ** 63, True)):
+        arrays = []
+        message = {"ask": "endless", "what": "outputs", "inputs": [packed(np.asarray(value), arrays)]}
+        reply, _ = helper([endless], assignment.solution, lambda: None)(message, arrays)
+        assert ("refused" in reply) == refused, value
+
+
 def test_outputs_that_are_indices_are_given_as_indices(tmp_path):
     (tmp_path / "solution.py").write_text("")
     (tmp_path / "assignment.py").write_text(

@@ -10,6 +10,7 @@ from minigrad.course.classroom import grade_one
 from minigrad.course.example import Example
 from minigrad.course.grading import AFTER_A_HANG, Rules
 from minigrad.course.proof import prove
+from minigrad.course.release import released
 from minigrad.course.results import text
 from minigrad.course.session import Session
 
@@ -43,6 +44,10 @@ def train(x, y, seed):
     return {"W": found, "b": 0.0}
 ### END SOLUTION
 '''
+MEASURE = '''
+def error(new, new_y, W, b):
+    return np.sqrt(((new @ W + b - new_y) ** 2).mean() / (new_y ** 2).mean())
+'''
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +79,25 @@ def test_points_are_linear_in_the_loss(line, tmp_path):
     assert "public: in part" in text(result) and "its loss on new data is 0.5, worth 50.0%" in text(result)
     written = json.loads((tmp_path / "results.json").read_text())
     assert "REFERENCE" not in str(written) and not any("score" in test for test in written["tests"])
+
+
+def test_public_tests_measure_with_a_function_of_the_starter(line, tmp_path):
+    """Students see what their training is worth, and no reference; the loss is as good as their function is."""
+    for name, old, new in (("with", "sets=1", 'sets=1, measure="error"'), ("without", "", "")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "assignment.py").write_text(ASSIGNMENT.replace(old, new))
+        (tmp_path / name / "solution.py").write_text(SOLUTION + MEASURE)
+        released(load_assignment(tmp_path / name), tmp_path / name / "release")
+    half = (SOLUTION + MEASURE).replace('"W": found', '"W": found / 2')
+    for content, points, words in (
+            (half, 4, "its loss on new data is 0.5, worth 50.0%"), (SOLUTION + MEASURE, 8, "public: right"),
+            (SOLUTION, 0, "error, which measures your weights: error is not defined"),
+            (SOLUTION + MEASURE.replace("np.sqrt(", "(").replace(".mean()", ""), 0, "error, which measures your weights: it must "
+             "return one number")):
+        result = graded(tmp_path / "with" / "release", tmp_path, content, secret=None, only=("train",))
+        assert abs(result["points"] - points) < 1e-4 and words in text(result), text(result)
+    assert "REFERENCE" not in (tmp_path / "with" / "release" / "public.json").read_text()
+    assert "`train` has no public tests" in (tmp_path / "without" / "release" / "line.ipynb").read_text()
 
 
 def test_a_mistake_in_what_training_needs_costs_once(line, tmp_path):
@@ -137,6 +161,7 @@ def test_the_data_that_judge_are_not_sent(line):
     ('takes=["x", "y", "seed"]', 'takes=["x", "y", "seed", "new", "new_y"]', "without the data that it is judged by"),
     ('weights={"W": (3,), "b": ()}', "weights={}", "needs weights="),
     ("1.0, 1e-6", "1.0, 2.0", "a loss of 1.0 is worth nothing, and 2.0 all points"),
+    ("1.0, 1e-6", "1.5, 1e-6", "a model whose weights are all 0 would earn points: its loss is 1, and 1.5 is worth nothing"),
     ('weights["W"]', 'weights["V"]', "the reference of question 'train' fails: KeyError"),
 ])
 def test_a_question_that_cannot_be_judged(line, tmp_path, old, new, words):

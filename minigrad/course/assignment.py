@@ -37,16 +37,20 @@ class Question:
 
     inputs: shapes, nested like the inputs, for random numbers between low and high; or a function of a numpy Generator.
     outputs: names of the reference's results. takes: a function's arguments: inputs, right outputs of the reference, and
-    d + output for the gradient that arrives there. parts: its results: outputs, and d + input for gradients.
-    make: arguments of a Module's class. needs: questions that this one builds on. allow: the student may import "numpy",
-    "minigrad". withhold: names that this minigrad lacks. seconds: time limit of a part; by default the grader's. order: 2 if the
-    gradient of the gradient is also asked. right, planted: for a test that students write, pairs of a function and its
-    gradient by name; the test must accept the right pairs and find the planted errors. variant: number of the student's variant.
+    d + output for the gradient that arrives there; without it none arrives. parts: its results: outputs, and d + input for
+    gradients. make: arguments of a Module's class. needs: questions that this one builds on. allow: the student may import
+    "numpy", "minigrad". withhold: names that this minigrad lacks. seconds: time limit of a part; by default the grader's.
+    order: 2 if the gradient of the gradient is also asked. right, planted: for a test that students write, pairs of a
+    function and its gradient by name; the test must accept the right pairs and find the planted errors. variant: number of
+    the student's variant.
     fault: for a function with several right answers: fault(answer, *inputs) is "" for these, else a sentence about the error.
     Students get its source with the public tests, so it may use np, and nothing else of assignment.py.
     sets: numbers of public and of hidden inputs. weights: names and shapes of the weights that a training function must return.
     Its reference is called with all inputs (the student gets those in takes) and a dict of the weights. It returns three
-    losses: of these weights, on data that takes leaves out; the loss worth no points; the loss worth all points."""
+    losses: of these weights, on data that takes leaves out; the loss worth no points; the loss worth all points. The loss worth
+    no points is a baseline that students read in the handout: what is possible without the thing that they learn here.
+    measure: for public tests of training, a function given in the starter. It gets the inputs that takes leaves out, and the
+    weights, and returns the loss; so the reference need not be released. Without it training has no public tests."""
 
     name: str
     points: float
@@ -72,6 +76,7 @@ class Question:
     fault: Callable[..., str] | None = None
     sets: int = 2
     weights: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    measure: str = ""
 
     def draw(self, rng: np.random.Generator) -> tuple:
         """Random inputs, nested like `inputs`."""
@@ -137,7 +142,7 @@ def load_assignment(folder: str | Path, student: str = "", variant: int | None =
         raise AssignmentError(f"{error.filename}: {error.strerror}") from None
     except Exception as error:
         line = getattr(error, "lineno", None) or next((frame.tb_lineno for frame in _frames(error) if frame.tb_frame.f_code.
-                                                       co_filename.endswith("assignment.py")), "")
+                                                       co_filename == str(folder / "assignment.py")), "")
         raise AssignmentError(f"{folder / 'assignment.py'}:{line}: {type(error).__name__}: {error}") from None
     _check(found)
     return found
@@ -173,6 +178,10 @@ def _question(name: str, points: float, options: dict[str, Any]) -> Question:
         raise AssignmentError(f"question {name!r} needs one of op=, tensors=, module=, function=, tests=, trains=")
     (kind,) = kinds
     given = options.pop(kind)
+    missing = [f"{option}=" for option in ("inputs", *{"op": (), "tests": ("right", "planted")}.get(kind, ("reference",)))
+               if option not in options]
+    if missing:
+        raise AssignmentError(f"question {name!r} needs {' and '.join(missing)}")
     if kind == "op":
         thing, reference = options.pop("thing", name), given
     else:
@@ -207,6 +216,10 @@ def _check(found: Assignment) -> None:
                 raise AssignmentError(f"{where}: {question.name!r} needs {needed!r}, which is no question before it")
             if found.question(needed).kind in ("module", "tests", "trains"):
                 raise AssignmentError(f"{where}: {question.name!r} needs {needed!r}: only ops and functions can be needed")
+            if "minigrad" not in question.allow and found.question(needed).kind != "function":
+                raise AssignmentError(
+                    f"{where}: {question.name!r} allows NumPy alone, and needs {needed!r}, which works on minigrad's Tensors: "
+                    'allow=["numpy", "minigrad"], or needs= without it')
         given_away = set(question.takes) & set(question.parts)
         if given_away:
             raise AssignmentError(f"{where}: {question.name!r} gives away what it asks for: {', '.join(given_away)}")
@@ -216,9 +229,12 @@ def _check(found: Assignment) -> None:
         if question.kind == "function":
             if question.fault and len(question.parts) > 1:
                 raise AssignmentError(f"{where}: {question.name!r}: fault= judges one part, and parts= has {len(question.parts)}")
+            missing = [f"{option}=" for option in ("outputs", "parts") if not getattr(question, option)]
+            if missing:
+                raise AssignmentError(f"{where}: {question.name!r} needs {' and '.join(missing)}")
             known = {*question.names, *question.outputs, *(f"d{name}" for name in (*question.names, *question.outputs))}
             unknown = {*question.takes, *question.parts} - known
-            if unknown or not question.parts or not question.outputs:
+            if unknown:
                 raise AssignmentError(
                     f"{where}: {question.name!r}: takes= and parts= are made of inputs ({', '.join(question.names)}), "
                     f"of outputs= ({', '.join(question.outputs)}), and d + either; not {', '.join(sorted(unknown))}")

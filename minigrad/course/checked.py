@@ -11,7 +11,7 @@ import numpy as np
 
 from ..check.noise import EPS
 from ..student_file import CannotCheckError, FormulaError
-from .client import WorkerEndedError, clean
+from .client import WorkerEndedError, clean, one_line
 from .worker.channel import Message
 
 Ask = Callable[[Message, Sequence[np.ndarray]], tuple[Message, list[np.ndarray]]]
@@ -23,7 +23,7 @@ class Checked:
 
     def __init__(self, ask: Ask, message: Message, xs: list[np.ndarray], order: int = 1) -> None:
         self.ask, self.xs, self.order = ask, xs, order
-        self.names = [clean(name, 200) for name in texts(message.get("names"))]
+        self.names = [one_line(name) for name in texts(message.get("names"))]
         shapes, eps = message.get("shapes"), message.get("eps")
         if not (isinstance(shapes, list) and all(isinstance(shape, list) and all(type(n) is int and 0 <= n for n in shape)
                                                  for shape in shapes)
@@ -55,7 +55,7 @@ class Checked:
 
     def changed(self) -> list[str]:
         """Names of the inputs that the function has changed."""
-        return [clean(name, 200) for name in texts(self.ask({"do": "changed", "order": self.order}, [])[0].get("names"))]
+        return [one_line(name) for name in texts(self.ask({"do": "changed", "order": self.order}, [])[0].get("names"))]
 
     def held(self) -> list[np.ndarray]:
         """Empty: no process can share memory with this one."""

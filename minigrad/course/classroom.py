@@ -6,11 +6,12 @@ import hashlib
 import multiprocessing
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from .assignment import Assignment, AssignmentError, load_assignment
+from .client import one_line
 from .grading import NOT_YOURS, Result, Rules, empty_result, grade
 from .hints import mistakes
 from .public import load_public
@@ -19,8 +20,9 @@ from .results import gradescope, replace, table, text
 WAYS: dict[str, Callable[[Result], str]] = {"gradescope": gradescope, "text": text, "csv": lambda result: table([result])}
 
 
-def assignment_at(folder: Path, student: str = "") -> Assignment:
+def assignment_at(folder: str | Path, student: str = "") -> Assignment:
     """The assignment in a folder, for a student: the complete assignment, or the released one."""
+    folder = Path(folder)
     released = (folder / "public.json").is_file() and not (folder / "assignment.py").exists()
     return (load_public if released else load_assignment)(folder, student)
 
@@ -49,14 +51,17 @@ def failed_result(folder: Path, student: str, rules: Rules, message: str, error:
 
 
 def submissions(folder: Path, file: str) -> Iterator[tuple[str, Path]]:
-    """(student, file) for each entry of a folder: a file, or a folder that holds the file to hand in."""
+    """(student, file) for each entry of a folder: a file, or a folder that holds the file to hand in. A link is not followed,
+    because it may lead to another student's work; its grade says so."""
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith("."):
             continue
         if entry.is_dir() and not entry.is_symlink():
             yield entry.name, entry / file
-        elif entry.suffix in (".py", ".ipynb"):
+        elif entry.suffix in (".py", ".ipynb") or entry.is_symlink():
             yield entry.stem, entry
+        else:
+            print(f"not graded, because it is no .py, .ipynb or folder: {one_line(entry.name)}", file=sys.stderr)
 
 
 def grade_class(folder: Path, work: list[tuple[str, Path]], rules: Rules, out: Path | None, form: str,
@@ -65,22 +70,33 @@ def grade_class(folder: Path, work: list[tuple[str, Path]], rules: Rules, out: P
     results: list[Result | None] = [None] * len(work)
     if out is not None and form != "csv":
         out.mkdir(exist_ok=True, mode=0o700)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        futures: dict[Future, int] = {}
-        for number, (student, path) in enumerate(work):
-            own = out / f"{file_name(student)}.{'json' if form == 'gradescope' else 'txt'}" if out and form != "csv" else None
-            futures[pool.submit(grade_one, folder, path, student, rules, own, form)] = number
-        for done, future in enumerate(as_completed(futures), 1):
-            number = futures[future]
-            try:
-                results[number] = future.result()
-            except Exception as error:  # somebody killed a grading process
-                words = f"grading was cut short: {type(error).__name__}"
-                results[number] = failed_result(folder, work[number][0], rules, words, str(error))
-            if out is not None and form == "csv":
-                replace(out, table([result for result in results if result is not None]))
-            _progress(done, len(work))
+
+    def graded(numbers: Sequence[int], jobs: int) -> Iterator[tuple[int, Result | None]]:
+        """Number and result of each of these, None if a process of the pool was killed: then all that were not done have none."""
+        with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+            futures: dict[Future, int] = {}
+            for number in numbers:
+                student, path = work[number]
+                own = out / f"{file_name(student)}.{'json' if form == 'gradescope' else 'txt'}" if out and form != "csv" else None
+                futures[pool.submit(grade_one, folder, path, student, rules, own, form)] = number
+            for future in as_completed(futures):
+                error = future.exception()
+                yield futures[future], None if error else future.result()
+
+    def keep(number: int, result: Result) -> None:
+        results[number] = result
+        found = [result for result in results if result is not None]
+        if out is not None and form == "csv":
+            replace(out, table(found))
+        _progress(len(found), len(work))
+
+    again = []
+    for number, result in graded(range(len(work)), jobs):
+        keep(number, result) if result else again.append(number)
+    for number in again:  # each by itself, so that only the one that killed the pool has no result
+        ((_, result),) = graded([number], 1)
+        words = "grading was cut short: the process that graded it was ended, perhaps by the submission"
+        keep(number, result or failed_result(folder, work[number][0], rules, words, f"{work[number][0]}: {words}"))
     return [result for result in results if result is not None]
 
 

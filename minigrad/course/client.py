@@ -27,9 +27,11 @@ MEMORY, FILES, PROCESSES = 2 << 30, 16 << 20, 16
 MOST_PRINTED = 1 << 16
 Help = Callable[[Message, list[np.ndarray]], tuple[Message, list[np.ndarray]]]
 MOST_LATE = 1000  # late answers that are dropped; more are no accident
+MOST_WAITING = 4  # replies to the worker's own questions that it has not read; it waits for each, so more are no accident
+MOST_LINES = 100_000  # a line's number is shown to students; a larger one would not be a line, but hidden inputs
 UNPROTECTED = "unprotected against malice: this system let the submission run as the user who grades"
 PROTECTION = {
-    "namespaces": "the submission saw only its own folder and Python, as a user of its own, without a network",
+    "namespaces": "the submission saw only its own folder and Python, no other process and no network",
     "user, no network": "the submission ran as a user of its own, without a network; the system allowed no namespaces",
     "user": "the submission ran as a user of its own; the system allowed no namespaces, so it may have had a network",
     "limits": UNPROTECTED,
@@ -103,9 +105,11 @@ class Worker:
         while True:
             answer, found = self._next(end)
             if "ask" in answer and self.helps is not None:
+                if self.outgoing.qsize() > MOST_WAITING:
+                    raise WorkerEndedError("forged", "it asked without reading the answers")
                 self.outgoing.put(self.helps(answer, found))
             elif type(answer.get("at")) is int and "id" not in answer:
-                self.where = answer["at"], answer.get("line") if type(answer.get("line")) is int else None
+                self.where = answer["at"], line_in(answer)
             elif answer.get("id") == self.number and type(answer["id"]) is int:
                 return answer, found
             elif (late := late + 1) > MOST_LATE:
@@ -136,7 +140,7 @@ class Worker:
         _signal_inside(self.process.pid, getattr(signal, "SIGUSR1", None))
         end = time.monotonic() + 0.5
         while time.monotonic() < end:
-            for file, line in re.findall(rb'File "(.*)", line (\d{1,7}) in', self.words):
+            for file, line in re.findall(rb'File "(.*)", line (\d{1,5}) in', self.words):
                 if os.path.basename(file.decode(errors="replace")) == os.path.basename(self.file):
                     return int(line)
             time.sleep(0.02)
@@ -189,12 +193,31 @@ class Worker:
             thread.join(1)
             if not thread.is_alive() and stream is not None:
                 stream.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        _remove(self.folder)
+
+
+def line_in(message: Any) -> int | None:
+    """The line of the submission that a message names, if it can be one."""
+    line = message.get("line")
+    return line if type(line) is int and 0 < line <= MOST_LINES else None
+
+
+def _remove(folder: str) -> None:
+    """Remove a folder, even if the submission has nested folders in it deeper than Python can follow."""
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(folder, ignore_errors=True)
+    if os.path.exists(folder) and os.name == "posix":
+        subprocess.run(["rm", "-rf", folder], stderr=subprocess.DEVNULL)
 
 
 def clean(text: str, longest: int = 4000) -> str:
     """Text from outside, made safe to show: without codes that move a terminal's cursor or change colours."""
     return re.sub(r"[^\n\t\x20-\x7e\xa0-\u2027\u2030-\u2065\u206a-\ud7ff\uf900-\ufffd]", "?", text[:longest])
+
+
+def one_line(text: str, longest: int = 200) -> str:
+    """The same on one line: a name must not look like lines of the result."""
+    return " ".join(clean(text, longest).split())
 
 
 def free_uid() -> int:

@@ -23,7 +23,7 @@ Ask = Callable[[Message, Sequence[np.ndarray]], tuple[Message, Arrays]]
 
 class Example:
     """A question at inputs that `seed` decides. xs: all arrays of floating-point numbers in the inputs and the Module's
-    parameters. names: their names."""
+    parameters. names: their names. limits: of a trained model, the loss worth no points and the loss worth all points."""
 
     def __init__(self, question: Question, seed: str) -> None:
         self.question, self.seed = question, seed
@@ -36,12 +36,18 @@ class Example:
             self.of_inputs = len(named)
             named += [(name, rng.normal(size=p.shape) / np.sqrt((1, 1, *p.shape)[-2])) for name, p in self.parameters]
             self.names, self.xs = [name for name, _ in named], [x for _, x in named]
-            if question.kind == "trains":
-                self.measured({name: np.zeros(shape) for name, shape in question.weights.items()})
+            self.limits = self._limits() if question.kind == "trains" else ()
             self.shapes = [] if question.kind == "trains" else [y.shape for y in self.outputs(self.xs)]
+        except AssignmentError:
+            raise
         except Exception as error:
             raise AssignmentError(f"the reference of question {question.name!r} fails: "
                                   f"{type(error).__name__}: {error}") from None
+        for part in question.parts:
+            if part not in question.outputs and part[1:] not in self.names:
+                given = dict(zip(question.names, self.inputs))[part[1:]]
+                raise AssignmentError(f"question {question.name!r} asks for {part}, and {part[1:]} is {given!r:.60}: no array of "
+                                      "floating-point numbers, so it has no gradient; the shape of a vector is (3,)")
         if question.outputs and len(question.outputs) != len(self.shapes):
             raise AssignmentError(f"question {question.name!r}: the reference returns {len(self.shapes)} arrays, "
                                   f"and outputs= has {len(question.outputs)} names")
@@ -63,25 +69,38 @@ class Example:
             raise AssignmentError(f"question {self.question.name!r}: a loss of {worst} is worth nothing, and {best} all points")
         return loss, worst, best
 
+    def _limits(self) -> tuple[float, float]:
+        """The loss worth no points, and the loss worth all points. AssignmentError if an untrained model would earn some."""
+        zeros, worst, best = self.measured({name: np.zeros(shape) for name, shape in self.question.weights.items()})
+        if zeros < worst:
+            raise AssignmentError(f"question {self.question.name!r}: a model whose weights are all 0 would earn points: its loss "
+                                  f"is {zeros:.4g}, and {worst:.4g} is worth nothing")
+        return worst, best
+
     def gradients(self, xs: Sequence[np.ndarray], cotangents: Sequence[np.ndarray]) -> Arrays:
         """The reference's gradients from the engine. They judge only where finite differences see nothing."""
         tensors = [Tensor(x, requires_grad=True) for x in xs]
         wanted = tensors if self.model is None else [*tensors[:self.of_inputs], *(p for _, p in self.parameters)]
         try:
             with np.errstate(all="ignore"):
-                return gradients_of(self._outputs(tensors), wanted, cotangents)
+                return gradients_of(self.reached(self._outputs(tensors)), wanted, cotangents)
         except Exception as error:
             raise AssignmentError(f"the reference of question {self.question.name!r} must work on Tensors, as on arrays: "
                                   f"{type(error).__name__}: {error}") from None
 
     def trace(self, values: Mapping[str, np.ndarray]) -> Trace:
         """The trace of a NumPy reference at these values of some inputs. Its lines are the answer, so none is quoted."""
-        found = trace_of(self.question.reference, lambda mark: self._outputs([
-            mark(name, values[name]) if name in values else x for name, x in zip(self.names, self.xs)]))
+        found = trace_of(self.question.reference, lambda mark: self.reached(self._outputs([
+            mark(name, values[name]) if name in values else x for name, x in zip(self.names, self.xs)])))
         for node in found.nodes:
             operation, *frames = node.place
             node.place = operation, *((code.replace(co_filename="<reference>"), at) for code, at in frames)
         return found
+
+    def reached(self, outputs: Sequence[Any]) -> list[Any]:
+        """The outputs, times 0 if no gradient arrives there: a function that takes no d + output knows of none."""
+        names, takes = self.question.outputs or [""] * len(outputs), self.question.takes
+        return [y * 0 if name and f"d{name}" not in takes else y for name, y in zip(names, outputs)]
 
     def _outputs(self, xs: Sequence[Any]) -> list[Any]:
         for (_, parameter), x in zip(self.parameters, xs[self.of_inputs:]):
@@ -147,8 +166,9 @@ def given(question: Question, inputs: Sequence[np.ndarray]) -> Example:
 
 
 def unquoted(texts: Sequence[str]) -> str:
-    """A sentence about the reference's trace, without its line numbers."""
-    return re.sub(r" \(line \d+ of \w+\)", "", "; ".join(texts))
+    """A sentence about the reference's trace, without its line numbers. They told which use of an input is meant."""
+    place = r" \(line \d+ of \w+\)"
+    return re.sub(place, "", re.sub(f"(what goes back to [^;]*?){place}", r"\1, on one of the ways", "; ".join(texts)))
 
 
 def _leaves(name: str, x: Any) -> Iterator[tuple[str, np.ndarray]]:

@@ -1,4 +1,7 @@
-"""Writes a program about a lost point, for a disputed grade: all inputs, the call, and the first wrong number."""
+"""Writes a program about a lost point, for a disputed grade: all inputs, the call, and the first wrong number.
+
+The program runs the submission without protection. So its first lines say this, and give the command that runs it in a worker.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ from .worker.grading import stand_in
 from .worker.submission import run
 
 IMPORTS = {
-    "Tensor": "minigrad", "load_assignment": "minigrad.course.assignment", "submission": "minigrad.course.explain",
+    "Tensor": "minigrad", "assignment_at": "minigrad.course.classroom", "submission": "minigrad.course.explain",
     **dict.fromkeys(("at_the_right_output", "flat", "gradients_of", "outputs_of", "second_order"),
                     "minigrad.course.worker.grading"),
     "inf": "numpy", "nan": "numpy"}
@@ -76,8 +79,15 @@ def program(case: Case, part: str, finding: Finding) -> str:
     code = "\n".join(lines)
     imports = [f"from {module} import {name}" for name, module in IMPORTS.items() if re.search(rf"\b{name}\b", code)]
     kind, number = example.seed.split()[:2]  # the rest is the secret's
-    return "\n".join([f"# {example.question.name}, {part}: {kind} inputs {int(number) + 1}", *(
+    return "\n".join([*_warning(case, example, kind), f"# {example.question.name}, {part}: {kind} inputs {int(number) + 1}", *(
         f"# {line}" for line in finding.text.split("\n")), "import numpy as np", *imports, "", code])
+
+
+def _warning(case: Case, example: Example, kind: str) -> list[str]:
+    secret = "--secret FILE" if kind == "hidden" else "--public"
+    return ["# Unprotected: this program runs the submission with all your rights. Protected, as it was graded, it is run by",
+            f"# python -m minigrad grade {str(case.path)!r} --assignment {str(case.assignment)!r} --student {case.student!r} "
+            f"{secret} --question {example.question.name} --explain"]
 
 
 def _cotangents(example: Example, finding: Finding) -> Arrays:
@@ -87,7 +97,7 @@ def _cotangents(example: Example, finding: Finding) -> Arrays:
 def _of_a_test(case: Case, example: Example) -> list[str]:
     names = [_identifier(name) for name in example.names]
     return [*(f"{name} = {_literal(x)}" for name, x in zip(names, example.xs)),
-            f"question = load_assignment({str(case.assignment)!r}, {case.student!r}).question({example.question.name!r})",
+            f"question = assignment_at({str(case.assignment)!r}, {case.student!r}).question({example.question.name!r})",
             "for name, pair in {**question.right, **question.planted}.items():",
             f"    print(name, mine.{example.question.thing}(*pair, {', '.join(names)}))"]
 
@@ -137,7 +147,9 @@ def _first_wrong(example: Example, part: str, finding: Finding) -> list[str]:
     wrong = next((i for i, one in enumerate(off) if (one > CLOSE).any()), 0)
     place = np.unravel_index(np.argmax(off[wrong] > CLOSE), off[wrong].shape)
     index = ", ".join(map(str, place)) or "()"
-    return [*lines, f'print("{labels[wrong]}[{index}]: got", np.asarray(found[{wrong}])[{index}], '
+    numbers = finding.numbers[wrong][place], right[wrong][place]
+    return [*lines, f"# behind the walls it was: {labels[wrong]}[{index}]: got {numbers[0]} right {numbers[1]}",
+            f'print("{labels[wrong]}[{index}]: got", np.asarray(found[{wrong}])[{index}], '
             f'"right", right[{wrong}][{index}])']
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..check.function import Arrays
 from .assignment import Question
-from .client import clean
+from .client import clean, line_in
 from .worker.channel import Message
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Finding:
 def parts_of(question: Question, names: Sequence[str]) -> dict[str, float]:
     """The parts of a question with their points. A function's parts have equal shares. An operation has half for the forward,
     the other half for its gradients, one by one; else all gradients are one part. A student's test has half for accepting
-    right gradients. A trained model is one part. names: of the inputs and parameters."""
+    right gradients, if it finds an error at all. A trained model is one part. names: of the inputs and parameters."""
     if question.kind == "function":
         return {part: question.points / len(question.parts) for part in question.parts}
     if question.kind == "trains":
@@ -59,7 +59,7 @@ def parts_of(question: Question, names: Sequence[str]) -> dict[str, float]:
 def failed(answer: Message) -> Finding:
     """The finding for an answer that is an error."""
     error: Any = answer["error"] if isinstance(answer["error"], dict) else {}
-    line = f" in line {error['line']}" if type(error.get("line")) is int else ""
+    line = f" in line {number}" if (number := line_in(error)) else ""
     kind = error.get("type")
     if kind in ("NotWrittenError", "NotImplementedError"):
         return Finding(False, f"not written yet{line}", f"not written yet{line}")

@@ -18,7 +18,7 @@ from typing import Any
 
 from ..version import __version__
 from .assignment import Assignment, AssignmentError, Question
-from .client import PROTECTION, CannotStartError, WorkerEndedError, clean
+from .client import PROTECTION, CannotStartError, WorkerEndedError, one_line
 from .example import Example
 from .explain import Case, program
 from .hints import Mistake, hint, said
@@ -50,7 +50,7 @@ def empty_result(name: str, version: str, student: str, rules: Rules, questions:
     """The result before grading begins. only: the questions that are graded, if not all."""
     questions = [q for q in questions if not rules.only or q.name in rules.only]
     return {
-        "assignment": clean(name, 200), "version": f"{version} (minigrad {__version__})", "student": clean(student, 200),
+        "assignment": one_line(name), "version": f"{version} (minigrad {__version__})", "student": one_line(student),
         "submission": "", "secret": hashlib.sha256(rules.secret).hexdigest()[:12] if rules.secret else "",
         "public": rules.secret is None, "points": 0.0, "max": sum(q.points for q in questions), "deduction": 0.0, "messages": [],
         "only": list(rules.only),
@@ -78,7 +78,7 @@ def grade(assignment: Assignment, path: Path, student: str, rules: Rules, known:
                     if question.name not in asked:
                         continue
                     round_.grade(question, entries.get(question.name, {}), seeds)  # no entry: others need it
-                    result["protection"] = PROTECTION.get(session.walls, "")
+                    result["protection"] = PROTECTION.get(session.walls, "") + _open_to_all(assignment, session.walls)
                     result["seconds"] = round(time.monotonic() - start, 2)
                     _add_up(assignment, result, session)
                     save(result)
@@ -92,6 +92,15 @@ def grade(assignment: Assignment, path: Path, student: str, rules: Rules, known:
         result["error"] = "".join(traceback.format_exception(error))
     save(result)
     return result
+
+
+def _open_to_all(assignment: Assignment, walls: str) -> str:
+    """A warning if another user can read the assignment: without namespaces the submission is such a user."""
+    file = assignment.folder.resolve() / "assignment.py"
+    if not walls.startswith("user") or not file.exists():
+        return ""
+    reached = file.stat().st_mode & 0o004 and all(folder.stat().st_mode & 0o001 for folder in file.parents)
+    return "; but every user can read the assignment's folder, and so could the submission: make its mode 0700" if reached else ""
 
 
 def _seeds(secret: bytes | None, student: str) -> list[list[str]]:

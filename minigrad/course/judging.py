@@ -28,9 +28,9 @@ def judged(example: Example, ask: Ask) -> dict[str, Finding]:
     findings: dict[str, Finding] = {}
     try:
         if example.question.kind == "tests":
-            findings.update(_of_a_test(example, ask))
+            findings.update(of_a_test(example, ask))
         elif example.question.kind == "trains":
-            findings.update(trained(example, ask))
+            findings.update(trained(example, ask, example.measured))
         else:
             findings.update(_forward(example, ask))
             remote = Remote(example, ask)
@@ -73,8 +73,9 @@ def _second(example: Example, ask: Ask) -> Finding:
     return _same(found, example, lambda xs: second_order(example.question.reference, xs, *weights))
 
 
-def _of_a_test(example: Example, ask: Ask) -> dict[str, Finding]:
-    """A student's test must accept all right gradients; otherwise no found error counts."""
+def of_a_test(example: Example, ask: Ask) -> dict[str, Finding]:
+    """A student's test must accept all right gradients; otherwise no found error counts. If it finds no error, accepting counts
+    nothing, because `return True` accepts, too."""
     question, verdicts = example.question, {}
     pairs = list({**question.right, **question.planted}.items())
     for i in example.rng.permutation(len(pairs)):  # a random order, so counting calls tells nothing
@@ -85,7 +86,9 @@ def _of_a_test(example: Example, ask: Ask) -> dict[str, Finding]:
             return {part: failed(answer) for part in parts_of(question, example.names)}
         verdicts[name] = bool([array.shape for array in found] == [()] and found[0] != 0)
     refused = [name for name in question.right if not verdicts[name]]
-    words = {ACCEPTS: f"it refuses what is right: {', '.join(refused)}" if refused else ""}
+    everything = bool(question.planted) and all(verdicts.values())
+    words = {ACCEPTS: f"it refuses what is right: {', '.join(refused)}" if refused else
+             "it accepts everything, wrong gradients too" if everything else ""}
     for name in question.planted:
         words[f"finds {name}"] = "it accepts a wrong gradient" if verdicts[name] else "it refuses everything" if refused else ""
     numbers = [np.array([verdicts[name] for name, _ in pairs], dtype=float)]
@@ -145,7 +148,7 @@ class Remote:
 
     def values(self, xs: Sequence[np.ndarray]) -> np.ndarray:
         """The reference's outputs in one vector."""
-        return joined(self.example.outputs(self._all(xs)))
+        return joined(self.example.reached(self.example.outputs(self._all(xs))))
 
     def gradients(self, xs: Sequence[np.ndarray], v: np.ndarray, create_graph: bool = False) -> Arrays:
         """The submission's gradients; NaN if it cannot give one."""

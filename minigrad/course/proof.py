@@ -7,9 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+
 from .assignment import Assignment, load_assignment
+from .example import Example
 from .grading import Result, Rules, grade, needs_of
 from .hints import Mistake, mistakes
+from .judging import judged
+from .public import load_public, stored_data
 from .release import released
 from .starter import solution_lines, starter
 
@@ -20,13 +25,30 @@ def prove(folder: Path, say: Callable[[str], None] = print) -> int:
     """Prove the assignment in a folder, and print what was proved and what fails. Returns the exit code: 0, or 1 if it fails."""
     problems = 0
     assignment = load_assignment(folder)
-    if not mistakes(assignment):
-        say("no wrong solutions: nothing proves that mistakes lose points")
+    for question in assignment.questions:  # an error here would otherwise be told as many lost points
+        example = Example(question, "public 0")
+        stored_data(example)
+        if earned := _earned_by_zeros(example):
+            say(f"note: in {question.name}, zeros of the right shapes earn the points of {', '.join(earned)}")
+    tried = {name for mistake in mistakes(assignment) for name, points in mistake.loses.items() if points}
+    if untried := [question.name for question in assignment.questions if question.name not in tried]:
+        say(f"note: no wrong solution loses points in {', '.join(untried)}, so nothing proves that mistakes are found there")
     for number in range(assignment.variants):
         each = load_assignment(folder, variant=number)
         problems += _told(_proofs(each, mistakes(each)) if not number else _of_variant(each, number), say)
     say(f"{assignment.name}: {'ready for release' if not problems else f'{problems} problem(s)'}")
     return 1 if problems else 0
+
+
+def _earned_by_zeros(example: Example) -> list[str]:
+    """The parts of a function for which zeros are right, so that they need no work."""
+    question, shapes = example.question, {f"d{name}": x.shape for name, x in zip(example.names, example.xs)}
+    if question.kind != "function":
+        return []
+    shapes.update(zip(question.outputs, example.shapes))
+    answer = {"parts": {part: place for place, part in enumerate(question.parts)}}
+    found = judged(example, lambda message, arrays: (answer, [np.zeros(shapes[part]) for part in question.parts]))
+    return [part for part, finding in found.items() if finding.ok]
 
 
 def _told(proofs: Iterator[tuple[str, list[str]]], say: Callable[[str], None]) -> int:
@@ -73,7 +95,6 @@ def _proofs(assignment: Assignment, known: list[Mistake]) -> Iterator[tuple[str,
         content = {file: file.read_text(encoding="utf-8") for file in files}
         yield f"the release ({', '.join(file.name for file in files)}) has no line of the solution", [
             f"{file.name} has: {line}" for file in files for line in sorted(solution_lines(text)) if line in content[file]]
-        from .public import load_public
         public = grade(load_public(Path(place)), assignment.folder / "solution.py", "proof", Rules())
         yield "the public tests accept the solution", _all_points(public)
     yield "there is a handout", [] if (assignment.folder / "handout.md").is_file() else ["handout.md is missing"]

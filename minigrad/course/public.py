@@ -1,4 +1,7 @@
-"""The public tests for students: inputs and the right numbers, without a reference, in one JSON file."""
+"""The public tests for students: inputs and the right numbers, without a reference, in one JSON file.
+
+A test that students write is tried on the kit's own functions. A model that they train is measured by a function in the starter.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import inspect
 import json
 import textwrap
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +20,19 @@ from .assignment import Assignment, AssignmentError, Question, chosen, load_assi
 from .client import WorkerEndedError
 from .example import Ask, Example
 from .hints import Mistake, mistakes
-from .judging import ENDED, FORWARD, GRADIENTS, NOT_RUN, SECOND, Finding, Remote, by_fault, failed, part_of, parts_of
+from .judging import (
+    ENDED, FORWARD, GRADIENTS, NOT_RUN, SECOND, Finding, Remote, by_fault, failed, of_a_test, part_of, parts_of,
+)
+from .trained import trained
 from .worker.channel import packed, unpacked
 from .worker.grading import ALL
 
-FIELDS = ("name", "points", "kind", "thing", "names", "outputs", "takes", "parts", "allow", "withhold", "order", "variant")
+FIELDS = ("name", "points", "kind", "thing", "names", "outputs", "takes", "parts", "allow", "withhold", "order", "variant",
+          "seconds", "weights", "measure")
+# What a student's test is tried on in public: the square of the first input, its gradient, and two wrong ones.
+RIGHT = {"the square": (lambda x, *_: x * x, lambda x, *others: 2 * x * others[-1])}
+PLANTED = {"a wrong sign": (lambda x, *_: x * x, lambda x, *others: -2 * x * others[-1]),
+           "a factor of two": (lambda x, *_: x * x, lambda x, *others: 4 * x * others[-1])}
 MOST = 1000  # numbers that students get of a wrong solution's part, to keep the file small
 CLOSE = 1e-8  # relative to the largest number: another order of adding is far below, a wrong equation far above
 
@@ -33,9 +45,9 @@ class Stored(Example):
         arrays = [np.array(numbers, kind).reshape(shape) for kind, shape, numbers in data["arrays"]]
         self.inputs = unpacked(data["inputs"], arrays)
         self.names, self.of_inputs = data["names"], data["of_inputs"]
-        self.xs, self.right, self.v, self.right_gradients, self.second = (unpacked(data[key], arrays) for key in (
-            "xs", "right", "v", "gradients", "second"))
-        self.shapes = [y.shape for y in self.right]
+        self.xs, self.right, self.v, self.right_gradients, self.second, self.limits = (unpacked(data[key], arrays) for key in (
+            "xs", "right", "v", "gradients", "second", "limits"))
+        self.shapes, self.rng = [y.shape for y in self.right], np.random.default_rng()
 
     def returned(self, xs: Any) -> Arrays:
         """The stored outputs; they hold for the stored inputs only."""
@@ -44,6 +56,18 @@ class Stored(Example):
     def gradients(self, xs: Any, cotangents: Any) -> Arrays:
         """The stored gradients; they hold for the stored cotangent only."""
         return list(self.right_gradients)
+
+    def measured_by(self, ask: Ask, weights: dict[str, np.ndarray]) -> tuple[float, float, float] | Finding:
+        """The loss of weights by the submission's own function `measure`, and the stored losses worth nothing and everything."""
+        question, arrays = self.question, []  # type: ignore[var-annotated]
+        given = {**{name: x for name, x in zip(question.names, self.inputs) if name not in question.takes}, **weights}
+        answer, found = ask({"do": "outputs", "thing": question.measure, "kind": "function", "takes": list(given),
+                             "parts": ["loss"], "inputs": [packed(x, arrays) for x in given.values()]}, arrays)
+        loss = failed(answer).text if "error" in answer else part_of(answer, found, "loss")
+        if isinstance(loss, str) or loss[0].size != 1:
+            text = loss if isinstance(loss, str) else "it must return one number"
+            return Finding(False, f"{question.measure}, which measures your weights: {text}", "it cannot be measured")
+        return (float(loss[0].item()), *self.limits)
 
     def weights(self) -> Arrays:
         """The weights of the stored second gradients."""
@@ -65,26 +89,28 @@ def public_tests(assignment: Assignment, sets: int) -> str:
             entry["make"] = packed(question.make, [])
             entry["fault"] = textwrap.dedent(inspect.getsource(question.fault)) if question.fault else ""
             if question.variant == number or number == 0:
-                tested = question.kind not in ("tests", "trains")  # the data that judge these stay hidden
-                entry["sets"] = [_data(Example(question, f"public {i}")) for i in range(sets if tested else 0)]
-                asks = [(m, m.local(each)) for m in known if question.name in m.loses and question.name not in m.hangs]
+                count = 0 if question.kind == "trains" and not question.measure else min(sets, question.sets)
+                entry["sets"] = [stored_data(Example(question, f"public {i}")) for i in range(count)]
+                asks = [(m, m.local(each)) for m in known if question.name in m.loses and question.name not in m.hangs
+                        and question.kind != "trains"]  # no two trainings give the same numbers
                 entry["hints"] = [_hint(m, ask, [Stored(question, one) for one in entry["sets"]]) for m, ask in asks]
                 questions.append(entry)
     about = {key: getattr(assignment, key) for key in ("name", "file", "title", "crash_loss", "version")}
     return json.dumps({**about, "questions": questions}, separators=(",", ":"))
 
 
-def _data(example: Example) -> dict[str, Any]:
-    right = example.returned(example.xs)
+def stored_data(example: Example) -> dict[str, Any]:
+    """The example without its reference. A student's test gets other functions in public, so nothing of these is stored."""
+    right = [] if example.question.kind in ("tests", "trains") else example.returned(example.xs)
     v = np.random.default_rng(0).normal(size=sum(y.size for y in right)).round(6)  # rounded, to keep the file short
     remote = Remote(example, lambda message, arrays: ({}, []))
-    gradients = example.gradients(example.xs, cut(v, example.shapes)) if remote.leaves else []
+    gradients = example.gradients(example.xs, cut(v, example.shapes)) if right and remote.leaves else []
     arrays: Arrays = []
     second: list[Arrays] = []
     if example.question.order == 2:
         second = [example.weights(), example.second_gradients()]
     values = {"inputs": example.inputs, "xs": list(example.xs), "right": right, "v": v, "gradients": gradients,
-              "second": second}
+              "second": second, "limits": example.limits}
     forms = {key: packed(value, arrays) for key, value in values.items()}
     return {**forms, "seed": example.seed, "names": example.names, "of_inputs": example.of_inputs,
             "arrays": [[array.dtype.str, list(array.shape), array.ravel().tolist()] for array in arrays]}
@@ -117,8 +143,9 @@ def load_public(folder: Path, student: str = "") -> Assignment:
                 continue
             plain: Any = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
                           if key in FIELDS}
-            question = Question(**plain, reference=tuple, inputs=(), make=unpacked(entry["make"], []),
-                                fault=_fault(entry["fault"]))
+            plain["weights"] = {key: tuple(shape) for key, shape in entry["weights"].items()}
+            question = Question(**plain, reference=tuple, inputs=(), sets=len(entry["sets"]), make=unpacked(entry["make"], []),
+                                fault=_fault(entry["fault"]), right=RIGHT, planted=PLANTED)
             found.questions.append(question)
             found.stored[question.name] = examples = [Stored(question, one) for one in entry["sets"]]
             found.known += [_mistake(question.name, examples, hint) for hint in entry["hints"]]
@@ -137,8 +164,13 @@ def _fault(text: str) -> Any:
 def judged_stored(example: Stored, ask: Ask) -> dict[str, Finding]:
     """A finding for each part, judged by the stored numbers."""
     findings: dict[str, Finding] = {}
-    parts = list(parts_of(example.question, example.names))
+    parts, kind = list(parts_of(example.question, example.names)), example.question.kind
     try:
+        if kind in ("tests", "trains"):
+            findings = of_a_test(example, ask) if kind == "tests" else trained(example, ask, partial(example.measured_by, ask))
+            for finding in findings.values():
+                finding.example = example
+            return findings
         for part in parts:
             findings[part] = _judged(example, ask, part)
             findings[part].example, findings[part].v = example, example.v

@@ -74,20 +74,23 @@ def text(result: Result) -> str:
             lines.append(f"  {part['name']:<28} {part['points']:g} of {part['max']:g}   public: {public}   hidden: {hidden}")
             lines += [f"      {line}" for line in _lines(part).split("\n") if line]
             lines += ["", part["explain"], ""] if part.get("explain") else []  # not indented: it is pasted into Python
+    if result["public"] and any(not part["public"] and not part["explain"] for q in result["questions"] for part in q["parts"]):
+        lines += ["", "With --explain you see the inputs of each part that is not right, in a program that repeats the call."]
     return "\n".join([*lines, "", *_head(result)])
 
 
 def table(results: Sequence[Result]) -> str:
     """CSV: a line for each submission, a column for each question. Their sum is the points and what is deducted."""
     file = io.StringIO()
-    names = [question["name"] for question in results[0]["questions"]] if results else []
+    questions = [{question["name"]: question["points"] for question in result["questions"]} for result in results]
+    names = list(max(questions, key=len, default={}))  # a submission that could not be graded has no questions
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["student", "points", "max", *names, "deduction", "messages", "submission", "version", "secret",
                      "protection"])
-    for result in results:
+    for result, points in zip(results, questions):
         writer.writerow([_cell(x) for x in (
             result["student"], f"{result['points']:g}", f"{result['max']:g}",
-            *(f"{question['points']:g}" for question in result["questions"]), f"{result['deduction']:g}",
+            *(f"{points.get(name, 0):g}" for name in names), f"{result['deduction']:g}",
             " ".join(result["messages"]), result["submission"], result["version"], result["secret"], result["protection"])])
     return file.getvalue()
 

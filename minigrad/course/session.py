@@ -15,14 +15,14 @@ import numpy as np
 
 from ..check.function import cut
 from .assignment import Assignment, Question
-from .client import Worker, WorkerEndedError, clean
+from .client import Worker, WorkerEndedError, line_in, one_line
 from .example import given
 from .library import WORKER, library
 from .worker.channel import Message, unpacked
 from .worker.grading import parts_of_answer
 
 LARGEST = 5 << 20  # bytes in a submission
-LARGEST_HELP = 10_000  # numbers in an array for a stand-in, which the grader's process computes
+LARGEST_HELP = 10_000  # of an array for a stand-in, and of a whole number: the grader's process computes the answer
 MOST_CRASHES = 5  # statements that may end a worker; after that the rest of the file is not run
 
 
@@ -35,14 +35,14 @@ def content_of(path: Path) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
-        raise SubmissionError(f"{clean(path.name)} was not handed in as a file: {error.strerror}") from None
+        raise SubmissionError(f"{one_line(path.name)} was not handed in as a file: {error.strerror}") from None
     about = os.fstat(descriptor)
     if not stat.S_ISREG(about.st_mode):
         os.close(descriptor)
-        raise SubmissionError(f"{clean(path.name)} is no ordinary file")
+        raise SubmissionError(f"{one_line(path.name)} is no ordinary file")
     with open(descriptor, "rb") as file:
         if about.st_size > LARGEST:
-            raise SubmissionError(f"{clean(path.name)} is larger than {LARGEST >> 20} MB: hand in your code alone")
+            raise SubmissionError(f"{one_line(path.name)} is larger than {LARGEST >> 20} MB: hand in your code alone")
         return file.read(LARGEST)
 
 
@@ -132,7 +132,7 @@ class Session:
 
 
 def _failures(found: Any) -> list[dict[str, Any]]:
-    return [{"line": one["line"] if type(one.get("line")) is int else None, "error": clean(str(one.get("error")), 300),
+    return [{"line": line_in(one), "error": one_line(str(one.get("error")), 300),
              "all": one.get("all") is True} for one in (found if isinstance(found, list) else []) if isinstance(one, dict)][:50]
 
 
@@ -141,9 +141,10 @@ def helper(questions: Sequence[Question], solution: Any, pair: Callable[[], Any]
     test with the pair of function and gradient under test."""
     def helps(message: Message, arrays: list[np.ndarray]) -> tuple[Message, list[np.ndarray]]:
         try:
-            if any(array.size > LARGEST_HELP for array in arrays):
-                raise ValueError("that is too large to ask for")
             inputs = [_numbers(unpacked(x, arrays)) for x in message["inputs"]]
+            if any(x.size > LARGEST_HELP or x.dtype.kind in "iu" and (np.abs(x.astype(float)) > LARGEST_HELP).any()
+                   for x in (*inputs, *arrays)):
+                raise ValueError("that is too large to ask for")
             if message["ask"] is None:
                 return {}, [np.asarray(pair()[message["what"] == "gradient"](*inputs), dtype=float)]
             question = max((q for q in questions if q.thing == message["ask"]), key=lambda q: len(q.parts))

@@ -3,14 +3,19 @@ seen. Losses that a submission reports count nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from .example import Ask, Example
 from .finding import QUALITY, Finding, failed, part_of
 
+Measured = Callable[[dict[str, np.ndarray]], "tuple[float, float, float] | Finding"]
 
-def trained(example: Example, ask: Ask) -> dict[str, Finding]:
-    """The share of the points for these weights: none at the worst loss, all at the best, linear in between."""
+
+def trained(example: Example, ask: Ask, measured: Measured) -> dict[str, Finding]:
+    """The share of the points for these weights: none at the worst loss, all at the best, linear in between. measured: the three
+    losses of weights, or a Finding if there are none."""
     answer, found = ask(*example.asked("outputs", example.xs))
     if "error" in answer:
         return {QUALITY: failed(answer)}
@@ -27,7 +32,10 @@ def trained(example: Example, ask: Ask) -> dict[str, Finding]:
             weights[name] = one[0].astype(float)
     if problems:
         return {QUALITY: Finding(False, "; ".join(problems), "these are no weights of the model")}
-    loss, worst, best = example.measured(weights)
+    losses = measured(weights)
+    if isinstance(losses, Finding):
+        return {QUALITY: losses}
+    loss, worst, best = losses
     share = float(np.clip((worst - loss) / (worst - best), 0, 1)) if np.isfinite(loss) else 0.0
     text = f"its loss on new data is {loss:.4g}, worth {share:.1%} ({worst:.4g} is worth nothing, {best:.4g} all)"
     return {QUALITY: Finding(share == 1, "" if share == 1 else text, "" if share == 1 else text, share=share)}

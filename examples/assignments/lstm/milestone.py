@@ -30,7 +30,7 @@ def parameters(rng, *shapes):
 
 def lstm_model(rng):
     weights = parameters(rng, *4 * [(H + 2, H)])
-    biases = [Tensor(b, requires_grad=True) for b in mine.initial_biases(H).values()]
+    biases = [Tensor(b, requires_grad=True) for b in mine.initial_biases(H)]
 
     def last_state(xs):
         zeros = np.zeros((xs.shape[1], H))

@@ -178,7 +178,8 @@ def parts_of_answer(outputs: Any, parts: list[str]) -> tuple[Message, list[np.nd
     if not isinstance(outputs, dict):
         found = list(outputs) if form == "tuple" else [outputs]
         if len(found) != len(parts):
-            raise CannotAnswerError(f"it must return {', '.join(parts)}: {len(parts)} arrays, not {len(found)}")
+            many = "one array" if len(parts) == 1 else f"{len(parts)} arrays"
+            raise CannotAnswerError(f"it must return {', '.join(parts)}: {many}, not {len(found)}")
         outputs = dict(zip(parts, found))
     arrays: list[np.ndarray] = []
     places: dict[str, Any] = {}

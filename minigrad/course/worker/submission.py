@@ -42,7 +42,7 @@ def run(content: bytes, notebook: bool, skip: list[int], stand_ins: Mapping[str,
     """The submission as a module, and its failures. skip: numbers of statements that have ended a worker before. stand_ins:
     replace these names, or define them. progress: called before each statement."""
     module = ModuleType(MODULE)
-    module.__file__ = FILE
+    module.__file__, names = FILE, vars(module)
     sys.modules[MODULE] = module
     failed: list[dict[str, Any]] = []
     try:
@@ -62,10 +62,10 @@ def run(content: bytes, notebook: bool, skip: list[int], stand_ins: Mapping[str,
         if number in skip:
             continue
         try:
-            exec(compile(ast.Module([statement], []), FILE, "exec", flags, dont_inherit=True), module.__dict__)
+            exec(compile(ast.Module([statement], []), FILE, "exec", flags, dont_inherit=True), names)
         except BaseException as error:  # also the student's SystemExit and KeyboardInterrupt
             failed.append({"line": line_of(error) or statement.lineno, "error": words(error)})
-        vars(module).update(stand_ins)
+        names.update(stand_ins)
     return module, failed
 
 
