@@ -21,6 +21,11 @@ class Linear(Module):
     Raises ValueError if x's last axis is not input_size long.
     """
 
+    input_size: int
+    output_size: int
+    W: Tensor
+    b: Tensor | None
+
     def __init__(self, input_size: int, output_size: int, *, rng: np.random.Generator, bias: bool = True,
                  init: str = "uniform", dtype: npt.DTypeLike = np.float64) -> None:
         check_generator(rng)
@@ -42,6 +47,8 @@ class Embedding(Module):
     Raises TypeError if the numbers are not integers, ValueError if one is outside 0 .. num_embeddings - 1.
     """
 
+    W: Tensor
+
     def __init__(self, num_embeddings: int, size: int, *, rng: np.random.Generator, dtype: npt.DTypeLike = np.float64) -> None:
         check_generator(rng)
         self.W = Tensor(rng.normal(size=(num_embeddings, size)).astype(dtype), requires_grad=True)
@@ -56,6 +63,9 @@ class Dropout(Module):
 
     Source: N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (2014).
     """
+
+    p: float
+    rng: np.random.Generator
 
     def __init__(self, p: float, *, rng: np.random.Generator) -> None:
         check_generator(rng)
@@ -78,7 +88,7 @@ class Sequential(Module):
     """
 
     def __init__(self, *layers: Callable[[Any], Any]) -> None:
-        self.length = len(layers)
+        self.length: int = len(layers)
         for i, layer in enumerate(layers):
             if not callable(layer) or isinstance(layer, type):
                 raise TypeError(f"Sequential: layer {i} is {layer!r:.60}, not a layer or a function")

@@ -20,7 +20,11 @@ class Adam(Optimizer):
     are those of torch.optim.Adam.
     """
 
-    remembers, counts = ("t", "m", "v"), ("t",)
+    remembers: tuple[str, ...] = ("t", "m", "v")
+    counts: tuple[str, ...] = ("t",)
+    betas: tuple[float, float]
+    eps: float
+    weight_decay: float
 
     def __init__(self, parameters: Parameters, lr: LearningRate = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
                  eps: float = 1e-8, weight_decay: float = 0.0) -> None:

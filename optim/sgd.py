@@ -19,7 +19,10 @@ class SGD(Optimizer):
     PyTorch's form (torch.optim.SGD), with its names and defaults.
     """
 
-    remembers = ("v",)
+    remembers: tuple[str, ...] = ("v",)
+    momentum: float
+    weight_decay: float
+    nesterov: bool
 
     def __init__(self, parameters: Parameters, lr: LearningRate = 1e-3, momentum: float = 0.0,
                  weight_decay: float = 0.0, nesterov: bool = False) -> None:

@@ -21,6 +21,13 @@ class with_cache:  # noqa: N801
     by default as many as backward takes. backward returns a tuple or a dict, as for gradcheck.
     """
 
+    forward_with_cache: Callable[..., Any]
+    backward_from_cache: Callable[..., Any]
+    apart: bool
+    take: int | None
+    written: str
+    name_of_backward: str
+
     def __init__(self, forward: Callable, backward: Callable, take: int | None = None) -> None:
         functools.update_wrapper(self, forward)
         self.forward_with_cache, self.backward_from_cache = forward, backward
@@ -65,6 +72,13 @@ class with_loss:  # noqa: N801
     runs. Without `gradients` the results belong to the inputs in their order; or f returns the loss and one dict by name.
     static: keyword arguments for f.
     """
+
+    f: Callable[..., Any]
+    names: Sequence[str] | None
+    static: dict[str, Any]
+    parameters: dict[str, Any] | None
+    written: str
+    name_of_backward: str
 
     def __init__(self, f: Callable, gradients: Sequence[str] | None = None, **static: Any) -> None:
         functools.update_wrapper(self, f)
