@@ -59,7 +59,7 @@ class Embedding(Module):
 
 class Dropout(Module):
     """In training each element x becomes 0 with probability p, and x / (1 - p) otherwise, which keeps its mean.
-    After eval() it stays x. Every call draws anew from rng.
+    After eval() it stays x. Every call draws anew from rng. x (...) -> (...). Raises ValueError unless 0 <= p < 1.
 
     Source: N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (2014).
     """
@@ -84,7 +84,7 @@ class Dropout(Module):
 class Sequential(Module):
     """Applies layers one after the other: Sequential(Linear(...), tanh, Linear(...)). A layer may be a function.
 
-    Names of parameters begin with the layer's position: "0.W", "0.b", "2.W", ...
+    Names of parameters begin with the layer's position: "0.W", "0.b", "2.W", ... Raises TypeError if a layer cannot be called.
     """
 
     def __init__(self, *layers: Callable[[Any], Any]) -> None:

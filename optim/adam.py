@@ -18,6 +18,7 @@ class Adam(Optimizer):
 
     Source: D. Kingma and J. Ba, "Adam: A method for stochastic optimization" (2015). Names and defaults
     are those of torch.optim.Adam.
+    Raises ValueError unless both betas are 0 or more and below 1.
     """
 
     remembers: tuple[str, ...] = ("t", "m", "v")

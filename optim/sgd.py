@@ -17,6 +17,7 @@ class SGD(Optimizer):
 
     Source: I. Sutskever et al., "On the importance of initialization and momentum in deep learning" (2013), in
     PyTorch's form (torch.optim.SGD), with its names and defaults.
+    Raises ValueError for nesterov without a momentum.
     """
 
     remembers: tuple[str, ...] = ("v",)
