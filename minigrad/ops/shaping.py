@@ -75,7 +75,7 @@ def _pieces(g, sizes, axis):
     """g cut along an axis into pieces of these sizes."""
     before = (slice(None),) * (axis % g.ndim)
     ends = list(accumulate(sizes))
-    return [g[(*before, slice(end - size, end))] for size, end in zip(sizes, ends)]
+    return [g[before + (slice(end - size, end),)] for size, end in zip(sizes, ends)]
 
 @op(lambda g, xs_shape, axis: _pieces(g, [shape[axis] for shape in xs_shape], axis))
 def concat(*xs, axis=0):
@@ -89,7 +89,7 @@ def concat(*xs, axis=0):
 
 def _slices(g, axis):
     before = (slice(None),) * (axis % g.ndim)
-    return [g[(*before, i)] for i in range(g.shape[axis])]
+    return [g[before + (i,)] for i in range(g.shape[axis])]
 
 @op(lambda g, axis: _slices(g, axis))
 def stack(*xs, axis=0):
