@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -149,17 +150,19 @@ def own_operation(figure, slow_gate: Callable, sigmoid: Callable, derivatives: C
 
 
 def vanishing_gradients(figure, norms: dict, exact: dict) -> None:
-    """Norms over k, the steps back: RNN and LSTM side by side, median and range over the seeds."""
+    """Norms over k, the steps back: RNN and LSTM side by side, median and range over the seeds. Dots are exact: they stay visible
+    on a line that they agree with."""
     figure.set_size_inches(12, 5.5)
     sides = figure.subplots(1, 2, sharey=True)
     seeds, k = len(next(iter(norms.values()))), np.arange(len(next(iter(exact.values()))))
+    dots = {"linestyle": "--", "linewidth": 1, "marker": "o", "markersize": 5, "markeredgecolor": "black", "zorder": 3}
     for axes, kind, reference, parameter, formula in (
             (sides[0], "RNN", "linear RNN", "gain", "linear RNN: gain$^k$"),
             (sides[1], "LSTM", "cell only", "forget bias", "cell only: sigmoid(forget bias)$^k$")):
         for i, value in enumerate([value for other, value in norms if other == kind]):
             _median_and_range(axes, k, norms[kind, value], f"C{i}", f"{parameter} {value:g}")
-            axes.plot(k, exact[reference, value], color=f"C{i}", linestyle="--", linewidth=1)
-        axes.plot([], [], color="black", linestyle="--", linewidth=1, label=f"exact, {formula}")
+            axes.plot(k, exact[reference, value], color=f"C{i}", markevery=(i, math.ceil(len(k) / 12)), **dots)
+        axes.plot([], [], color="white", **dots, label=f"exact, {formula}")
         axes.set(yscale="log", xlabel="k, steps back", title=f"{kind}: median and range of {seeds} seeds")
         axes.grid(alpha=0.3)
     _median_and_range(sides[0], k, norms["ReLU RNN", 1.0], "black", "ReLU, starts at the identity")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -29,6 +31,15 @@ class GRUCell(Module):
     encoder-decoder" (2014). PyTorch's GRU differs: it applies r_t after the product with W_h, and swaps z_t and
     1 - z_t, so weights cannot be converted.
     """
+
+    input_size: int
+    hidden_size: int
+    W_z: Tensor
+    W_r: Tensor
+    W_h: Tensor
+    b_z: Tensor
+    b_r: Tensor
+    b_h: Tensor
 
     def __init__(self, input_size: int, hidden_size: int, *, rng: np.random.Generator, init: str = "uniform",
                  dtype: npt.DTypeLike = np.float64) -> None:
@@ -74,7 +85,9 @@ class GRU(Recurrent[Tensor]):
     encoder-decoder" (2014).
     """
 
-    cell, equations = GRUCell, GRUCell.forward
+    cell: type[GRUCell] = GRUCell
+    equations: Any = GRUCell.forward
+    cells: list[GRUCell]
 
     @staticmethod
     def prepare(cell: GRUCell, x: Tensor) -> tuple[Tensor, ...]:

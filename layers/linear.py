@@ -21,6 +21,11 @@ class Linear(Module):
     Raises ValueError if x's last axis is not input_size long.
     """
 
+    input_size: int
+    output_size: int
+    W: Tensor
+    b: Tensor | None
+
     def __init__(self, input_size: int, output_size: int, *, rng: np.random.Generator, bias: bool = True,
                  init: str = "uniform", dtype: npt.DTypeLike = np.float64) -> None:
         check_generator(rng)
@@ -42,6 +47,8 @@ class Embedding(Module):
     Raises TypeError if the numbers are not integers, ValueError if one is outside 0 .. num_embeddings - 1.
     """
 
+    W: Tensor
+
     def __init__(self, num_embeddings: int, size: int, *, rng: np.random.Generator, dtype: npt.DTypeLike = np.float64) -> None:
         check_generator(rng)
         self.W = Tensor(rng.normal(size=(num_embeddings, size)).astype(dtype), requires_grad=True)
@@ -52,10 +59,13 @@ class Embedding(Module):
 
 class Dropout(Module):
     """In training each element x becomes 0 with probability p, and x / (1 - p) otherwise, which keeps its mean.
-    After eval() it stays x. Every call draws anew from rng.
+    After eval() it stays x. Every call draws anew from rng. x (...) -> (...). Raises ValueError unless 0 <= p < 1.
 
     Source: N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (2014).
     """
+
+    p: float
+    rng: np.random.Generator
 
     def __init__(self, p: float, *, rng: np.random.Generator) -> None:
         check_generator(rng)
@@ -74,11 +84,11 @@ class Dropout(Module):
 class Sequential(Module):
     """Applies layers one after the other: Sequential(Linear(...), tanh, Linear(...)). A layer may be a function.
 
-    Names of parameters begin with the layer's position: "0.W", "0.b", "2.W", ...
+    Names of parameters begin with the layer's position: "0.W", "0.b", "2.W", ... Raises TypeError if a layer cannot be called.
     """
 
     def __init__(self, *layers: Callable[[Any], Any]) -> None:
-        self.length = len(layers)
+        self.length: int = len(layers)
         for i, layer in enumerate(layers):
             if not callable(layer) or isinstance(layer, type):
                 raise TypeError(f"Sequential: layer {i} is {layer!r:.60}, not a layer or a function")

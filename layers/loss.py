@@ -45,7 +45,7 @@ def cross_entropy(logits: Tensor, target: npt.ArrayLike) -> Tensor:
         raise ValueError(f"cross_entropy: logits have shape {logits.shape} and target {np.shape(target)}; "
                          "target must have the shape of logits without the last axis")
     target = check_in_range("cross_entropy", "target", target, logits.shape[-1])
-    of_target = logits[(*np.indices(target.shape), target)]
+    of_target = logits[tuple(np.indices(target.shape)) + (target,)]
     return (logsumexp(logits, axis=-1) - of_target).mean()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -35,6 +37,17 @@ class LSTMCell(Module):
     Source: C. Olah, "Understanding LSTM Networks" (2015); S. Hochreiter and J. Schmidhuber, "Long short-term
     memory" (1997); the forget gate: F. Gers et al., "Learning to forget" (2000).
     """
+
+    input_size: int
+    hidden_size: int
+    W_f: Tensor
+    W_i: Tensor
+    W_c: Tensor
+    W_o: Tensor
+    b_f: Tensor
+    b_i: Tensor
+    b_c: Tensor
+    b_o: Tensor
 
     def __init__(self, input_size: int, hidden_size: int, *, rng: np.random.Generator, forget_bias: float = 1.0,
                  init: str = "uniform", dtype: npt.DTypeLike = np.float64) -> None:
@@ -87,8 +100,10 @@ class LSTM(Recurrent[State]):
     the forget gate: F. Gers et al., "Learning to forget" (2000).
     """
 
-    cell, equations = LSTMCell, LSTMCell.forward
-    state_names = ("h_0", "c_0")
+    cell: type[LSTMCell] = LSTMCell
+    equations: Any = LSTMCell.forward
+    cells: list[LSTMCell]
+    state_names: tuple[str, ...] = ("h_0", "c_0")
 
     @staticmethod
     def prepare(cell: LSTMCell, x: Tensor) -> tuple[Tensor, Tensor]:

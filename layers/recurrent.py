@@ -41,6 +41,12 @@ class Recurrent(Module, Generic[S]):
     prepare: Callable
     step: Callable
     state_names: tuple[str, ...] = ("h_0",)
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    directions: int  # 2 if bidirectional, otherwise 1
+    batch_first: bool
+    cells: list[Any]
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, *, rng: np.random.Generator,
                  batch_first: bool = False, bidirectional: bool = False, **cell_options: Any) -> None:

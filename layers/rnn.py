@@ -6,6 +6,7 @@ Source: C. Olah, "Understanding LSTM Networks" (2015); J. Elman, "Finding struct
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,12 @@ class RNNCell(Module):
     init: "uniform" (within +-1/sqrt(H)), "xavier" or "orthogonal"; b starts at 0.
     Raises ValueError for another nonlinearity or init, and if a shape does not fit.
     """
+
+    input_size: int
+    hidden_size: int
+    nonlinearity: str
+    W: Tensor
+    b: Tensor
 
     def __init__(self, input_size: int, hidden_size: int, *, rng: np.random.Generator, nonlinearity: str = "tanh",
                  init: str = "uniform", dtype: npt.DTypeLike = np.float64) -> None:
@@ -69,7 +76,9 @@ class RNN(Recurrent[Tensor]):
     Source: C. Olah, "Understanding LSTM Networks" (2015); J. Elman, "Finding structure in time" (1990).
     """
 
-    cell, equations = RNNCell, RNNCell.forward
+    cell: type[RNNCell] = RNNCell
+    equations: Any = RNNCell.forward
+    cells: list[RNNCell]
 
     @staticmethod
     def prepare(cell: RNNCell, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -86,5 +95,5 @@ class RNN(Recurrent[Tensor]):
         """RNNCell's equation with relu."""
         return relu(h @ W_h + from_x),
 
-    def step_of(self, cell: RNNCell) -> Callable:
+    def step_of(self, cell: RNNCell) -> Callable[..., tuple[Tensor]]:
         return self.relu_step if cell.nonlinearity == "relu" else self.step

@@ -17,7 +17,7 @@ from .lstm import LSTM, LSTMCell
 from .module import Module
 from .rnn import RNN, RNNCell
 
-GATES = {RNNCell: [""], LSTMCell: ["_i", "_f", "_c", "_o"]}
+GATES: dict[type[Module], list[str]] = {RNNCell: [""], LSTMCell: ["_i", "_f", "_c", "_o"]}
 """Endings of the names of a cell's W and b, in PyTorch's order of gates."""
 
 Arrays = dict[str, np.ndarray]

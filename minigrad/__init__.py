@@ -7,6 +7,8 @@
 
 gradcheck tells whether a gradient is right, op declares an operation. minigrad.layers has the LSTM and other layers,
 minigrad.optim the optimisers, minigrad.testing help for tests.
+
+Operations raise ValueError if shapes do not fit, and TypeError for what is not a number. The message has names and shapes.
 """
 
 import importlib

@@ -184,7 +184,7 @@ def _layers() -> dict[str, Checks]:
     def recurrent(kind: Any, pair: bool, **options: Any) -> Callable[[np.random.Generator], tuple]:
         def make(rng: np.random.Generator) -> tuple:
             cell = issubclass(kind, (layers.RNNCell, layers.LSTMCell, layers.GRUCell))
-            model = kind(inputs, hidden, rng=rng) if cell else kind(inputs, hidden, depth, rng=rng, **options)
+            model = kind(inputs, hidden, *([] if cell else [depth]), rng=rng, **options)
             shape = (batch, hidden) if cell else (len(model.cells), batch, hidden)
             state = (array(rng, *shape), array(rng, *shape)) if pair else array(rng, *shape)
             return model, array(rng, batch, inputs) if cell else array(rng, time, batch, inputs), state
@@ -197,6 +197,8 @@ def _layers() -> dict[str, Checks]:
         "LSTMCell": recurrent(layers.LSTMCell, True),
         "GRUCell": recurrent(layers.GRUCell, False),
         "RNN": recurrent(layers.RNN, False),
+        "RNNCell-relu": recurrent(layers.RNNCell, False, nonlinearity="relu"),
+        "RNN-relu": recurrent(layers.RNN, False, nonlinearity="relu"),
         "LSTM": recurrent(layers.LSTM, True),
         "GRU": recurrent(layers.GRU, False, bidirectional=True),
         "mse_loss": lambda rng: (layers.mse_loss, array(rng, batch, hidden), array(rng, batch, hidden)),

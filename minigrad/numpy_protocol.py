@@ -78,7 +78,7 @@ TABLE: dict[Callable, Callable] = {
     np.size: lambda a: a.size,
     np.full_like: lambda a, fill_value, **options: np.full_like(a.array, fill_value, **options),  # fill_value is no Tensor
 }
-TABLE.update({np.amax: TABLE[np.max], np.amin: TABLE[np.min]})
+TABLE[np.amax], TABLE[np.amin] = TABLE[np.max], TABLE[np.min]
 
 WITHOUT_GRADIENT: set[Callable] = {
     np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal, np.isclose, np.allclose, np.array_equal,

@@ -125,7 +125,7 @@ def _checked(name: str, path: Path, options: Options, ask: Ask) -> Report | Cann
                            (lambda v: _single(ask, v, xs)) if opened.get("float32") is True else None,
                            options.order, options.seed, options.budget, "none")
             if opened.get("by_hand") is True:
-                report = _by_hand(report, ask({"do": "by_hand"}, [])[0])
+                report = _by_hand(report, ask({"do": "by_hand", "right": bool(report)}, [])[0])
         given, shapes = opened.get("given") is True, _shapes(opened.get("shapes_tried"))
         report = replace(report, notes=[*report.notes, *((OK, clean(text)) for text in texts(opened.get("left_out")))])
         if not report and ask({"do": "finite"}, [])[0].get("finite") is not True:

@@ -259,9 +259,9 @@ class Tensor(Value):
     def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor: return ops.max(self, axis=axis, keepdims=keepdims)
     def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor: return ops.min(self, axis=axis, keepdims=keepdims)
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Any:
-        return np.argmax(self._array, axis, keepdims=keepdims)
+        return np.argmax(self._array, axis, keepdims=keepdims)  # type: ignore  # NumPy 2.5 has types for constants only
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> Any:
-        return np.argmin(self._array, axis, keepdims=keepdims)
+        return np.argmin(self._array, axis, keepdims=keepdims)  # type: ignore
     def reshape(self, *shape: int | Sequence[int]) -> Tensor:
         return ops.reshape(self, shape=shape[0] if len(shape) == 1 else shape)
     def transpose(self, *axes: int | Sequence[int]) -> Tensor:

@@ -66,7 +66,7 @@ def set_all(changes: list[tuple[Any, str, Any]]) -> None:
 
 def detach(state: Any) -> Any:
     """The same values, cut off from the graph: of a Tensor, or of nested tuples and lists of Tensors. Call it on the
-    state of an RNN or LSTM that is carried from batch to batch."""
+    state of an RNN or LSTM that is carried from batch to batch. Shapes stay. Raises TypeError for anything else."""
     if isinstance(state, (tuple, list)):
         parts = [detach(part) for part in state]
         return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)

@@ -19,7 +19,12 @@ class Adagrad(Optimizer):
     Names and defaults are those of torch.optim.Adagrad.
     """
 
-    remembers, counts = ("t", "v"), ("t",)
+    remembers: tuple[str, ...] = ("t", "v")
+    counts: tuple[str, ...] = ("t",)
+    lr_decay: float
+    weight_decay: float
+    initial_accumulator_value: float
+    eps: float
 
     def __init__(self, parameters: Parameters, lr: LearningRate = 1e-2, lr_decay: float = 0.0,
                  weight_decay: float = 0.0, initial_accumulator_value: float = 0.0, eps: float = 1e-10) -> None:

@@ -18,9 +18,14 @@ class Adam(Optimizer):
 
     Source: D. Kingma and J. Ba, "Adam: A method for stochastic optimization" (2015). Names and defaults
     are those of torch.optim.Adam.
+    Raises ValueError unless both betas are 0 or more and below 1.
     """
 
-    remembers, counts = ("t", "m", "v"), ("t",)
+    remembers: tuple[str, ...] = ("t", "m", "v")
+    counts: tuple[str, ...] = ("t",)
+    betas: tuple[float, float]
+    eps: float
+    weight_decay: float
 
     def __init__(self, parameters: Parameters, lr: LearningRate = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
                  eps: float = 1e-8, weight_decay: float = 0.0) -> None:

@@ -16,6 +16,7 @@ def clip_grad_norm(parameters: Iterable[Tensor] | Tensor, max_norm: float) -> fl
         norm = sqrt(sum of all g^2);   g = g * min(1, max_norm / (norm + 1e-6))
 
     Returns the norm before clipping. Parameters without a gradient are left alone.
+    Raises ValueError unless max_norm is above 0.
     Source: R. Pascanu et al., "On the difficulty of training recurrent neural networks" (2013), in the form of
     torch.nn.utils.clip_grad_norm_.
     """
@@ -42,6 +43,7 @@ def clip_grad_value(parameters: Iterable[Tensor] | Tensor, clip_value: float) ->
     """Bring every element of every gradient into -clip_value .. clip_value, as torch.nn.utils.clip_grad_value_ does.
 
     This changes the gradient's direction; clip_grad_norm keeps it. Parameters without a gradient are left alone.
+    Raises ValueError unless clip_value is above 0.
     """
     if not clip_value > 0:
         raise ValueError(f"clip_grad_value: clip_value must be above 0, not {clip_value}")

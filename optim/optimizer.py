@@ -39,7 +39,7 @@ class Optimizer:
         given: list[tuple[str, Any]] = [
             item if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str) else (f"parameter {i}", item)
             for i, item in enumerate(parameters)]
-        self.names = [parameter for parameter, _ in given]
+        self.names: list[str] = [parameter for parameter, _ in given]
         self.parameters: list[Tensor] = [p for _, p in given]
         for parameter, p in given:
             if not isinstance(p, Tensor):
@@ -53,7 +53,8 @@ class Optimizer:
         twice = [self.names[i] for i, number in enumerate(numbers) if number in numbers[:i]]
         if twice:
             raise ValueError(f"{name} got the same parameter twice: {', '.join(twice)} came before under another name or number")
-        self.lr, self.steps = lr, 0
+        self.lr: LearningRate = lr
+        self.steps: int = 0
         self.current_lr()
         self._warned = False
         self.memory: list[dict[str, Any]] = [{} for _ in self.parameters]

@@ -21,7 +21,12 @@ class RMSprop(Optimizer):
     sequences with recurrent neural networks" (2013). Names and defaults are torch.optim.RMSprop's.
     """
 
-    remembers = ("v", "a", "b")
+    remembers: tuple[str, ...] = ("v", "a", "b")
+    alpha: float
+    eps: float
+    weight_decay: float
+    momentum: float
+    centered: bool
 
     def __init__(self, parameters: Parameters, lr: LearningRate = 1e-2, alpha: float = 0.99, eps: float = 1e-8,
                  weight_decay: float = 0.0, momentum: float = 0.0, centered: bool = False) -> None:

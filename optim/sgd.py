@@ -17,9 +17,13 @@ class SGD(Optimizer):
 
     Source: I. Sutskever et al., "On the importance of initialization and momentum in deep learning" (2013), in
     PyTorch's form (torch.optim.SGD), with its names and defaults.
+    Raises ValueError for nesterov without a momentum.
     """
 
-    remembers = ("v",)
+    remembers: tuple[str, ...] = ("v",)
+    momentum: float
+    weight_decay: float
+    nesterov: bool
 
     def __init__(self, parameters: Parameters, lr: LearningRate = 1e-3, momentum: float = 0.0,
                  weight_decay: float = 0.0, nesterov: bool = False) -> None:

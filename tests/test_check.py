@@ -576,7 +576,8 @@ def test_progress_is_shown_where_somebody_watches(monkeypatch, capsys):
 def test_command_line_is_ok_for_what_is_right(capsys):
     assert main(["check", "--examples", "1"]) == 0
     out = capsys.readouterr().out
-    for name in ("sigmoid", "tanh", "matmul", "concat", "LSTM", "RNN", "LSTMCell", "RNNCell", "Linear", "cross_entropy"):
+    for name in ("sigmoid", "tanh", "matmul", "concat", "LSTM", "RNN", "RNN-relu", "LSTMCell", "RNNCell", "Linear",
+                 "cross_entropy"):
         assert f"\n{name} " in out
     assert " 0 wrong, 0 inconclusive" in out
 
@@ -587,6 +588,8 @@ def test_command_line_finds_what_is_wrong(capsys, monkeypatch):
     out = capsys.readouterr().out
     assert "1 of 2 ok, 1 wrong" in out and "WRONG" in out and "analytic" in out
     assert main(["check", "lstmcell"]) == 1
+    monkeypatch.setattr(mg.relu, "formulas", (lambda g, x: g * (x > 0) * 1.01,))
+    assert main(["check", "rnn"]) == 0 and main(["check", "rnn-relu"]) == main(["check", "rnncell-relu"]) == 1
 
 
 def test_command_line_says_inconclusive(monkeypatch):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minigrad import gradcheck
+from minigrad.__main__ import main
 
 rng = np.random.default_rng(9)
 TARGETS = np.array([0, 2, 1, 1])
@@ -45,3 +46,15 @@ def test_a_shape_that_is_right_by_chance():
 def test_what_is_wrong_anyhow_is_not_tried_again():
     report = gradcheck(cross_entropy, rng.normal(size=(4, 4)), TARGETS, backward=divided_by(lambda z: 2 * z.shape[1]))
     assert not report and not report.notes
+
+
+def test_on_the_command_line(tmp_path, capfd):
+    """The file's own process tries other sizes, so what it says is a hint."""
+    (tmp_path / "student.py").write_text("""
+def forward(x, W): return x * W.mean()
+def backward(g, x, W): return g * W.mean(), 0 * W + (g * x).sum() / W.size
+def sloppy(g, x, W): return g * W.mean(), 0 * x + (g * x).mean()
+""")
+    for backward, said in (("backward", 0), ("sloppy", 1)):
+        assert main(["check", f"{tmp_path}/student.py:forward", f"--backward={backward}", "--shape=3,3", "--shape=3,3"]) == 0
+        assert " ".join(capfd.readouterr().out.split()).count("hint: " + ONLY_HERE.format("x of shape (2, 3)", "W")) == said

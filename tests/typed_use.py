@@ -41,6 +41,7 @@ def use(x: Tensor, rng: np.random.Generator) -> None:
     assert_type(Linear(2, 3, rng=rng)(x), Tensor)
     assert_type(LSTM(2, 3, rng=rng)(x), tuple[Tensor, tuple[Tensor, Tensor]])
     assert_type(LSTMCell(2, 3, rng=rng)(x), tuple[Tensor, Tensor])
+    assert_type(LSTM(2, 3, rng=rng).cells[0].W_f, Tensor)
     assert_type(RNN(2, 3, rng=rng)(x), tuple[Tensor, Tensor])
     assert_type(GRU(2, 3, rng=rng)(x, None), tuple[Tensor, Tensor])
     model = Model(rng)

@@ -19,7 +19,16 @@ class with_cache:  # noqa: N801
     forward returns the cache last. If it returns several outputs, backward takes one gradient for each, such as
     lstm_step_backward(dh, dC, cache), or all as a tuple, backward(g, cache). `take`: the first `take` outputs have gradients;
     by default as many as backward takes. backward returns a tuple or a dict, as for gradcheck.
+
+    Raises TypeError, when the check calls it, if forward does not return outputs and a cache.
     """
+
+    forward_with_cache: Callable[..., Any]
+    backward_from_cache: Callable[..., Any]
+    apart: bool
+    take: int | None
+    written: str
+    name_of_backward: str
 
     def __init__(self, forward: Callable, backward: Callable, take: int | None = None) -> None:
         functools.update_wrapper(self, forward)
@@ -64,7 +73,17 @@ class with_loss:  # noqa: N801
     parameter of f, it is a global variable of f's module: it becomes an input of the check, and has other values while f
     runs. Without `gradients` the results belong to the inputs in their order; or f returns the loss and one dict by name.
     static: keyword arguments for f.
+
+    Raises TypeError for a name that is neither. When the check calls it, also if the loss is not a single number, or the number
+    of gradients does not fit.
     """
+
+    f: Callable[..., Any]
+    names: Sequence[str] | None
+    static: dict[str, Any]
+    parameters: dict[str, Any] | None
+    written: str
+    name_of_backward: str
 
     def __init__(self, f: Callable, gradients: Sequence[str] | None = None, **static: Any) -> None:
         functools.update_wrapper(self, f)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 EPS = float(np.finfo(float).eps)
-OWN = int.from_bytes(b"minigrad")  # added to a seed, so that nobody else has these random numbers
+OWN = int.from_bytes(b"minigrad", "big")  # added to a seed, so that nobody else has these random numbers
 SMALL_STEP, LARGE_STEP, HUGE_STEP = 2.0 ** -20, 2.0 ** -11, 2.0 ** -5  # relative to the size of the entries
 ORDERS = (3, 4, 5, 6, 7)  # orders of differences: with the order they shrink for a smooth f, but not for rounding errors
 STAIRCASE = 64  # more than so many of the output's own rounding errors are none, but a kink of f,

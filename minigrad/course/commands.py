@@ -79,7 +79,8 @@ def _grade(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         if secret == b"":
             problem = problem or NO_SECRET
     except OSError as error:
-        secret, problem = b"", f"the secret cannot be read: {options.secret}: {error.strerror}"
+        secret, problem = b"", (
+            f"the secret cannot be read: {options.secret}: {error.strerror}; `minigrad assignment bundle` makes one")
     if problem:
         print(f"cannot grade: {problem}", file=sys.stderr)
         if options.out is not None and not many:

@@ -7,13 +7,13 @@ from ..core import op
 @op(lambda g: g,
     lambda g: g)
 def add(a, b):
-    """a + b; shapes broadcast: counted from the right, axes are equal or one of them is 1."""
+    """a + b elementwise; shapes broadcast: counted from the right, axes are equal or one of them is 1."""
     return np.add(a, b)
 
 @op(lambda g: g,
     lambda g: -g)
 def sub(a, b):
-    """a - b; shapes broadcast: counted from the right, axes are equal or one of them is 1."""
+    """a - b elementwise; shapes broadcast: counted from the right, axes are equal or one of them is 1."""
     return np.subtract(a, b)
 
 @op(lambda g, b: g * b,
@@ -25,7 +25,7 @@ def mul(a, b):
 @op(lambda g, b: g / b,
     lambda g, y, b: -g * y / b)
 def div(a, b):
-    """a / b; shapes broadcast: counted from the right, axes are equal or one of them is 1."""
+    """a / b elementwise; shapes broadcast: counted from the right, axes are equal or one of them is 1."""
     return np.true_divide(a, b)
 
 def _pow_base(g, a, b):
@@ -67,33 +67,33 @@ def where(a, b, *, mask):
 
 @op(lambda g: -g)
 def neg(x):
-    """-x."""
+    """-x, elementwise."""
     return np.negative(x)
 
 @op(lambda g, y: g * y)
 def exp(x):
-    """e^x.  dy/dx = y."""
+    """e^x, elementwise.  dy/dx = y."""
     return np.exp(x)
 
 @op(lambda g, x: g / x)
 def log(x):
-    """The natural logarithm.  dy/dx = 1 / x."""
+    """The natural logarithm, elementwise.  dy/dx = 1 / x."""
     return np.log(x)
 
 @op(lambda g, y: g / (2 * y))
 def sqrt(x):
-    """The square root.  dy/dx = 1 / (2 y), infinite at 0."""
+    """The square root, elementwise.  dy/dx = 1 / (2 y), infinite at 0."""
     return np.sqrt(x)
 
 @op(lambda g, x: where(g, where(-g, 0.0, mask=x < 0), mask=x > 0))
 def abs(x):
-    """|x|.  dy/dx is the sign of x, and 0 at 0."""
+    """|x|, elementwise.  dy/dx is the sign of x, and 0 at 0."""
     return np.abs(x)
 
 @op(lambda g, y: g * y * (1 - y))
 @np.errstate(over="ignore")  # exp(-x) may be infinite; then 1 / (1 + infinity) = 0 is right
 def sigmoid(x):
-    """1 / (1 + exp(-x)), the gate of the LSTM.  dy/dx = y (1 - y)."""
+    """1 / (1 + exp(-x)), elementwise, the gate of the LSTM.  dy/dx = y (1 - y)."""
     x = np.asarray(x)
     if x.dtype.kind != "f":
         x = x.astype(float)
@@ -103,15 +103,15 @@ def sigmoid(x):
 
 @op(lambda g, y: g * (1 - y * y))
 def tanh(x):
-    """The hyperbolic tangent.  dy/dx = 1 - y^2."""
+    """The hyperbolic tangent, elementwise.  dy/dx = 1 - y^2."""
     return np.tanh(x)
 
 @op(lambda g, y: where(g, 0.0, mask=y > 0))
 def relu(x):
-    """max(x, 0).  dy/dx = 1 for x > 0, and 0 for x <= 0."""
+    """max(x, 0), elementwise.  dy/dx = 1 for x > 0, and 0 for x <= 0."""
     return np.maximum(x, 0)
 
 @op(lambda g: g)
 def astype(x, *, dtype):
-    """x in another floating-point dtype; the gradient comes back in x's own."""
+    """x in another floating-point dtype; the shape stays. The gradient comes back in x's own."""
     return np.asarray(x).astype(dtype)

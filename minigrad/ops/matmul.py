@@ -52,7 +52,10 @@ def _matmul_b_batch(gs, saved):
 
 @op(_matmul_a, _matmul_b, postpone={"b": Batches(_matmul_b_batch)})
 def matmul(a, b):
-    """a @ b: (..., n, k) @ (..., k, m) -> (..., n, m). The axes "..." broadcast; a 1-d a is a row, a 1-d b a column."""
+    """a @ b: (..., n, k) @ (..., k, m) -> (..., n, m). The axes "..." broadcast; a 1-d a is a row, a 1-d b a column.
+
+    Raises ValueError if the inner lengths differ.
+    """
     try:
         if getattr(a, "ndim", 0) > 2 == getattr(b, "ndim", 0):
             return np.matmul(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[1])

@@ -54,13 +54,17 @@ def _add_at(total, g, index):
 def getitem(x, *, index):
     """x[index], for integers, slices, ..., None, integer and boolean arrays. For a Tensor write t[index].
 
+    x (5, 3), index=2 -> (3,); x (5, 3), index=[0, 2] -> (2, 3).
     Raises IndexError if the index is outside of x.
     """
     return x[index]
 
 @op(lambda g, index: g[index])
 def put(x, *, index, shape):
-    """Zeros of a shape, with x added at an index: the gradient of x[index]. x has the shape of zeros[index]."""
+    """Zeros of a shape, with x added at an index: the gradient of x[index]. x has the shape of zeros[index].
+
+    Raises ValueError if it has another shape.
+    """
     total = np.zeros(shape, x.dtype)
     if total[index].shape != x.shape:
         raise ValueError(f"the index selects shape {total[index].shape}")
@@ -71,7 +75,7 @@ def _pieces(g, sizes, axis):
     """g cut along an axis into pieces of these sizes."""
     before = (slice(None),) * (axis % g.ndim)
     ends = list(accumulate(sizes))
-    return [g[(*before, slice(end - size, end))] for size, end in zip(sizes, ends)]
+    return [g[before + (slice(end - size, end),)] for size, end in zip(sizes, ends)]
 
 @op(lambda g, xs_shape, axis: _pieces(g, [shape[axis] for shape in xs_shape], axis))
 def concat(*xs, axis=0):
@@ -85,7 +89,7 @@ def concat(*xs, axis=0):
 
 def _slices(g, axis):
     before = (slice(None),) * (axis % g.ndim)
-    return [g[(*before, i)] for i in range(g.shape[axis])]
+    return [g[before + (i,)] for i in range(g.shape[axis])]
 
 @op(lambda g, axis: _slices(g, axis))
 def stack(*xs, axis=0):
@@ -93,7 +97,11 @@ def stack(*xs, axis=0):
     return np.stack(xs, axis=axis)
 
 def split(x: Kind, sections: int | Sequence[int], *, axis: int = 0) -> list[Kind]:
-    """x cut along an axis into equal sections (an int), or at indices (a sequence), like np.split."""
+    """x cut along an axis into equal sections (an int), or at indices (a sequence), like np.split.
+
+    x (6, 2), 3 -> three times (2, 2); x (6, 2), [1, 3] -> (1, 2), (2, 2), (3, 2).
+    Raises ValueError if x has no such axis, or if the sections would not be equal.
+    """
     shape = np.shape(x)
     if not -len(shape) <= axis < len(shape):
         raise ValueError(f"split: axis {axis} of x, which has shape {shape}")

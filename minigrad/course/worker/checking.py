@@ -18,6 +18,7 @@ from minigrad.check.gradcheck import in_single, left_out, second_order
 from minigrad.check.noise import generator
 from minigrad.check.problem import Problem
 from minigrad.check.same import by_name
+from minigrad.check.sizes import at_other_sizes
 from minigrad.core import Op
 from minigrad.student_file import (
     CannotCheckError, FormulaError, check_inputs, check_readable, explained, load_file, number_of_inputs, refuse_forks,
@@ -115,10 +116,11 @@ class Answers:
         return {**message, "float32": function.in_float32, "given": given is not None,
                 "shapes_tried": [list(shape) for shape in tried], "left_out": [], "by_hand": True}, arrays
 
-    def _by_hand(self, _: Message, __: list) -> Answer:
+    def _by_hand(self, message: Message, _: list) -> Answer:
         function = self.functions[0]
+        notes = [*function.notes, *(f"hint: {note}" for note in (at_other_sizes(function) if message["right"] else ()))]
         return {"shape_problems": [[name, text] for name, text in function.shape_problems.items()],
-                "not_given": [[name, list(x.shape)] for name, x in function.not_given.items()], "notes": list(function.notes)}, []
+                "not_given": [[name, list(x.shape)] for name, x in function.not_given.items()], "notes": notes}, []
 
     def _values(self, message: Message, xs: list[np.ndarray]) -> Answer:
         return {}, [self.functions[message["order"] - 1].values(xs)]
