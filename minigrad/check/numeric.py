@@ -223,12 +223,13 @@ class Differences:
 
     def _few(self, values: list[np.ndarray]) -> np.ndarray:
         """Has an output only a few different values on each side? Then it moves by single rounding errors, if at all."""
-        half, few = len(values) // 2, True
-        for side in (values[:half], values[half:]):
+        half = len(values) // 2
+
+        def repeated(side: list[np.ndarray]) -> Any:
             seen = [np.broadcast_to(self.here, side[0].shape), *side]
-            repeated = sum(np.logical_or.reduce([value == earlier for earlier in seen[:k]]) for k, value in enumerate(seen) if k)
-            few = few & (repeated >= half / 2)
-        return few
+            return sum(np.logical_or.reduce([value == earlier for earlier in seen[:k]]) for k, value in enumerate(seen) if k)
+
+        return np.minimum(repeated(values[:half]), repeated(values[half:])) >= half / 2
 
     def _error(self, measured: np.ndarray, few: np.ndarray, above: np.ndarray, below: np.ndarray) -> np.ndarray:
         """The rounding error of each output: as measured, but at least that of numbers of its size."""
