@@ -83,7 +83,7 @@ def table(results: Sequence[Result]) -> str:
     """CSV: a line for each submission, a column for each question. Their sum is the points and what is deducted."""
     file = io.StringIO()
     questions = [{question["name"]: question["points"] for question in result["questions"]} for result in results]
-    names = list(max(questions, key=lambda columns: len(columns), default={}))  # a submission that could not be graded has no questions
+    names: list[str] = max(map(list, questions), key=len, default=[])  # a submission that could not be graded has no questions
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["student", "points", "max", *names, "deduction", "messages", "submission", "version", "secret",
                      "protection"])
