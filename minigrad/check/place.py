@@ -7,16 +7,20 @@ import dis
 import inspect
 import textwrap
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 COMPREHENSIONS = ("<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>")
+HERE = str(Path(__file__).parent)
 LONGEST = 60  # characters of a line that are quoted
 
 
 def _frame(place: tuple[Any, ...]) -> tuple[Any, int]:
-    """The function and instruction to name: for a helper such as sigmoid(x) its call, not its inside."""
+    """The function and instruction to name: for a helper such as sigmoid(x), which is one operation, its call."""
     frames = [frame for frame in place[1:] if not isinstance(frame, str)]  # a string names the weight in a loop over weights
-    return frames[1] if len(frames) > 1 and "sig" in frames[0][0].co_name.lower() else frames[0]
+    helper = place[0] == "sigmoid" and len(frames) > 1 and not frames[1][0].co_filename.startswith(HERE) and (
+        "sig" in frames[0][0].co_name.lower() or frames[0][0].co_argcount == 1)
+    return frames[1] if helper else frames[0]
 
 
 def _position(place: tuple[Any, ...]) -> tuple[Any, int, int | None, int | None, int | None]:
@@ -119,7 +123,7 @@ def argument(place: tuple[Any, ...], number: int) -> str:
     elif isinstance(e, ast.UnaryOp):
         found = [e.operand]
     elif isinstance(e, ast.Call):
-        of_object = isinstance(e.func, ast.Attribute) and not (
+        of_object = place[0] != "sigmoid" and isinstance(e.func, ast.Attribute) and not (
             isinstance(e.func.value, ast.Name) and e.func.value.id in ("np", "numpy")
         )
         found = [*([e.func.value] if of_object else []), *e.args]  # type: ignore[attr-defined]
