@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .diagnosis import GUESSED, Named, at_the_output, diagnose, exchanged, one_factor, places
+from .diagnosis import GUESSED, Named, at_the_output, clipped, diagnose, of_another_input, one_factor, places
 from .function import Point, cut
 from .locate import NOT_TIMES_G, located
 from .operations import blamed
@@ -62,7 +62,7 @@ class Evidence:
             return self._alike
         if several and story and all(stories.get(f.input.name) == story for f in self._wrong):
             return [story]
-        simple = one_factor(situations) or exchanged(situations)
+        simple = one_factor(situations) or clipped(situations) or of_another_input(situations)
         if several and (simple or story):
             return simple or [story]  # type: ignore[list-item]
         own = simple or diagnose(situations)
@@ -152,11 +152,15 @@ class Evidence:
             return None
 
         assert numeric.jacobian is not None
-        error = numeric.bound + ULPS * this.eps * numeric.terms + TREMBLES * this.tremor
+        error = _error(finding)
         shapes = point.function.shapes
         return Situation(
             this.name, values[this.name], this.analytic, numeric.value, error, numeric.jacobian,
             np.divide(error, numeric.terms, out=np.zeros(error.shape), where=numeric.terms > 0),
             cut(point.values(), shapes), cut(v, shapes),
             {name: value for name, value in values.items() if name != this.name},
-            {f.input.name: f.numeric.value for f in findings if f is not finding}, again)
+            {f.input.name: (f.numeric.value, _error(f)) for f in findings if f is not finding}, again)
+
+
+def _error(f: Finding) -> np.ndarray:
+    return f.numeric.bound + ULPS * f.input.eps * f.numeric.terms + TREMBLES * f.input.tremor

@@ -40,15 +40,6 @@ def shuffled(s: Situation) -> Iterator[Hypothesis]:
         yield "the numbers are right, but they are in the wrong places", gradient.reshape(s.x.shape), error.reshape(s.x.shape)
 
 
-def clipped(s: Situation) -> Iterator[Hypothesis]:
-    limit = np.abs(s.analytic).max(initial=0)
-    if (np.abs(s.numeric) > limit).any():
-        g = np.concatenate([np.ravel(g) for g in s.gs])
-        of_loss = abs(float(g[0])) if g.size == 1 else 1.0  # a mistake may clip the gradient for g = 1
-        yield (f"it is clipped at {limit / of_loss:.6g}: check it before it is clipped", np.clip(s.numeric, -limit, limit),
-               np.where(np.abs(s.numeric) > limit, 0, s.error))
-
-
 def _moves(shape: tuple[int, ...]) -> Iterator[tuple[str, Callable[[np.ndarray], np.ndarray]]]:
     """Ways to rearrange an array that keep its shape."""
     for axes in permutations(range(len(shape))) if len(shape) <= MANY_AXES else ():
@@ -135,10 +126,9 @@ def _changed(g: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 # -- the gradient for other inputs ----------------------------------------------------------------------
 
 
-def exchanged(s: Situation) -> Iterator[Hypothesis]:
-    for name, gradient in s.gradients_of_others.items():
-        yield (f"it is the gradient of {name}: are the two exchanged?", gradient,
-               np.abs(gradient) * s.relative_error if gradient.shape == s.x.shape else gradient)
+def of_another_input(s: Situation) -> Iterator[Hypothesis]:
+    for name, (gradient, error) in s.gradients_of_others.items():
+        yield f"it is the gradient of {name}", gradient, error
 
 
 def inputs(s: Situation) -> Iterator[Hypothesis]:
