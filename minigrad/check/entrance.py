@@ -9,6 +9,7 @@ import numpy as np
 from .at_origin import EXACT, POSSIBLE, at_all_points, blocks, forms, names, varies
 from .diagnosis import Named
 from .origin import Differences, Origin, origins
+from .place import written
 from .program import FACTOR, Program, at, ids_of, value_name, where
 from .trace import Edge
 
@@ -112,8 +113,9 @@ def _alone(points: Sequence[Differences], name: str) -> str:
     if not groups or not all(right):
         return ""
     others = [other for other in points[0].inputs if any(other in some for some in right)]
-    place = f"what goes from {program.names[program.maker[groups[0][0].node.ids.flat[0]]]} back to {where(groups[0][0])}" if (
-        len(groups) == 1) else f"what goes back to {name} itself, not what arrives where it is read,"
+    place = f"not what arrives at {written(groups[0][0].node.place)}, where it is read" if len(groups) == 1 else (
+        "not what arrives where it is read")
     many = len(others) > 1
-    return (f"only {place} is wrong: {', '.join(others)}, which {'get their gradients' if many else 'gets its gradient'} through "
-            f"the same place{'s' if len(groups) > 1 else ''}, {'are' if many else 'is'} right{at(groups[0][0])}")
+    return (f"only what goes into {name} itself is wrong, {place}: {', '.join(others)}, which "
+            f"{'get their gradients' if many else 'gets its gradient'} through the same place{'s' if len(groups) > 1 else ''}, "
+            f"{'are' if many else 'is'} right{at(groups[0][0])}")

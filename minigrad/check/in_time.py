@@ -180,6 +180,16 @@ def other_steps(program: Program) -> Iterator[Mistake]:
                     WRONG_STEP,
                     {edge: with_value(edge, used, values[i]) for edge, i in zip(edges, order)},
                 )
+        place = program.places[edges[0].node.place]
+        for first in _at_start(program, program.carried.get(place, []))[:1] if T > 1 else ():
+            states, y = [first.values[first.number], *(edge.node.value for edge in edges)], len(edges[0].values) - 1
+            if states[0].shape == states[1].shape:
+                yield Mistake(
+                    f"{program.names[place]} of the step before (at step 0 the initial state) is used in what goes back to "
+                    f"{where(edges[0])}{at(edges[0])}",
+                    WRONG_STEP,
+                    {edge: with_value(edge, y, state) for edge, state in zip(edges, states)},
+                )
 
 
 def off_by_one(program: Program) -> Iterator[Mistake]:
@@ -209,9 +219,10 @@ def off_by_one(program: Program) -> Iterator[Mistake]:
                 )
                 if any(new is not old for new, old in zip(values, node.edges[0].values)):
                     changes |= {edge: lambda g, total, e=edge, v=values: e.back(g, *v) for edge in node.edges}
-            yield Mistake(
-                f"{program.names[place]} of the step {which} is used throughout: is the index of its list off by one? "
-                f"({program.lines[place]})",
-                WRONG_STEP,
-                changes,
-            )
+            if len({edge.node.place for edge in changes}) > 1:  # other families name a single formula
+                yield Mistake(
+                    f"{program.names[place]} of the step {which} is used throughout: is the index of its list off by one? "
+                    f"({program.lines[place]})",
+                    WRONG_STEP,
+                    changes,
+                )

@@ -35,8 +35,19 @@ class Origin:
     had: np.ndarray | None = None
 
 
-def passed_back(trace: Trace, without: Changes) -> np.ndarray:
-    """A row for each id: the gradients of all inputs' entries if a gradient of 1 arrives there. Skips the edges in `without`."""
+def without_shifts(trace: Trace, v: np.ndarray) -> Trace:
+    """Without the maximum that softmax subtracts: its gradient is zero, and no formula has it."""
+    total = np.abs(trace.totals(v, {}))
+    maxima = [node for node in trace.nodes if node.name in ("max", "amax") and (total[node.ids] <= SMALL * total.max()).all()]
+    ids = np.concatenate([np.zeros(1, int), *(node.ids.ravel() for node in maxima)])
+    for node in trace.nodes:
+        node.edges = [edge for edge in node.edges if node not in maxima and not np.isin(edge.ids, ids).all()]
+    trace.prune()
+    return trace
+
+
+def passed_back(trace: Trace) -> np.ndarray:
+    """A row for each id: the gradients of all inputs' entries if a gradient of 1 arrives there."""
     sizes = [ids.size for ids in trace.inputs.values()]
     table, start = np.zeros((trace.count, sum(sizes))), 0
     for ids in trace.inputs.values():
@@ -44,7 +55,7 @@ def passed_back(trace: Trace, without: Changes) -> np.ndarray:
         start += ids.size
     for node in trace.nodes:
         rows = np.zeros((node.value.size, table.shape[1]))
-        for edge in (edge for edge in node.edges if edge not in without):
+        for edge in node.edges:
             if node.name in ELEMENTWISE:
                 part, ids = np.broadcast_arrays(edge.back(np.ones(node.value.shape), *edge.values), edge.ids)
                 rows += part.reshape(-1, 1) * table[ids.ravel()]
@@ -67,11 +78,6 @@ class Differences:
         self.has_gradient = total > SMALL * total.max(initial=0)
         self.read = np.zeros(trace.count, bool)  # false for numbers that are only outputs
         self.read[ids_of([edge for node in trace.nodes for edge in node.edges])] = True
-        self.without: Changes = {  # the maximum that softmax subtracts; no formula has it
-            edge: lambda g, total, e=edge: np.zeros(e.ids.shape)
-            for node in trace.nodes if node.name in ("max", "amax") and not self.has_gradient[node.ids].any()
-            for edge in node.edges
-        }
         self.given = np.concatenate([analytic[name].ravel() for name in trace.inputs])
         self.tolerance = np.concatenate([tolerance[name].ravel() for name in trace.inputs])
         self.wrong = self.given - self._gradients({})
@@ -88,7 +94,7 @@ class Differences:
         return [name for i, name in enumerate(self.inputs) if columns[self.names == i].any()]
 
     def _gradients(self, changes: Changes) -> np.ndarray:
-        return np.concatenate([g.ravel() for g in self.trace.gradients(self.v, {**self.without, **changes}).values()])
+        return np.concatenate([g.ravel() for g in self.trace.gradients(self.v, changes).values()])
 
     def gives(self, changes: Changes) -> bool:
         """Do the changes give the student's gradients?"""
@@ -96,7 +102,7 @@ class Differences:
 
     @cached_property
     def table(self) -> np.ndarray:
-        return passed_back(self.trace, self.without)
+        return passed_back(self.trace)
 
     def rank(self, ids: np.ndarray, kept: np.ndarray) -> int:
         """The rank of the space that errors at these ids span in these entries; 0 if the observed error is not in it, or if every
@@ -117,7 +123,7 @@ class Differences:
             return Origin(whole, ids)  # another error gives the same
         of_all = np.zeros(self.trace.count)
         of_all[ids] = np.where(np.abs(error) > 1e-7 * np.abs(error).max(initial=0), error, 0)
-        return Origin(whole, ids, of_all, self.trace.totals(self.v, self.without, of_all))
+        return Origin(whole, ids, of_all, self.trace.totals(self.v, {}, of_all))
 
 
 def directions(rows: np.ndarray) -> np.ndarray:
