@@ -23,7 +23,8 @@ def entered(points: Sequence[Differences]) -> tuple[dict[str, Named], dict[str, 
     if not found and located:
         left_out = tuple(located)
         found = origins(points, left_out)
-    guesses = [guess for origin in found if (guess := names(points, origin))]
+    least = min((origin[0].rank for origin in found), default=0)
+    guesses = [guess for origin in found if origin[0].rank == least and (guess := names(points, origin))]
     if not guesses and len(wrong) == 1:
         guesses = [(POSSIBLE, text, FACTOR) for text in _factors(points, wrong[0])]
     explained = [name for name in wrong if name not in left_out] if found else wrong
@@ -61,11 +62,11 @@ def _from_one_place(point: Differences, found: list[list[Origin]]) -> str:
     program, first, last = point.program, found[0][0], found[-1][0]
     text = f"all that is wrong follows from one error, in {_gradient(program, first)}"
     wrong = list(blocks(point, first).values()) if first.error is not None else []
-    if len({block.ids.tobytes() for block in wrong}) > 1:
+    if len(found) > 1:
+        text = f"all that is wrong follows from one error, between {_gradient(program, first)} and {_gradient(program, last)}"
+    elif len({block.ids.tobytes() for block in wrong}) > 1:
         parts = " and ".join(dict.fromkeys(where(block.edges[0][0]) for block in wrong))
         text = f"all that is wrong follows from errors in {_gradient(program, first)}, in what comes from {parts}"
-    elif len(found) > 1:
-        text = f"all that is wrong follows from one error, between {_gradient(program, first)} and {_gradient(program, last)}"
     elif not _readers(program, first.whole) and (program.maker[first.whole] < len(program.places)).all():
         text = f"all that is wrong passes through {_gradient(program, first)}, of which different operations read parts"
     return f"{text}{_steps(program, first)}{_line(program, first)}"

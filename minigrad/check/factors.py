@@ -70,11 +70,12 @@ def of_loss(program: Program) -> Iterator[Mistake]:
                 continue
             for scores, before in makers[:k]:
                 if before.keys() == nodes.keys() and all(p.shape == node.value.shape for p, node in zip(ps, before.values())):
-                    shape, name = ps[0].shape, variable(scores)
+                    edge, shape = next(iter(before.values())).edges[0], ps[0].shape
+                    name = value_name(edge, edge.number) if edge.node.name == "subtract" else variable(scores)  # z - z.max()
                     for n in {1, len(ps), *(n * times for n in (*shape, ps[0].size) for times in (1, len(ps)))}:
                         yield Mistake(
                             f"{text} itself is used as the gradient of {name}: something is to be subtracted from it, or to be "
-                            f"multiplied by it{at(next(iter(before.values())).edges[0])}",
+                            f"multiplied by it{at(edge)}",
                             FACTOR,
                             {edge: lambda g, total, e=edge, p=p / n: e.back(total[outputs[0]] * p, *e.values)
                              for p, node in zip(ps, before.values()) for edge in node.edges},

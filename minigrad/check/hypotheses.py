@@ -15,6 +15,7 @@ import numpy as np
 from .situation import ROUNDING, Situation, Values, elementwise, fitting, with_error
 
 MANY_INDICES = 32  # on longer axes, single indices are not tried
+OF_INPUT = "it is the gradient of "
 MANY_AXES = 4  # with more axes, not all orders are tried
 
 Hypothesis = tuple[str, np.ndarray, np.ndarray]
@@ -128,7 +129,7 @@ def _changed(g: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 
 def of_another_input(s: Situation) -> Iterator[Hypothesis]:
     for name, (gradient, error) in s.gradients_of_others.items():
-        yield f"it is the gradient of {name}", gradient, error
+        yield OF_INPUT + name, gradient, error
 
 
 def inputs(s: Situation) -> Iterator[Hypothesis]:

@@ -271,4 +271,4 @@ def _shared(program: Program, names: frozenset[str]) -> str:
             )
             if reached[place] == names:
                 best = place
-    return "" if best is None else f"look at what {program.names[best]} passes back ({program.lines[best]})"
+    return "" if best is None else f"the way back to these goes through {program.names[best]} ({program.lines[best]})"

@@ -26,11 +26,12 @@ LOOSE = 1e3  # a system of equations enlarges rounding errors so much
 
 @dataclass
 class Origin:
-    """The ids of the numbers, in all turns (whole) and in turns with an error (ids). If the inputs' gradients determine them: the
-    error there, and the gradients that the student had for every id."""
+    """The ids of the numbers, in all turns (whole) and in turns with an error (ids); the rank of their space. If the inputs'
+    gradients determine them: the error there, and the gradients that the student had for every id."""
 
     whole: np.ndarray
     ids: np.ndarray
+    rank: int
     error: np.ndarray | None = None
     had: np.ndarray | None = None
 
@@ -116,14 +117,14 @@ class Differences:
         fits = (np.abs(left) <= LOOSE * self.tolerance[kept]).all()
         return len(space) if fits and np.linalg.norm(of_anything) > 1e-3 * np.linalg.norm(anything) else 0
 
-    def origin(self, whole: np.ndarray, ids: np.ndarray, kept: np.ndarray) -> Origin:
+    def origin(self, whole: np.ndarray, ids: np.ndarray, of_space: int, kept: np.ndarray) -> Origin:
         """The origin, with its error if no other error gives the same."""
         error, _, rank, _ = np.linalg.lstsq(self.table[ids][:, kept].T, self.wrong[kept], rcond=SMALL)
         if rank < len(ids):
-            return Origin(whole, ids)  # another error gives the same
+            return Origin(whole, ids, of_space)  # another error gives the same
         of_all = np.zeros(self.trace.count)
         of_all[ids] = np.where(np.abs(error) > 1e-7 * np.abs(error).max(initial=0), error, 0)
-        return Origin(whole, ids, of_all, self.trace.totals(self.v, {}, of_all))
+        return Origin(whole, ids, of_space, of_all, self.trace.totals(self.v, {}, of_all))
 
 
 def directions(rows: np.ndarray) -> np.ndarray:
@@ -153,8 +154,8 @@ def candidates(program: Program) -> list[np.ndarray]:
 
 
 def origins(points: Sequence[Differences], left_out: Iterable[str]) -> list[list[Origin]]:
-    """At each point the places that explain all but these inputs. Of several places, those with the smallest space, nearest to
-    the outputs first."""
+    """At each point the places that explain all but these inputs, nearest to the outputs first. The error may have entered at
+    any of them, not only where the space is smallest; but a place with all numbers of a smaller one says nothing new."""
     here = points[0]
     kept = ~np.isin(here.names, [here.inputs.index(name) for name in left_out])
     sets = [candidates(point.program) for point in points]
@@ -165,12 +166,11 @@ def origins(points: Sequence[Differences], left_out: Iterable[str]) -> list[list
         if found and len(some[0]) > TWICE * found[0][0]:
             break
         ranks = [point.rank(ids, kept) for point, ids in zip(points, some)]
-        if all(ranks):
+        if all(ranks) and not any(rank < ranks[0] and np.isin(fewer[0], some[0]).all() for rank, fewer in found):
             found.append((ranks[0], list(some)))
-    found.sort(key=lambda origin: -origin[1][0].max())
-    least = min((rank for rank, _ in found), default=0)
-    return [[point.origin(whole, ids, kept) for point, whole, ids in zip(points, some, _narrowed(points, some, kept))]
-            for rank, some in found if rank == least]
+    origins = [[point.origin(whole, ids, rank, kept) for point, whole, ids in zip(points, some, _narrowed(points, some, kept))]
+               for rank, some in found]
+    return sorted(origins, key=lambda origin: -origin[0].ids.max())
 
 
 def _narrowed(points: Sequence[Differences], some: list[np.ndarray], kept: np.ndarray) -> list[np.ndarray]:

@@ -129,7 +129,7 @@ def argument(place: tuple[Any, ...], number: int) -> str:
         found = [*([e.func.value] if of_object else []), *e.args]  # type: ignore[attr-defined]
         found = found[1:] if isinstance(found[0], ast.Constant) and isinstance(found[0].value, str) else found  # einsum's
     text = ast.unparse(found[number]) if number < len(found) else _loaded(place)[number] if e is None and number < 2 else ""
-    return text if text and len(text) <= LONGEST else f"argument {number + 1}"
+    return (text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}...") or f"argument {number + 1}"
 
 
 def _compiled(place: tuple[Any, ...]) -> tuple[list[dis.Instruction], int]:
