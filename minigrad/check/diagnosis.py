@@ -33,8 +33,7 @@ def diagnose(situations: list[Situation]) -> list[Named]:
     if not np.isfinite(first.analytic).all():
         return [_seen(f"{(~np.isfinite(first.analytic)).sum()} entries are NaN or infinite")]
     if not any(s.analytic.any() for s in situations):
-        return [_seen("it is zero everywhere: no gradient reaches this input (is it never added up? in the engine: a "
-                      "detach() or an array on the way?)")]
+        return [_seen(ZERO)]
     if not any(s.numeric.any() for s in situations):
         return [_seen("it should be zero everywhere: f does not change with this input near these values")]
     if first.numeric.any() and np.median(first.relative_error[first.numeric != 0]) > UNCERTAIN:
@@ -194,6 +193,8 @@ FAMILIES: list[tuple[Callable[[Situation], Iterator[Hypothesis]], Callable[..., 
     (hypotheses.terms, _as_a_term), (hypotheses.one_index, _exactly),
 ]
 
+ZERO = ("it is zero everywhere: no gradient reaches this input (is it never added up? in the engine: a detach() or an array on "
+        "the way?)")
 CLIPPED = "it is clipped: check it before it is clipped"
 GUESSED = "it is the formula of another function, or a term or a factor in it is not right"
 NO_FACTOR = "a derivative or a factor is missing, or another one stands in its place"

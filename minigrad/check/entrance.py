@@ -106,14 +106,16 @@ def _steps(program: Program, origin: Origin) -> str:
 
 
 def _alone(points: Sequence[Differences], name: str) -> str:
-    """An input is wrong, but others that get their gradients from the same places are right."""
-    program, mine = points[0].program, points[0].trace.inputs[name]
+    """An input is wrong, but each number that arrives where it is read also reaches an input that is right."""
+    here = points[0]
+    program, mine = here.program, here.trace.inputs[name]
     groups = [edges for edges in program.groups.values() if np.isin(mine, ids_of(edges)).any()]
-    reached = [set(points[0].reached(ids_of([edge.node for edge in edges]))) - {name} for edges in groups]
-    right = [{other for other in some if not any(point.is_wrong(other) for point in points)} for some in reached]
-    if not groups or not all(right):
+    ids = np.concatenate([np.zeros(0, int), *(ids_of([edge.node for edge in edges]) for edges in groups)])
+    ids = ids[here.has_gradient[ids]]
+    right = [i for i, other in enumerate(here.inputs) if other != name and not any(point.is_wrong(other) for point in points)]
+    if not ids.size or not here.table[ids][:, np.isin(here.names, right)].any(axis=1).all():
         return ""
-    others = [other for other in points[0].inputs if any(other in some for some in right)]
+    others = [other for other in here.reached(ids) if here.inputs.index(other) in right]
     place = f"not what arrives at {written(groups[0][0].node.place)}, where it is read" if len(groups) == 1 else (
         "not what arrives where it is read")
     many = len(others) > 1

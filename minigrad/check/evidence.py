@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .diagnosis import GUESSED, Named, at_the_output, clipped, diagnose, of_another_input, one_factor, places
+from .diagnosis import GUESSED, ZERO, Named, at_the_output, clipped, diagnose, of_another_input, one_factor, places
 from .function import Arrays, Point, cut
 from .hypotheses import OF_INPUT
 from .locate import NOT_TIMES_G, located
@@ -68,6 +68,8 @@ class Evidence:
             return simple or [story]  # type: ignore[list-item]
         own = simple or diagnose(situations)
         if own or story:
+            if story and own and own[0].family == ZERO:  # the story says where it becomes zero
+                return [story]
             return [story, *own[:1]] if story and (not own or own[0].family == GUESSED) else own
         located, where = [self._located[name]] if name in self._located else [], places(situations)
         telling = bool(where) and not where[0].text.startswith((*VAGUE, "the only wrong entries") if several else VAGUE)

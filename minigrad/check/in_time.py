@@ -71,6 +71,14 @@ def carries(program: Program) -> Iterator[Mistake]:
                 IN_TIME,
                 masked([piece for piece in pieces if piece[0].node.turn == turn]),
             )
+        for every, first_turn in ((n, turn) for n in range(2, last) for turn in range(1, n + 1) if turn + n <= last):
+            turns = range(first_turn, last + 1, every)
+            yield Mistake(
+                f"the carry is lost at several steps: nothing flows back {through} from step "
+                f"{', nor from step '.join(f'{turn} to step {turn - 1}' for turn in turns[::-1])}{line}",
+                IN_TIME,
+                masked([piece for piece in pieces if piece[0].node.turn in turns]),
+            )
         if last > 1:
             yield Mistake(
                 f"only the last step passes something back {through}; from step {last - 1} to step {last - 2} and before "

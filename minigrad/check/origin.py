@@ -21,6 +21,7 @@ from .trace import Changes, Trace
 MOST_NUMBERS = 4_000_000  # in the table: gradients from each number of the trace to each entry of an input
 SMALL = 1e-9  # two directions that differ by less are the same but for rounding errors
 TWICE = 2  # numbers per direction of the space: a larger set will hardly have a smaller space
+INSIDE = 1e-6  # a row is in a space if it is but for so much
 LOOSE = 1e3  # a system of equations enlarges rounding errors so much
 
 
@@ -117,6 +118,12 @@ class Differences:
         fits = (np.abs(left) <= LOOSE * self.tolerance[kept]).all()
         return len(space) if fits and np.linalg.norm(of_anything) > 1e-3 * np.linalg.norm(anything) else 0
 
+    def passes_on(self, ids: np.ndarray, others: np.ndarray, kept: np.ndarray) -> bool:
+        """Is the space of these ids a part of the others', without further time steps?"""
+        rows, space = self.table[ids][:, kept], directions(self.table[others][:, kept])
+        left = np.abs(rows - (rows @ space.T) @ space).max()
+        return bool(left <= INSIDE * np.abs(rows).max() and np.isin(self.program.turn[others], self.program.turn[ids]).all())
+
     def origin(self, whole: np.ndarray, ids: np.ndarray, of_space: int, kept: np.ndarray) -> Origin:
         """The origin, with its error if no other error gives the same."""
         error, _, rank, _ = np.linalg.lstsq(self.table[ids][:, kept].T, self.wrong[kept], rcond=SMALL)
@@ -154,8 +161,8 @@ def candidates(program: Program) -> list[np.ndarray]:
 
 
 def origins(points: Sequence[Differences], left_out: Iterable[str]) -> list[list[Origin]]:
-    """At each point the places that explain all but these inputs, nearest to the outputs first. The error may have entered at
-    any of them, not only where the space is smallest; but a place with all numbers of a smaller one says nothing new."""
+    """At each point the places that explain all but these inputs, nearest to the outputs first: those with the smallest space,
+    and those through which all goes that comes back from there, since the error may have entered later."""
     here = points[0]
     kept = ~np.isin(here.names, [here.inputs.index(name) for name in left_out])
     sets = [candidates(point.program) for point in points]
@@ -168,9 +175,13 @@ def origins(points: Sequence[Differences], left_out: Iterable[str]) -> list[list
         ranks = [point.rank(ids, kept) for point, ids in zip(points, some)]
         if all(ranks) and not any(rank < ranks[0] and np.isin(fewer[0], some[0]).all() for rank, fewer in found):
             found.append((ranks[0], list(some)))
-    origins = [[point.origin(whole, ids, rank, kept) for point, whole, ids in zip(points, some, _narrowed(points, some, kept))]
-               for rank, some in found]
-    return sorted(origins, key=lambda origin: -origin[0].ids.max())
+    least = min((rank for rank, _ in found), default=0)
+    narrowed = [(rank, some, _narrowed(points, some, kept)) for rank, some in found]
+    smallest = [ids[0] for rank, _, ids in narrowed if rank == least]
+    possible = [(rank, some, ids) for rank, some, ids in narrowed
+                if rank == least or any(here.passes_on(one, ids[0], kept) for one in smallest)]
+    possible.sort(key=lambda origin: -origin[2][0].max())
+    return [[point.origin(*of_point, rank, kept) for point, *of_point in zip(points, some, ids)] for rank, some, ids in possible]
 
 
 def _narrowed(points: Sequence[Differences], some: list[np.ndarray], kept: np.ndarray) -> list[np.ndarray]:

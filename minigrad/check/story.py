@@ -147,7 +147,7 @@ def _besides(seen: list[Seen], best: Explained, wrong: set[str], left: set[str])
         for s, others in zip(seen[1:], both[1:]) if names else ():
             there = [e.names for m in others if m.text == mistake.text and (e := s.explained(m)).against <= wrong]
             names &= set().union(*(some for some in there if some >= best.names))
-        told |= dict.fromkeys(names, Named(f"besides that, {mistake.text}", mistake.family))
+        told |= dict.fromkeys(names, Named(mistake.text, mistake.family))
         if told.keys() >= left:
             break
     return told
