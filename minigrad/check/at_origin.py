@@ -23,6 +23,7 @@ CONSTANTS = {0.0: "is lost", -1.0: "has the wrong sign", 2.0: "counts twice", 0.
 MOST_PARTS = 5  # all subsets of so many parts are tried
 LIKELY, POSSIBLE, TWO_FACTORS = range(3)
 WITH_FACTOR = ELEMENTWISE - {"add", "subtract", "negative", "positive"}
+UNUSUAL = ("1 / ", "log ", "exp ", "sqrt ")  # beginnings of forms that nobody mistakes for another one
 ORDER = "the right numbers are in wrong places"
 Key = tuple[int, int]  # the key of a group of edges
 Guess = tuple[int, str, str]  # how likely, the sentence, the family
@@ -132,9 +133,10 @@ class Block:
             yield POSSIBLE, f"the factor {texts[i]} is missing {place}", FACTOR
         for i in self._equal(part * rows, own):
             yield POSSIBLE, f"the factor {texts[i]} is superfluous {place}", FACTOR
+        written = [not text.startswith(UNUSUAL) for text in texts]
         for i, f in enumerate(rows):
-            for j in self._equal(part * rows, own * f):
-                if not np.array_equal(f, rows[j]):
+            for j in self._equal(part * rows, own * f) if written[i] else ():
+                if written[j] and not np.array_equal(f, rows[j]):
                     yield TWO_FACTORS, f"{texts[j]} stands where {texts[i]} is right {place}", FACTOR
 
     @staticmethod
