@@ -1,5 +1,7 @@
 """A step of the recurrence replaces a forward that cannot be traced."""
 
+import sys
+
 import numpy as np
 import pytest
 from test_by_hand import H0, RNN_INPUTS, WH, B, H, T, X, rnn_backward, rnn_forward, verdicts
@@ -82,6 +84,16 @@ def opaque_pair_backward(g, x, h, C, W):
     return dx, dh, dC, dW
 
 
+def test_a_step_may_write_into_its_arguments():
+    def step(x_t, h, Wx, Wh, b):
+        h[:] = np.tanh(x_t @ Wx + h @ Wh + b)
+        x_t *= 0
+        return h
+
+    report = gradcheck(opaque_forward, *BATCH_FIRST, backward=opaque_backward, step=step, time_axis=1)
+    assert all("nothing flows back from step t+1 to step t through h[:]" in row.notes[0] for row in report.rows), report
+
+
 def test_a_step_with_two_states():
     inputs = (rng.normal(size=(T, B, H)), H0, H0[::-1], WH)
     report = gradcheck(opaque_pair, *inputs, backward=opaque_pair_backward, step=pair_step)
@@ -90,7 +102,8 @@ def test_a_step_with_two_states():
 
 @pytest.mark.parametrize(("step", "said"), [
     (lambda x_t, h, Wx, Wh, b: np.tanh(x_t @ Wx + h @ Wh), "in a loop it does not give output 0, of shape (4, 2, 5)"),
-    (lambda x_t, h: h, "takes 2 positional arguments but 5 were given"), (lambda *xs: 1 / 0, "ZeroDivisionError")])
+    (lambda x_t, h: h, "takes 2 positional arguments but 5 were given"), (lambda *xs: 1 / 0, "ZeroDivisionError"),
+    (lambda *xs: sys.exit(3), "SystemExit: 3")])
 def test_a_step_that_is_another_function_is_not_used(step, said):
     wrong = gradcheck(rnn_forward, *RNN_INPUTS, backward=lambda g, *xs: rnn_backward(g, *xs, carry=0.0), step=step)
     (note,) = [text for _, text in wrong.notes]
