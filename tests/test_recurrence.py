@@ -142,6 +142,8 @@ def step(x_t, h, W):
     out = " ".join(capsys.readouterr().out.split())
     assert "x, h, W: hint: W is not transposed, or once too often, in what goes back to h in h @ W (line 21: " in out
     assert out.count("--backward=backward --step=step --time-axis=1") == 1
+    assert main([*command[:-1], "3"]) == 2
+    assert "time_axis must be 0 or more and below 3, because the first input has shape (2, 4, 3)" in capsys.readouterr().err
     for options in (["--step", "step"], ["--backward", "backward", "--time-axis=-1"]):
         with pytest.raises(SystemExit):
             main([*command[:2], *options])

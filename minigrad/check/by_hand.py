@@ -60,8 +60,8 @@ class ByHand:
         every = [y for _, y in leaves(self.output, "")]
         others = [y for y in every if isinstance(y, (np.ndarray, complex)) and np.asarray(y).dtype.kind in "cO"]
         if others or not outputs:
-            found = next(iter([*others, *every]), None)
-            kind = f"an array of dtype {found.dtype}" if isinstance(found, np.ndarray) else f"{type(found).__name__}"
+            y = next(iter([*others, *every]), None)
+            kind = f"an array of dtype {y.dtype}" if isinstance(y, np.ndarray) else type(y).__name__
             raise TypeError(f"gradcheck: {self.name} must return an array of floating-point numbers, or a tuple of them, not "
                             f"{kind}")
         self.shapes, self.size = [y.shape for y in outputs], sum(y.size for y in outputs)

@@ -181,7 +181,8 @@ def origins(points: Sequence[Differences], left_out: Iterable[str]) -> list[list
     possible = [(rank, some, ids) for rank, some, ids in narrowed
                 if rank == least or any(here.passes_on(one, ids[0], kept) for one in smallest)]
     possible.sort(key=lambda origin: -origin[2][0].max())
-    return [[point.origin(*of_point, rank, kept) for point, *of_point in zip(points, some, ids)] for rank, some, ids in possible]
+    return [[point.origin(whole, narrow, rank, kept) for point, whole, narrow in zip(points, some, ids)]
+            for rank, some, ids in possible]
 
 
 def _narrowed(points: Sequence[Differences], some: list[np.ndarray], kept: np.ndarray) -> list[np.ndarray]:
