@@ -84,6 +84,32 @@ def last_state(m):
     return with_cache(forward, backward), normal((3, 2, 2), (2, 3), (3, 2))
 
 
+def decoder(m):
+    """Additive attention, with keys from before the loop, and a gate written on one line."""
+    def forward(S, h, A, W):
+        keys, hs, store = S @ A, [], []
+        for _ in range(3):
+            u = np.tanh(keys + h)
+            k = 1 / (1 + np.exp(-(u @ W)))
+            store.append((u, k))
+            h = k.sum(axis=0)
+            hs.append(h)
+        return np.stack(hs), (S, A, W, store)
+
+    def backward(g, cache):
+        S, A, W, store = cache
+        dkeys, dW, dh = 0, 0, 0
+        for t in reversed(range(3)):
+            u, k = store[t]
+            da = (dh + g[t]) * k * (1 - k) * (-1 if m == "sign" else 1)
+            du = da @ W.T * (1 - u ** 2)
+            dW, dh = dW + u.T @ da, du.sum(axis=0)
+            dkeys = du if m == "keys assigned" else dkeys + du
+        return dkeys @ A.T, dh, S.T @ dkeys, dW
+
+    return with_cache(forward, backward), normal((2, 3), 4, (3, 4), (4, 4))
+
+
 def half_tanh(v):
     return (1 + np.tanh(v / 2)) / 2
 
@@ -158,6 +184,8 @@ CASES = [
     (last_state, "state before", "np.tanh(x_t @ W + hs[-1]) of step 1 stands where hs[-1] is right", "throughout"),
     (lambda m: gate(m, half_tanh), "no 1 - z", "y stands where y (1 - y), sigmoid's derivative, is right", r"\bv\b|argument"),
     (lambda m: gate(m, stable), "no 1 - z", "y stands where y (1 - y), sigmoid's derivative, is right", r"\bv\b|argument"),
+    (decoder, "keys assigned", "S, A: of what goes back to keys in keys + h only the first step counts", "through keys"),
+    (decoder, "sign", "what goes back to u @ W in 1 / (1 + np.exp(-(u @ W))) has the wrong sign", "back to 1"),
     (residual, "skip is lost", "what goes back to skip in skip + np.maximum(h @ B, 0) is lost", "everywhere"),
     (residual, "no mask", "the derivative of maximum is missing", "gradient of h"),
     (residual, "one for the other", "A: it is the gradient of B", "exchanged"),

@@ -127,7 +127,7 @@ def forward(program: Program) -> Iterator[Mistake]:
                     edge.add(edge.back(total[edge.node.ids], *edge.values) * mask, passed)
             for place in program.carried:
                 nodes, start = program.nodes[places[place]], [e.ids for e, _ in first if _reads(program, e, place)]
-                now = nodes[turn - 1].ids if turn else start[0] if start else None
+                now = nodes[turn - 1].ids if turn - 1 in nodes else start[0] if start and not turn else None
                 to = nodes[turn + 1].ids if turn + 1 in nodes else start[0] if start else None
                 if now is not None and to is not None:
                     error[to] += passed[now]

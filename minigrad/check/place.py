@@ -118,7 +118,9 @@ def argument(place: tuple[Any, ...], number: int) -> str:
     """The source text of the operation's argument."""
     e = _expression(place)
     found: list[Any] = []
-    if isinstance(e, ast.BinOp):
+    if place[0] == "sigmoid" and isinstance(e, ast.BinOp):
+        found = [_of_sigmoid(e)]
+    elif isinstance(e, ast.BinOp):
         found = [e.left, e.right]
     elif isinstance(e, ast.UnaryOp):
         found = [e.operand]
@@ -130,6 +132,18 @@ def argument(place: tuple[Any, ...], number: int) -> str:
         found = found[1:] if isinstance(found[0], ast.Constant) and isinstance(found[0].value, str) else found  # einsum's
     text = ast.unparse(found[number]) if number < len(found) else _loaded(place)[number] if e is None and number < 2 else ""
     return (text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}...") or f"argument {number + 1}"
+
+
+def _of_sigmoid(e: ast.BinOp) -> ast.expr:
+    """z in 1 / (1 + np.exp(-z)) and in 0.5 * (1 + np.tanh(0.5 * z)); if it is written elsewhere, the input."""
+    for call in ast.walk(e):
+        name = ast.unparse(call.func).rpartition(".")[2] if isinstance(call, ast.Call) and call.args else ""
+        z = call.args[0] if name in ("exp", "tanh") else None
+        if name == "exp" and isinstance(z, ast.UnaryOp):
+            return z.operand
+        if name == "tanh" and isinstance(z, ast.BinOp):
+            return z.right if isinstance(z.left, ast.Constant) else z.left
+    return ast.Name("the input")
 
 
 def _compiled(place: tuple[Any, ...]) -> tuple[list[dis.Instruction], int]:

@@ -53,13 +53,14 @@ class Program:
 
     @cached_property
     def carried(self) -> dict[int, list[tuple[Edge, np.ndarray]]]:
-        """For each place: the edges where the next turn reads its result, and which numbers of the argument; no running sums."""
-        found = defaultdict(list)
+        """For each place in a loop: the edges where the next turn reads its result, and which numbers of the argument; no running
+        sums."""
+        found, in_loop = defaultdict(list), [len(self.nodes[place]) > 1 for place in self.places]
         for edges in self.groups.values():
             for edge in edges:
                 maker, turn = self.maker[edge.ids], self.turn[edge.ids]
                 for place in np.unique(maker[(turn == edge.node.turn - 1) & (turn >= 0)]):
-                    if self.places[edge.node.place] != place or edge.node.name not in ("add", "subtract"):
+                    if in_loop[place] and (self.places[edge.node.place] != place or edge.node.name not in ("add", "subtract")):
                         found[int(place)].append((edge, (maker == place) & (turn == edge.node.turn - 1)))
         return dict(found)
 
