@@ -136,9 +136,8 @@ def argument(place: tuple[Any, ...], number: int) -> str:
 
 def _of_sigmoid(e: ast.BinOp) -> ast.expr:
     """z in 1 / (1 + np.exp(-z)) and in 0.5 * (1 + np.tanh(0.5 * z)); if it is written elsewhere, the input."""
-    for call in ast.walk(e):
-        name = ast.unparse(call.func).rpartition(".")[2] if isinstance(call, ast.Call) and call.args else ""
-        z = call.args[0] if name in ("exp", "tanh") else None
+    for call in (node for node in ast.walk(e) if isinstance(node, ast.Call) and node.args):
+        name, z = ast.unparse(call.func).rpartition(".")[2], call.args[0]
         if name == "exp" and isinstance(z, ast.UnaryOp):
             return z.operand
         if name == "tanh" and isinstance(z, ast.BinOp):
