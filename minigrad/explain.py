@@ -90,6 +90,9 @@ def array_of_tensor() -> Exception:
 
 def check_formulas(formulas: tuple) -> None:
     for formula in formulas:
+        if not callable(formula):
+            raise TypeError(f"a gradient formula must be a function of g, not {formula!r:.60}: if nothing flows back to an "
+                            "argument, write lambda g: 0 * g, or make the argument keyword-only")
         if list(inspect.signature(formula).parameters)[:1] != ["g"]:
             raise ValueError("the first parameter of a gradient formula must be g: "
                              "write @op(lambda g, ...: ...) above the function, with one formula for each argument")

@@ -26,7 +26,7 @@ NAMED, LOCATED, SILENT, OTHER, MISLEADING, UNCAUGHT = "named", "located", "no pa
 CLAIMS = {  # what a sentence can blame, or where it can locate the error
     "carry": r"carr(y|ied)|d[hca]_?(next|prev)|through time|next (time )?step|later (time )?step|recurren"
              r"|reach\w* .*(earlier|step)|no gradient reaches|truncat|between (the )?(time )?steps"
-             r"|from step to step|counts? at the last step only|h_\{?t\+1",
+             r"|from step to step|counts? at the last step only|h_\{?t\+1|flows back",
     "place": r"wrong in ind(ex|ices)|wrong (at|from|for|in|until) (time )?steps?\b|right elsewhere"
              r"|only ind(ex|ices) .* of the output|the only wrong entr|only the (first|last) (time )?step"
              r"|wrong in the (columns|rows|block|part)",

@@ -218,7 +218,7 @@ BEYOND_TIME = [
     Mistake("BN-03", NORM, layer_norm, ("constants", "lost")),
     Mistake("LN constants", NORM, layer_norm, ("constants", "lost")),
     Mistake("variance constant", NORM, layer_norm, ("np.sqrt", "var", "lost")),
-    Mistake("LN-01", NORM, layer_norm, ("it is the gradient of",)),
+    Mistake("LN-01", NORM, layer_norm, ("the gradients of beta and gamma are exchanged",)),
     Mistake("LN-03", NORM, layer_norm, ("added up over this axis too",)),
     Mistake("LN-05", NORM, layer_norm, ("gamma is missing", "a factor gamma")),
     Mistake("RMS-02", NORM, rms_norm, ("output 1 is added to that of output 0",)),

@@ -41,8 +41,8 @@ LOST = ("the carry is lost: nothing flows back from step t+1 to step t through t
         "own inputs is right", "what flows back from one time step to the one before is not all there, or not right")
 SLOPE = ("1 + y^2 stands where 1 - y^2, tanh's derivative, is right, with y = the tanh",
          "the derivative of an activation is not right, or is taken of another quantity")
-BRACKETS = 2 * ("a gradient at index 0 of axis 0 of output 1 alone gives wrong values for exactly x, h, W_i, b_i: look at what "
-                "the sigmoid passes back",)
+BRACKETS = 2 * ("a gradient at index 0 of axis 0 of output 1 alone gives wrong values for exactly x, h, W_i, b_i: the way back "
+                "to these goes through the sigmoid",)
 
 
 @pytest.mark.parametrize(("folder", "name", "question", "said"), [

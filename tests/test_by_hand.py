@@ -280,6 +280,12 @@ def test_float32():
     (lambda: gradcheck(np.tanh, np.ones(3), backward=lambda g, x: "g"), "not an array of numbers"),
     (lambda: gradcheck(np.tanh, np.ones(3, int), backward=lambda g, x: g), "nothing to check"),
     (lambda: gradcheck(lambda x: "y", np.ones(3), backward=lambda g, x: g), "must return an array"),
+    (lambda: gradcheck(lambda x: x.astype(complex), np.ones(3), backward=lambda g, x: g), "not an array of dtype complex128"),
+    (lambda: gradcheck(lambda x: (x, x + 1j), np.ones(3), backward=lambda g, x: g[0]), "not an array of dtype complex128"),
+    (lambda: gradcheck(lambda x: x.astype(object), np.ones(3), backward=lambda g, x: g), "not an array of dtype object"),
+    (lambda: gradcheck(lambda x: x.astype(int), np.ones(3), backward=lambda g, x: g), "not an array of dtype int"),
+    (lambda: gradcheck(np.tanh, np.ones(3), backward=(1, 2)), r"backward must be a function, not \(1, 2\)"),
+    (lambda: gradcheck(np.tanh, np.ones(3), backward=lambda g, x: g, step=3), "step must be a function, not 3"),
     (lambda: gradcheck(with_cache(np.tanh, lambda g, cache: g), np.ones(3)), "outputs and, last, a cache"),
     (lambda: gradcheck(with_loss(np.tanh), np.ones(3)), "the loss and its gradients"),
     (lambda: gradcheck(with_loss(char_loss), [0, 3], [3, 1], np.zeros((H, 1))), "for 3 inputs. Whose gradients are they"),
@@ -289,6 +295,11 @@ def test_float32():
 def test_what_cannot_be_checked(call, said):
     with pytest.raises(TypeError, match=said):
         call()
+
+
+def test_a_seed_is_not_negative():
+    with pytest.raises(ValueError, match="seed must be 0 or more, not -1"):
+        gradcheck(np.tanh, np.ones(3), backward=lambda g, x: g, seed=-1)
 
 
 def test_no_second_order():

@@ -90,7 +90,7 @@ def normal(*shapes):
     (lambda g, x, W: g @ W, "it would be right if W were transposed"),
     (lambda g, x, W: W @ g, "it is W @ g, and g @ W.T is right"),
     (lambda g, x, W: (g @ W.swapaxes(0, 1)).swapaxes(0, 1), "transposed: axes 0 and 1"),
-    (lambda g, x, W: x.swapaxes(0, 1) @ g, "it is the gradient of W: are the two exchanged?"),
+    (lambda g, x, W: x.swapaxes(0, 1) @ g, "it is the gradient of W"),
     (lambda g, x, W: g @ x.swapaxes(0, 1), "x is used where W is right"),
 ])
 def test_matrix_products(formula, expected):

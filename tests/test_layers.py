@@ -596,6 +596,21 @@ def test_the_check_lists_arrays_that_should_be_parameters():
     assert "numbers" not in str(report)
 
 
+def test_the_check_calls_state_what_changes_from_call_to_call():
+    class Keeps(Module):
+        def __init__(self):
+            self.cell, self.h, self.mean = RNNCell(3, 4, rng=np.random.default_rng(0)), Tensor(np.zeros((2, 4))), np.zeros(3)
+
+        def forward(self, x):
+            self.h, self.mean = self.cell(x, self.h), 0.9 * self.mean + x.numpy().mean(axis=0)
+            return self.h
+
+    said = str(gradcheck(Keeps(), np.ones((2, 3)))).replace("\n  ", " ")
+    for name in ("h, of shape (2, 4),", "mean, of shape (3,),"):
+        assert f"{name} is no parameter of the Module, and changes from call to call" in said, said
+    assert "constant" not in said
+
+
 def test_state_dict_round_trip():
     one, other = LSTM(2, 3, rng=np.random.default_rng(0)), LSTM(2, 3, rng=np.random.default_rng(1))
     state = one.state_dict()

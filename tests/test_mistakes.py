@@ -99,6 +99,11 @@ def test_a_formula_that_fails_is_named(clean_registry, formula, message):
         student(leaf(3)).sum().backward()
 
 
+def test_a_formula_is_a_function():
+    with pytest.raises(TypeError, match="a gradient formula must be a function of g, not None: if nothing flows back"):
+        op(lambda g: g, None)
+
+
 def test_a_formula_that_cuts_the_graph_is_named(clean_registry):
     @op(lambda g, x: g.detach() * 2 if isinstance(g, Tensor) else g * 2)
     def student(x):

@@ -3,6 +3,7 @@
 python tests/test_mistakes_by_hand.py prints the table by family. test_right_ones: right passes are never refused.
 """
 
+import re
 from collections import Counter
 
 import numpy as np
@@ -91,8 +92,9 @@ def test_time_axis_can_be_said():
     x = np.random.default_rng(0).normal(size=(4, 2))
     assert "right in step 3" in str(gradcheck(forward, x, backward=backward, time_axis=0)).replace("\n  ", " ")
     assert "in step 3" not in str(gradcheck(forward, x, backward=backward))
-    with pytest.raises(ValueError, match="time_axis must be 0 or more, not -1"):
-        gradcheck(forward, x, backward=backward, time_axis=-1)
+    for wrong in (-1, 2, 0.5):
+        with pytest.raises(ValueError, match=re.escape(f"below 2, because the first input has shape (4, 2), not {wrong}")):
+            gradcheck(forward, x, backward=backward, time_axis=wrong)
 
 
 @pytest.mark.parametrize(("rows", "other", "said"), [

@@ -121,3 +121,21 @@ def test_a_constant_that_changes_nothing_is_no_gap():
 
     (said,) = {note for row in gradcheck(f, X, W).rows for note in row.notes if row.verdict == "WRONG"}
     assert "nothing flows back from b in matmul" in said and "nor from" not in said
+
+
+def test_one_wrong_call_of_many_and_inputs_beyond_the_budget():
+    wrong_tanh, product = declare()
+
+    @op(lambda g, x: 2 * x * g * (x < 1))  # wrong for large numbers only
+    def wrong_square(x):
+        return x * x
+
+    def many(x):
+        for i in range(20):
+            x = x + wrong_square(product(mg.tanh(x), 9 if i == 7 else 0.1))
+        return mg.tanh(0.01 * x)
+
+    notes = gradcheck(many, X[0, 0]).rows[0].notes
+    assert notes[0].startswith("the operation wrong_square, used 20 times, has a wrong gradient for x"), notes
+    report = gradcheck(lambda x, W: product(wrong_tanh(x @ W), 2), X, W, budget=100)
+    assert all("the operation wrong_tanh has a wrong gradient for x" in str(row.notes) for row in report.rows), report

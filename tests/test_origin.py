@@ -24,13 +24,13 @@ FAMILIES = {
     "gru_gate_paths_lost": "of what goes back to h, h in h @ p['Uz'] and h in h @ p['Ur'] is lost",
     "columns_dit_partial": "the gradient of c_next is used without what comes from the output that it is",
     "rnn_last_every_step": "which is right in step",
-    "projection_dwy_previous": "only what goes from",
+    "projection_dwy_previous": "only what goes into p['Wy'] itself",
     "lstm_da0_is_da": "it is what arrives at index 0 of axis 2 of the output",
     "rnn_forward_order": "the steps are gone through forward",
     "char_no_target": "itself is used as the gradient of",
     "logistic_reg_bias": "0.1 b is superfluous: is the penalty",
     "network_reg_half": "is missing: is the penalty",
-    "caption_embedding_assigned": "gets only the last of its gradients",
+    "caption_embedding_assigned": "does not get all of its gradients",
     "caption_no_mask": "the factor mask is missing",
     "columns_weights_overwritten": "for p['Wi'] only the first step counts",
     "softmax_s_missing": "follows from one error, in what goes back to e.sum",
@@ -99,7 +99,7 @@ def test_what_two_places_would_need_has_no_origin():
 
 def test_the_table_of_what_is_passed_back_is_that_of_the_trace():
     at = differences(lambda dh: dh)
-    table, total = passed_back(at.trace, {}), np.random.default_rng(2).normal(size=at.trace.count)
+    table, total = passed_back(at.trace), np.random.default_rng(2).normal(size=at.trace.count)
     total[0] = 0
     found = at.trace.gradients(np.zeros_like(at.v), {}, total)
     np.testing.assert_allclose(total @ table, np.concatenate([g.ravel() for g in found.values()]), atol=1e-12)

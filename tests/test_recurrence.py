@@ -1,5 +1,7 @@
 """A step of the recurrence replaces a forward that cannot be traced."""
 
+import sys
+
 import numpy as np
 import pytest
 from test_by_hand import H0, RNN_INPUTS, WH, B, H, T, X, rnn_backward, rnn_forward, verdicts
@@ -82,6 +84,16 @@ def opaque_pair_backward(g, x, h, C, W):
     return dx, dh, dC, dW
 
 
+def test_a_step_may_write_into_its_arguments():
+    def step(x_t, h, Wx, Wh, b):
+        h[:] = np.tanh(x_t @ Wx + h @ Wh + b)
+        x_t *= 0
+        return h
+
+    report = gradcheck(opaque_forward, *BATCH_FIRST, backward=opaque_backward, step=step, time_axis=1)
+    assert all("nothing flows back from step t+1 to step t through h[:]" in row.notes[0] for row in report.rows), report
+
+
 def test_a_step_with_two_states():
     inputs = (rng.normal(size=(T, B, H)), H0, H0[::-1], WH)
     report = gradcheck(opaque_pair, *inputs, backward=opaque_pair_backward, step=pair_step)
@@ -90,7 +102,8 @@ def test_a_step_with_two_states():
 
 @pytest.mark.parametrize(("step", "said"), [
     (lambda x_t, h, Wx, Wh, b: np.tanh(x_t @ Wx + h @ Wh), "in a loop it does not give output 0, of shape (4, 2, 5)"),
-    (lambda x_t, h: h, "takes 2 positional arguments but 5 were given"), (lambda *xs: 1 / 0, "ZeroDivisionError")])
+    (lambda x_t, h: h, "takes 2 positional arguments but 5 were given"), (lambda *xs: 1 / 0, "ZeroDivisionError"),
+    (lambda *xs: sys.exit(3), "SystemExit: 3")])
 def test_a_step_that_is_another_function_is_not_used(step, said):
     wrong = gradcheck(rnn_forward, *RNN_INPUTS, backward=lambda g, *xs: rnn_backward(g, *xs, carry=0.0), step=step)
     (note,) = [text for _, text in wrong.notes]
@@ -129,6 +142,8 @@ def step(x_t, h, W):
     out = " ".join(capsys.readouterr().out.split())
     assert "x, h, W: hint: W is not transposed, or once too often, in what goes back to h in h @ W (line 21: " in out
     assert out.count("--backward=backward --step=step --time-axis=1") == 1
+    assert main([*command[:-1], "3"]) == 2
+    assert "time_axis must be 0 or more and below 3, because the first input has shape (2, 4, 3)" in capsys.readouterr().err
     for options in (["--step", "step"], ["--backward", "backward", "--time-axis=-1"]):
         with pytest.raises(SystemExit):
             main([*command[:2], *options])

@@ -23,6 +23,7 @@ CONSTANTS = {0.0: "is lost", -1.0: "has the wrong sign", 2.0: "counts twice", 0.
 MOST_PARTS = 5  # all subsets of so many parts are tried
 LIKELY, POSSIBLE, TWO_FACTORS = range(3)
 WITH_FACTOR = ELEMENTWISE - {"add", "subtract", "negative", "positive"}
+UNUSUAL = ("1 / ", "log ", "exp ", "sqrt ")  # beginnings of forms that nobody mistakes for another one
 ORDER = "the right numbers are in wrong places"
 Key = tuple[int, int]  # the key of a group of edges
 Guess = tuple[int, str, str]  # how likely, the sentence, the family
@@ -132,9 +133,10 @@ class Block:
             yield POSSIBLE, f"the factor {texts[i]} is missing {place}", FACTOR
         for i in self._equal(part * rows, own):
             yield POSSIBLE, f"the factor {texts[i]} is superfluous {place}", FACTOR
+        written = [not text.startswith(UNUSUAL) for text in texts]
         for i, f in enumerate(rows):
-            for j in self._equal(part * rows, own * f):
-                if not np.array_equal(f, rows[j]):
+            for j in self._equal(part * rows, own * f) if written[i] else ():
+                if written[j] and not np.array_equal(f, rows[j]):
                     yield TWO_FACTORS, f"{texts[j]} stands where {texts[i]} is right {place}", FACTOR
 
     @staticmethod
@@ -197,9 +199,6 @@ def names(points: Sequence[Differences], origin: Sequence[Origin]) -> Guess | No
     reordered = _reordered(points, origin)
     if reordered:
         return LIKELY, reordered, ORDER
-    of_loss = _of_loss(points, origin)
-    if of_loss:
-        return LIKELY, of_loss, FACTOR
     if any(o.error is None for o in origin):
         return None
     here, *others = [blocks(d, o) for d, o in zip(points, origin)]
@@ -238,27 +237,6 @@ def _reordered(points: Sequence[Differences], origin: Sequence[Origin]) -> str:
                     name, parts_of = d.program.names[makers[0]], ", ".join(names)
                     texts[f"in the gradient of {name} the parts for {parts_of} are in another order: "
                           f"{', '.join(names[i] for i in order)}{at(nodes[0].edges[0])}"] = None
-        found.append(texts)
-    return next(at_all_points(found), "")
-
-
-def _of_loss(points: Sequence[Differences], origin: Sequence[Origin]) -> str:
-    """The place's gradient is only a quantity times the gradient that arrives at the loss."""
-    found: list[dict[str, None]] = []
-    for d, o in zip(points, origin):
-        texts: dict[str, None] = {}
-        for place, nodes in d.program.nodes.items() if d.v.size == 1 else ():
-            if np.isin(o.ids, ids_of(list(nodes.values()))).all():
-                edges, name = [node.edges[0] for node in nodes.values()], d.program.names[d.program.places[place]]
-                shape = edges[0].node.value.shape
-                for text, values in d.program.quantities(edges, shape):
-                    for part in {1.0, *(1 / n for n in (*shape, int(np.prod(shape))))}:
-                        changes = {edge: lambda g, total, e=edge, q=q, v=part * d.v[0]: e.back(v * q, *e.values)
-                                   for node, q in zip(nodes.values(), values) for edge in node.edges}
-                        if not d.gives(changes):
-                            continue
-                        texts[f"{text} itself is used as the gradient of {name}: something is to be subtracted from it, or to be "
-                              f"multiplied by it{at(edges[0])}"] = None
         found.append(texts)
     return next(at_all_points(found), "")
 

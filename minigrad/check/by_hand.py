@@ -12,6 +12,7 @@ import numpy as np
 from ..tensor import Tensor
 from .function import Arrays, cut, joined
 from .lending import trace_of
+from .nested import leaves, rebuilt
 from .noise import EPS
 from .problem import argument_names
 from .recurrence import Recurrence
@@ -34,13 +35,16 @@ class ByHand:
 
     def __init__(self, f: Callable, backward: Callable, inputs: tuple, dtype: Any = np.float64, step: Callable | None = None,
                  time_axis: int | None = None) -> None:
+        for what, function in (("f", f), ("backward", backward), ("step", step)):
+            if function is not None and not callable(function):
+                raise TypeError(f"gradcheck: {what} must be a function, not {function!r:.60}")
         self.f, self.backward, self.name = f, backward, getattr(f, "__name__", type(f).__name__)
         self.name_of_backward = getattr(f, "name_of_backward", getattr(backward, "__name__", type(backward).__name__))
         extra = getattr(f, "parameters", None)  # with_loss: global variables
-        inputs = tuple(_rebuilt(x, _as_array) for x in inputs)
+        inputs = tuple(rebuilt(x, _as_array) for x in inputs)
         self.inputs = inputs if extra is None else (*inputs, extra)
-        named = [leaf for name, x in zip(argument_names(f, len(inputs)), inputs) for leaf in _leaves(x, name)]
-        named += [leaf for name, x in (extra or {}).items() for leaf in _leaves(x, name)]
+        named = [leaf for name, x in zip(argument_names(f, len(inputs)), inputs) for leaf in leaves(x, name)]
+        named += [leaf for name, x in (extra or {}).items() for leaf in leaves(x, name)]
         found = [(name, x) for name, x in named if _differentiable(x)]
         if not found:
             raise TypeError("gradcheck: no input is an array of floating-point numbers, so there is nothing to check; "
@@ -53,15 +57,19 @@ class ByHand:
         self.shape_problems: dict[str, str] = {}
         self.output = self._call(self.xs)
         outputs = [np.asarray(y) for y in _outputs(self.output)]
-        if not outputs:
+        every = [y for _, y in leaves(self.output, "")]
+        others = [y for y in every if isinstance(y, (np.ndarray, complex)) and np.asarray(y).dtype.kind in "cO"]
+        if others or not outputs:
+            y = next(iter([*others, *every]), None)
+            kind = f"an array of dtype {y.dtype}" if isinstance(y, np.ndarray) else type(y).__name__
             raise TypeError(f"gradcheck: {self.name} must return an array of floating-point numbers, or a tuple of them, not "
-                            f"{type(self.output).__name__}")
+                            f"{kind}")
         self.shapes, self.size = [y.shape for y in outputs], sum(y.size for y in outputs)
         self.traced = f  # f, or its step, whose operations are traced
         if step is not None:
             try:
                 self.traced = Recurrence(step, time_axis or 0, self._fresh(self.xs), outputs)
-            except Exception as error:  # the student's code may raise anything
+            except (Exception, SystemExit) as error:  # the student's code may raise anything
                 self.notes[f"step is not used: {type(error).__name__}: {error} (it is called with the arguments of {self.name}, "
                            "but with x at one time step, and returns the new states)"] = None
         self.eps = max(EPS, *(float(np.finfo(a.dtype).eps) for a in (*outputs, *self.xs)))
@@ -84,7 +92,7 @@ class ByHand:
 
     def _filled(self, arrays: Iterator[Any]) -> list[Any]:
         """The arguments, with these in place of the differentiated arrays; the other arrays are copied."""
-        return [_rebuilt(x, lambda a: next(arrays) if _differentiable(a) else a.copy() if isinstance(a, np.ndarray) else a)
+        return [rebuilt(x, lambda a: next(arrays) if _differentiable(a) else a.copy() if isinstance(a, np.ndarray) else a)
                 for x in self.inputs]
 
     def _call(self, xs: Sequence[np.ndarray]) -> Any:
@@ -97,7 +105,7 @@ class ByHand:
         self.looked += 1
         if self.looked > LOOKS:  # a function that changes its arguments does so early
             return
-        now = (a for x in arguments for _, a in _leaves(x, "") if _differentiable(a))
+        now = (a for x in arguments for _, a in leaves(x, "") if _differentiable(a))
         before = {**self.every, **dict(zip(self.names, xs))}
         for (name, x), a in zip(before.items(), now):
             if not np.array_equal(a, x, equal_nan=True):
@@ -125,8 +133,8 @@ class ByHand:
         g, arguments = self._cotangent(ys, v), self._fresh(xs)
         result = self._call_backward(g, arguments)
         self._note_changes(self.name_of_backward, arguments, xs)
-        before = _leaves(self._cotangent(self.output, v), "")
-        if any(isinstance(a, np.ndarray) and not np.array_equal(a, b) for (_, a), (_, b) in zip(_leaves(g, ""), before)):
+        before = leaves(self._cotangent(self.output, v), "")
+        if any(isinstance(a, np.ndarray) and not np.array_equal(a, b) for (_, a), (_, b) in zip(leaves(g, ""), before)):
             self.notes[f"{self.name_of_backward} changes g, the gradient that arrives, in place: let it work on a copy"] = None
         return {name: self._checked(name, g) for name, g in self._by_input(result).items()}
 
@@ -142,7 +150,7 @@ class ByHand:
     def _cotangent(self, ys: Any, v: np.ndarray) -> Any:
         """v in the structure of the outputs; None for outputs without a gradient."""
         pieces = iter(cut(v, self.shapes))
-        return _rebuilt(ys, lambda y: _like(y, next(pieces)) if _is_output(y) else None)
+        return rebuilt(ys, lambda y: _like(y, next(pieces)) if _is_output(y) else None)
 
     def _by_input(self, result: Any) -> dict[str, Any]:
         """backward's result, by name of the input. backward returns a dict, or one gradient for each argument, or for each
@@ -151,7 +159,7 @@ class ByHand:
             return self._by_name(result)
         parts = list(result) if isinstance(result, (tuple, list)) else [result]
         if len(parts) == len(self.inputs):
-            inside = [[a for _, a in _leaves(x, "") if _differentiable(a)] for x in self.inputs]
+            inside = [[a for _, a in leaves(x, "") if _differentiable(a)] for x in self.inputs]
             for x, part in zip(self.inputs, parts):
                 if isinstance(x, float) and part is not None:
                     self.notes[f"{self.name_of_backward} returns a gradient for the number {x:g}, which is a constant here: pass "
@@ -167,14 +175,14 @@ class ByHand:
 
     def _arrays(self) -> list[np.ndarray]:
         """All arrays of floating-point numbers among the inputs."""
-        return [a for x in self.inputs for _, a in _leaves(x, "") if _differentiable(a)]
+        return [a for x in self.inputs for _, a in leaves(x, "") if _differentiable(a)]
 
     @staticmethod
     def _of_argument(arrays: list[np.ndarray], part: Any) -> list[Any]:
         """The gradients for all arrays of one argument, nested or not."""
         if not arrays or part is None:
             return [None] * len(arrays)
-        return [part] if len(arrays) == 1 and not isinstance(part, (dict, tuple, list)) else [g for _, g in _leaves(part, "")]
+        return [part] if len(arrays) == 1 and not isinstance(part, (dict, tuple, list)) else [g for _, g in leaves(part, "")]
 
     def _by_name(self, result: dict[Any, Any]) -> dict[str, Any]:
         """Keys are names of arguments, or keys of a dict argument, with or without a d in front."""
@@ -263,29 +271,7 @@ def _like(y: Any, g: np.ndarray) -> Any:
 
 
 def _outputs(ys: Any) -> Iterator[Any]:
-    return (y for _, y in _leaves(ys, "") if _is_output(y))
-
-
-def _leaves(x: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """All values in tuples, lists and dicts, with names."""
-    if isinstance(x, dict):
-        for key, item in x.items():
-            yield from _leaves(item, f"{name}[{key!r}]")
-    elif isinstance(x, (tuple, list)):
-        for i, item in enumerate(x):
-            yield from _leaves(item, f"{name}[{i}]")
-    else:
-        yield name, x
-
-
-def _rebuilt(x: Any, change: Callable[[Any], Any]) -> Any:
-    """The same nesting, with change(value) for each value."""
-    if isinstance(x, dict):
-        return {key: _rebuilt(item, change) for key, item in x.items()}
-    if isinstance(x, (tuple, list)):
-        items = [_rebuilt(item, change) for item in x]
-        return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)
-    return change(x)
+    return (y for _, y in leaves(ys, "") if _is_output(y))
 
 
 def _advice(shape: tuple[int, ...], right: tuple[int, ...]) -> str:

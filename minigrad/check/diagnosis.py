@@ -33,8 +33,7 @@ def diagnose(situations: list[Situation]) -> list[Named]:
     if not np.isfinite(first.analytic).all():
         return [_seen(f"{(~np.isfinite(first.analytic)).sum()} entries are NaN or infinite")]
     if not any(s.analytic.any() for s in situations):
-        return [_seen("it is zero everywhere: no gradient reaches this input (is it never added up? in the engine: a "
-                      "detach() or an array on the way?)")]
+        return [_seen(ZERO)]
     if not any(s.numeric.any() for s in situations):
         return [_seen("it should be zero everywhere: f does not change with this input near these values")]
     if first.numeric.any() and np.median(first.relative_error[first.numeric != 0]) > UNCERTAIN:
@@ -51,8 +50,27 @@ def one_factor(situations: list[Situation]) -> list[Named]:
     return _first_that_fits(situations, (_factor,))
 
 
-def exchanged(situations: list[Situation]) -> list[Named]:
-    return _first_that_fits(situations, (_exchanged,))
+def of_another_input(situations: list[Situation]) -> list[Named]:
+    return _first_that_fits(situations, (_of_another_input,))
+
+
+def clipped(situations: list[Situation]) -> list[Named]:
+    """One limit for all situations; for a loss, that of the gradient for g = 1. In some situations no entry may be so large:
+    there the gradient is right. A single entry at the limit proves nothing, unless the limit is a round number."""
+    limit, entries = float(np.abs(situations[0].analytic).max(initial=0)) / abs(_of_loss(situations[0])), 0
+    for s in situations:
+        most = limit * abs(_of_loss(s))
+        over = np.abs(s.numeric) > most
+        if _ratio(s.analytic, np.clip(s.numeric, -most, most), np.where(over, 0, s.error)) != 1:
+            return []
+        entries += int((np.abs(s.numeric) - most > s.error).sum())
+    proved = entries > 1 or entries and np.isclose(limit, float(f"{limit:.3g}"), rtol=ROUNDING, atol=0)
+    return [Named(f"it is clipped at {limit:.6g}: check it before it is clipped", CLIPPED)] if proved else []
+
+
+def _of_loss(s: Situation) -> float:
+    """What arrives at a loss; 1 for other functions."""
+    return float(s.gs[0].ravel()[0]) if s.jacobian.shape[0] == 1 else 1.0
 
 
 def places(situations: list[Situation]) -> list[Named]:
@@ -131,8 +149,8 @@ def _arriving(s: Situation) -> Iterator[Named]:
                 if _exactly(s, text, gradient, error))
 
 
-def _exchanged(s: Situation) -> Iterator[Named]:
-    yield from (Named(text, WORDS[hypotheses.exchanged]) for text, gradient, error in hypotheses.exchanged(s)
+def _of_another_input(s: Situation) -> Iterator[Named]:
+    yield from (Named(text, WORDS[hypotheses.of_another_input]) for text, gradient, error in hypotheses.of_another_input(s)
                 if gradient.shape == s.x.shape and _exactly(s, text, gradient, error))
 
 
@@ -152,8 +170,7 @@ def _times_a_constant(s: Situation, text: str, gradient: np.ndarray, error: np.n
 
 def _of_itself(s: Situation) -> Iterator[Named]:
     """A multiple of the input is superfluous, or missing, as from a penalty on its size."""
-    of_loss = float(s.gs[0].ravel()[0]) if s.jacobian.shape[0] == 1 else 1.0
-    difference, x = s.analytic - s.numeric, of_loss * s.x
+    difference, x = s.analytic - s.numeric, _of_loss(s) * s.x
     c = float((difference * x).sum()) / (float((x * x).sum()) or 1.0)
     if (np.abs(difference) > 100 * s.error).any() and (np.abs(difference - c * x) <= s.error + ROUNDING * np.abs(x)).all():
         yield Named(f"{abs(c):.4g} {s.name} is {'missing' if c < 0 else 'superfluous'}: is the penalty on its size (weight decay)"
@@ -169,24 +186,26 @@ def _as_a_term(s: Situation, text: str, term: np.ndarray, error: np.ndarray) -> 
 
 
 FAMILIES: list[tuple[Callable[[Situation], Iterator[Hypothesis]], Callable[..., str | None]]] = [
-    (hypotheses.clipped, _exactly), (hypotheses.by_sign, _exactly), (hypotheses.moved, _exactly),
-    (hypotheses.passed_through, _exactly),
+    (hypotheses.by_sign, _exactly), (hypotheses.moved, _exactly), (hypotheses.passed_through, _exactly),
     (hypotheses.uses, _exactly), (hypotheses.cotangents, _exactly), (blocks.some_blocks, _exactly),
-    (blocks.softmax_forms, _exactly), (hypotheses.exchanged, _exactly), (hypotheses.inputs, _exactly), (blocks.powers, _exactly),
-    (hypotheses.factors, _times_a_constant), (hypotheses.formulas, _times_a_constant), (hypotheses.terms, _as_a_term),
-    (hypotheses.one_index, _exactly),
+    (blocks.softmax_forms, _exactly), (hypotheses.of_another_input, _exactly), (hypotheses.inputs, _exactly),
+    (blocks.powers, _exactly), (hypotheses.factors, _times_a_constant), (hypotheses.formulas, _times_a_constant),
+    (hypotheses.terms, _as_a_term), (hypotheses.one_index, _exactly),
 ]
 
+ZERO = ("it is zero everywhere: no gradient reaches this input (is it never added up? in the engine: a detach() or an array on "
+        "the way?)")
+CLIPPED = "it is clipped: check it before it is clipped"
 GUESSED = "it is the formula of another function, or a term or a factor in it is not right"
 NO_FACTOR = "a derivative or a factor is missing, or another one stands in its place"
 WORDS: dict[Callable, str] = {
     blocks.some_blocks: "not all outputs that depend on an entry contribute to it",
     blocks.softmax_forms: "a formula of the softmax family is not the right one",
     blocks.powers: "the Jacobian or g is not used once, as it should",
-    hypotheses.clipped: "it is clipped: check it before it is clipped", hypotheses.moved: "the right numbers are in wrong places",
+    hypotheses.moved: "the right numbers are in wrong places",
     hypotheses.uses: "of several uses or contributions not all are added up, or not along the right axis",
     hypotheses.cotangents: "the gradient that arrives at the output is not used as it arrives",
-    hypotheses.exchanged: "it is another input's gradient", hypotheses.by_sign: "it is wrong for some signs of the input",
+    hypotheses.of_another_input: "it is another input's gradient", hypotheses.by_sign: "it is wrong for some signs of the input",
     hypotheses.one_index: "the gradient that arrives is not used as it arrives, or not passed on",
     hypotheses.inputs: "another quantity stands where one is right", hypotheses.passed_through: NO_FACTOR,
     hypotheses.factors: NO_FACTOR, hypotheses.formulas: GUESSED, hypotheses.terms: "a term of a sum is missing",

@@ -9,6 +9,7 @@ import numpy as np
 from .at_origin import EXACT, POSSIBLE, at_all_points, blocks, forms, names, varies
 from .diagnosis import Named
 from .origin import Differences, Origin, origins
+from .place import written
 from .program import FACTOR, Program, at, ids_of, value_name, where
 from .trace import Edge
 
@@ -22,7 +23,8 @@ def entered(points: Sequence[Differences]) -> tuple[dict[str, Named], dict[str, 
     if not found and located:
         left_out = tuple(located)
         found = origins(points, left_out)
-    guesses = [guess for origin in found if (guess := names(points, origin))]
+    least = min((origin[0].rank for origin in found), default=0)
+    guesses = [guess for origin in found if origin[0].rank == least and (guess := names(points, origin))]
     if not guesses and len(wrong) == 1:
         guesses = [(POSSIBLE, text, FACTOR) for text in _factors(points, wrong[0])]
     explained = [name for name in wrong if name not in left_out] if found else wrong
@@ -60,11 +62,11 @@ def _from_one_place(point: Differences, found: list[list[Origin]]) -> str:
     program, first, last = point.program, found[0][0], found[-1][0]
     text = f"all that is wrong follows from one error, in {_gradient(program, first)}"
     wrong = list(blocks(point, first).values()) if first.error is not None else []
-    if len({block.ids.tobytes() for block in wrong}) > 1:
+    if len(found) > 1:
+        text = f"all that is wrong follows from one error, between {_gradient(program, first)} and {_gradient(program, last)}"
+    elif len({block.ids.tobytes() for block in wrong}) > 1:
         parts = " and ".join(dict.fromkeys(where(block.edges[0][0]) for block in wrong))
         text = f"all that is wrong follows from errors in {_gradient(program, first)}, in what comes from {parts}"
-    elif len(found) > 1:
-        text = f"all that is wrong follows from one error, between {_gradient(program, first)} and {_gradient(program, last)}"
     elif not _readers(program, first.whole) and (program.maker[first.whole] < len(program.places)).all():
         text = f"all that is wrong passes through {_gradient(program, first)}, of which different operations read parts"
     return f"{text}{_steps(program, first)}{_line(program, first)}"
@@ -104,16 +106,19 @@ def _steps(program: Program, origin: Origin) -> str:
 
 
 def _alone(points: Sequence[Differences], name: str) -> str:
-    """An input is wrong, but others that get their gradients from the same places are right."""
-    program, mine = points[0].program, points[0].trace.inputs[name]
+    """An input is wrong, but each number that arrives where it is read also reaches an input that is right."""
+    here = points[0]
+    program, mine = here.program, here.trace.inputs[name]
     groups = [edges for edges in program.groups.values() if np.isin(mine, ids_of(edges)).any()]
-    reached = [set(points[0].reached(ids_of([edge.node for edge in edges]))) - {name} for edges in groups]
-    right = [{other for other in some if not any(point.is_wrong(other) for point in points)} for some in reached]
-    if not groups or not all(right):
+    ids = np.concatenate([np.zeros(0, int), *(ids_of([edge.node for edge in edges]) for edges in groups)])
+    ids = ids[here.has_gradient[ids]]
+    right = [i for i, other in enumerate(here.inputs) if other != name and not any(point.is_wrong(other) for point in points)]
+    if not ids.size or not here.table[ids][:, np.isin(here.names, right)].any(axis=1).all():
         return ""
-    others = [other for other in points[0].inputs if any(other in some for some in right)]
-    place = f"what goes from {program.names[program.maker[groups[0][0].node.ids.flat[0]]]} back to {where(groups[0][0])}" if (
-        len(groups) == 1) else f"what goes back to {name} itself, not what arrives where it is read,"
+    others = [other for other in here.reached(ids) if here.inputs.index(other) in right]
+    place = f"not what arrives at {written(groups[0][0].node.place)}, where it is read" if len(groups) == 1 else (
+        "not what arrives where it is read")
     many = len(others) > 1
-    return (f"only {place} is wrong: {', '.join(others)}, which {'get their gradients' if many else 'gets its gradient'} through "
-            f"the same place{'s' if len(groups) > 1 else ''}, {'are' if many else 'is'} right{at(groups[0][0])}")
+    return (f"only what goes into {name} itself is wrong, {place}: {', '.join(others)}, which "
+            f"{'get their gradients' if many else 'gets its gradient'} through the same place{'s' if len(groups) > 1 else ''}, "
+            f"{'are' if many else 'is'} right{at(groups[0][0])}")

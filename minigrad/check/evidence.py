@@ -9,8 +9,9 @@ from functools import cached_property
 
 import numpy as np
 
-from .diagnosis import GUESSED, Named, at_the_output, diagnose, exchanged, one_factor, places
-from .function import Point, cut
+from .diagnosis import GUESSED, ZERO, Named, at_the_output, clipped, diagnose, of_another_input, one_factor, places
+from .function import Arrays, Point, cut
+from .hypotheses import OF_INPUT
 from .locate import NOT_TIMES_G, located
 from .operations import blamed
 from .sample import CALLS
@@ -48,7 +49,7 @@ class Evidence:
         name = finding.input.name
         if np.isfinite(finding.of_entries("low")[finding.wrong]).all() and name not in self._stories[0]:
             return ["no diagnosis: wrong entries lie on a kink of f, where its slope is none of the gradient's"]
-        if finding.numeric.jacobian is None:
+        if finding.numeric.jacobian is None and not self._blamed:
             return ["for a diagnosis check a smaller case (fewer hidden units, inputs or time steps)"]
         if name not in self.known:
             self.known[name] = self._blamed or self._named(name)
@@ -62,11 +63,13 @@ class Evidence:
             return self._alike
         if several and story and all(stories.get(f.input.name) == story for f in self._wrong):
             return [story]
-        simple = one_factor(situations) or exchanged(situations)
+        simple = one_factor(situations) or clipped(situations) or self._of_another_input(name)
         if several and (simple or story):
             return simple or [story]  # type: ignore[list-item]
         own = simple or diagnose(situations)
         if own or story:
+            if story and own and own[0].family == ZERO:  # the story says where it becomes zero
+                return [story]
             return [story, *own[:1]] if story and (not own or own[0].family == GUESSED) else own
         located, where = [self._located[name]] if name in self._located else [], places(situations)
         telling = bool(where) and not where[0].text.startswith((*VAGUE, "the only wrong entries") if several else VAGUE)
@@ -76,11 +79,17 @@ class Evidence:
             return entrance
         return where if telling else located or where
 
+    def _of_another_input(self, name: str) -> list[Named]:
+        found = of_another_input(self._situations[name])
+        for other, situations in self._situations.items() if found else ():
+            back = found[0].text == OF_INPUT + other and of_another_input(situations)
+            if back and back[0].text == OF_INPUT + name:
+                return [Named(f"the gradients of {' and '.join(sorted((name, other)))} are exchanged", found[0].family)]
+        return found
+
     @cached_property
     def _blamed(self) -> list[Named]:
-        if not self._affordable:
-            return []
-        return blamed(self.here, self._elsewhere[0].xs, self.v, self.findings, self.rng, self.budget, self.check)
+        return blamed(self.here, self._nearby, self.v, self.findings, self.rng, self.budget, self.check)
 
     @cached_property
     def _located(self) -> dict[str, Named]:
@@ -126,11 +135,14 @@ class Evidence:
         return stories(trace, [(self.findings, self.v, self.here.xs), (findings, v, there.xs)])
 
     @cached_property
+    def _nearby(self) -> Arrays:
+        """All numbers of inputs and parameters times 0.8 .. 1.25; zeros become numbers up to a tenth of `scale`."""
+        return [np.where(x == 0, 0.1 * self.here.scale, x) * self.rng.uniform(0.8, 1.25, x.shape) for x in self.here.xs]
+
+    @cached_property
     def _elsewhere(self) -> tuple[Point, np.ndarray, list[Finding]]:
-        """Another point nearby, a cotangent, and the findings there. All numbers of inputs and parameters are multiplied by
-        0.8 .. 1.25; zeros become numbers up to a tenth of `scale`."""
-        there = self.here.at([np.where(x == 0, 0.1 * self.here.scale, x) * self.rng.uniform(0.8, 1.25, x.shape)
-                              for x in self.here.xs])
+        """Another point nearby, a cotangent, and the findings there."""
+        there = self.here.at(self._nearby)
         v = self.weights * self.rng.normal(size=self.v.size)
         inputs = [replace(f.input, differences=there.differences(f.input.number), analytic=g)
                   for f, g in zip(self.findings, there.gradients(v))]
@@ -152,11 +164,15 @@ class Evidence:
             return None
 
         assert numeric.jacobian is not None
-        error = numeric.bound + ULPS * this.eps * numeric.terms + TREMBLES * this.tremor
+        error = _error(finding)
         shapes = point.function.shapes
         return Situation(
             this.name, values[this.name], this.analytic, numeric.value, error, numeric.jacobian,
             np.divide(error, numeric.terms, out=np.zeros(error.shape), where=numeric.terms > 0),
             cut(point.values(), shapes), cut(v, shapes),
             {name: value for name, value in values.items() if name != this.name},
-            {f.input.name: f.numeric.value for f in findings if f is not finding}, again)
+            {f.input.name: (f.numeric.value, _error(f)) for f in findings if f is not finding}, again)
+
+
+def _error(f: Finding) -> np.ndarray:
+    return f.numeric.bound + ULPS * f.input.eps * f.numeric.terms + TREMBLES * f.input.tremor

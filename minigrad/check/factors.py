@@ -8,10 +8,12 @@ from itertools import combinations
 
 import numpy as np
 
+from .formulas import ELEMENTWISE
 from .place import variable, written
 from .program import FACTOR, Mistake, Program, at, passing_on, value_name, where, with_value
 from .trace import Changes, Edge
 
+ARITHMETIC = {"add", "subtract", "multiply", "divide", "negative", "positive"}
 SLOPE = "the derivative of an activation is not right, or is taken of another quantity"
 RIGHT = {"tanh": "1 - y^2, tanh's derivative,", "sigmoid": "y (1 - y), sigmoid's derivative,", "maximum": "(x > 0)"}
 SLOPES: Sequence[tuple[str, Callable]] = (
@@ -41,7 +43,7 @@ SLOPES: Sequence[tuple[str, Callable]] = (
 def slopes(program: Program) -> Iterator[Mistake]:
     for edges in program.groups.values():
         name, edge = edges[0].node.name, edges[0]
-        if len(edge.values) == 2 and edge.values[0].shape == edge.values[1].shape:
+        if name in ELEMENTWISE - ARITHMETIC and len(edge.node.edges) == 1 and edge.ids.shape == edge.node.value.shape:
             yield Mistake(
                 f"the derivative of {name} is missing in what goes back to {where(edge)}{at(edge)}", SLOPE, passing_on(edges)
             )
@@ -54,8 +56,30 @@ def slopes(program: Program) -> Iterator[Mistake]:
                 yield Mistake(
                     f"{text} stands where {RIGHT[name]} is right, with y = {written(edge.node.place)}{at(edge)}",
                     SLOPE,
-                    {edge: lambda g, total, e=edge, s=slope: g * s(*e.values) for edge in edges},
+                    {edge: lambda g, total, e=edge, s=slope: g * s(e.values[e.number], e.values[-1]) for edge in edges},
                 )
+
+
+def of_loss(program: Program) -> Iterator[Mistake]:
+    """Probabilities are used as the gradient of the scores, as when nobody subtracts 1 at the target."""
+    outputs, makers = program.trace.outputs, list(program.nodes.items())
+    for k, (place, nodes) in enumerate(makers if outputs.size == 1 else ()):
+        values = [node.value for node in nodes.values()]
+        for text, ps in ((variable(place), values), (f"exp({variable(place)})", [np.exp(value) for value in values])):
+            if not values[0].size > 1 or not all(((0 < p) & (p < 1)).all() for p in ps):
+                continue
+            for scores, before in makers[:k]:
+                if before.keys() == nodes.keys() and all(p.shape == node.value.shape for p, node in zip(ps, before.values())):
+                    edge, shape = next(iter(before.values())).edges[0], ps[0].shape
+                    name = value_name(edge, edge.number) if edge.node.name == "subtract" else variable(scores)  # z - z.max()
+                    for n in {1, len(ps), *(n * times for n in (*shape, ps[0].size) for times in (1, len(ps)))}:
+                        yield Mistake(
+                            f"{text} itself is used as the gradient of {name}: something is to be subtracted from it, or to be "
+                            f"multiplied by it{at(edge)}",
+                            FACTOR,
+                            {edge: lambda g, total, e=edge, p=p / n: e.back(total[outputs[0]] * p, *e.values)
+                             for p, node in zip(ps, before.values()) for edge in node.edges},
+                        )
 
 
 def factors(program: Program) -> Iterator[Mistake]:

@@ -19,6 +19,7 @@ from .compare import Check
 from .function import Arrays, Function, cut
 from .noise import generator
 from .problem import Problem, Recorded, argument_names
+from .recurrence import check_time_axis
 from .report import HINTS, NOT_GIVEN, OK, WRONG, Report, Row
 from .single import with_float32
 from .sizes import at_other_sizes
@@ -70,8 +71,7 @@ def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, step:
         raise ValueError(f"gradcheck: budget must be 1 or more, not {budget}")
     if step is not None and backward is None and not isinstance(f, (with_cache, with_loss)):
         raise ValueError("gradcheck: step= is for gradients written by hand, with backward=; those of Tensors are recorded")
-    if time_axis is not None and time_axis < 0:
-        raise ValueError(f"gradcheck: time_axis must be 0 or more, not {time_axis}")
+    check_time_axis(time_axis, inputs)
     if hints not in HINTS:
         raise ValueError(f"gradcheck: hints must be one of {', '.join(map(repr, HINTS))}, not {hints!r}")
     options = [*(["order=2"] if order == 2 else []), f"seed={seed}", *([f"budget={budget}"] if budget != 20_000 else []),
@@ -93,7 +93,7 @@ def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, step:
 
 
 def _of_engine(f: Callable, inputs: tuple, order: int, judged: Callable[..., Report]) -> Report:
-    problem = Problem(f, inputs)
+    before, problem = kept(f), Problem(f, inputs)
     in_float32 = any(t.dtype == np.float32 for t in given(inputs, problem))
     with ExitStack() as lent, np.errstate(all="ignore"):  # a step out of f's domain gives a value that is not finite
         lent.enter_context(problem)
@@ -107,7 +107,7 @@ def _of_engine(f: Callable, inputs: tuple, order: int, judged: Callable[..., Rep
             return in_single(f, inputs, v)
 
         report = judged(function, second, single if in_float32 else None, order)
-    return replace(report, notes=[*report.notes, *((OK, text) for text in left_out(f))])
+    return replace(report, notes=[*report.notes, *((OK, text) for text in left_out(f, before))])
 
 
 def _by_hand(f: Callable, backward: Callable, inputs: tuple, judged: Callable[..., Report], step: Callable | None,
@@ -168,16 +168,35 @@ def _again(f: Callable, arguments: list[str]) -> str:
     return call.replace("input ", "input_") + what
 
 
-def left_out(f: Callable) -> Iterator[str]:
-    """A Module's Tensors that are not parameters, and so not checked."""
-    for name, t in getattr(f, "not_parameters", lambda: ())():
-        kind = "the result of an operation" if t.requires_grad else "a constant"
-        yield f"{name}, of shape {t.shape}, is not a parameter of the Module but {kind}, and was not checked"
+def kept(f: Callable) -> dict[str, np.ndarray]:
+    """Copies of a Module's Tensors and arrays that are no parameters."""
+    return {name: _values(x).copy() for name, x in _no_parameters(f)}
+
+
+def left_out(f: Callable, before: dict[str, np.ndarray]) -> Iterator[str]:
+    """A Module's Tensors and arrays that are no parameters, and so not checked. before: what it kept before it was called."""
+    for name, x in _no_parameters(f):
+        if name not in before or not np.array_equal(before[name], _values(x), equal_nan=True):
+            yield (f"{name}, of shape {x.shape}, is no parameter of the Module, and changes from call to call: pass it to the "
+                   "Module and return it, and its gradients are checked too")
+        elif isinstance(x, np.ndarray):
+            yield (f"{name}, of shape {x.shape}, is an array, not a parameter of the Module, and was not checked. A parameter is "
+                   f"a Tensor: self.{name.rpartition('.')[2]} = Tensor(..., requires_grad=True)")
+        else:
+            kind = "the result of an operation" if x.requires_grad else "a constant"
+            yield f"{name}, of shape {x.shape}, is not a parameter of the Module but {kind}, and was not checked"
+
+
+def _no_parameters(f: Callable) -> Iterator[tuple[str, Any]]:
+    yield from getattr(f, "not_parameters", lambda: ())()
     for path, module in getattr(f, "named_modules", lambda: ())():
         for name, x in vars(module).items():
             if isinstance(x, np.ndarray) and x.dtype.kind == "f":
-                yield (f"{path}{'.' * bool(path)}{name}, of shape {x.shape}, is an array, not a parameter of the Module, and "
-                       f"was not checked. A parameter is a Tensor: self.{name} = Tensor(..., requires_grad=True)")
+                yield f"{path}{'.' * bool(path)}{name}", x
+
+
+def _values(x: Any) -> np.ndarray:
+    return x if isinstance(x, np.ndarray) else x.numpy()
 
 
 def second_order(function: Recorded, v: np.ndarray) -> Recorded:

@@ -15,6 +15,7 @@ import numpy as np
 from .situation import ROUNDING, Situation, Values, elementwise, fitting, with_error
 
 MANY_INDICES = 32  # on longer axes, single indices are not tried
+OF_INPUT = "it is the gradient of "
 MANY_AXES = 4  # with more axes, not all orders are tried
 
 Hypothesis = tuple[str, np.ndarray, np.ndarray]
@@ -38,15 +39,6 @@ def shuffled(s: Situation) -> Iterator[Hypothesis]:
         to = np.argsort(s.analytic, axis=None)
         gradient[to], error[to] = s.numeric.ravel()[places], s.error.ravel()[places]
         yield "the numbers are right, but they are in the wrong places", gradient.reshape(s.x.shape), error.reshape(s.x.shape)
-
-
-def clipped(s: Situation) -> Iterator[Hypothesis]:
-    limit = np.abs(s.analytic).max(initial=0)
-    if (np.abs(s.numeric) > limit).any():
-        g = np.concatenate([np.ravel(g) for g in s.gs])
-        of_loss = abs(float(g[0])) if g.size == 1 else 1.0  # a mistake may clip the gradient for g = 1
-        yield (f"it is clipped at {limit / of_loss:.6g}: check it before it is clipped", np.clip(s.numeric, -limit, limit),
-               np.where(np.abs(s.numeric) > limit, 0, s.error))
 
 
 def _moves(shape: tuple[int, ...]) -> Iterator[tuple[str, Callable[[np.ndarray], np.ndarray]]]:
@@ -135,10 +127,9 @@ def _changed(g: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 # -- the gradient for other inputs ----------------------------------------------------------------------
 
 
-def exchanged(s: Situation) -> Iterator[Hypothesis]:
-    for name, gradient in s.gradients_of_others.items():
-        yield (f"it is the gradient of {name}: are the two exchanged?", gradient,
-               np.abs(gradient) * s.relative_error if gradient.shape == s.x.shape else gradient)
+def of_another_input(s: Situation) -> Iterator[Hypothesis]:
+    for name, (gradient, error) in s.gradients_of_others.items():
+        yield OF_INPUT + name, gradient, error
 
 
 def inputs(s: Situation) -> Iterator[Hypothesis]:

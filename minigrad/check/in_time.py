@@ -71,6 +71,14 @@ def carries(program: Program) -> Iterator[Mistake]:
                 IN_TIME,
                 masked([piece for piece in pieces if piece[0].node.turn == turn]),
             )
+        for every, first_turn in ((n, turn) for n in range(2, last) for turn in range(1, n + 1) if turn + n <= last):
+            turns = range(first_turn, last + 1, every)
+            yield Mistake(
+                f"the carry is lost at several steps: nothing flows back {through} from step "
+                f"{', nor from step '.join(f'{turn} to step {turn - 1}' for turn in turns[::-1])}{line}",
+                IN_TIME,
+                masked([piece for piece in pieces if piece[0].node.turn in turns]),
+            )
         if last > 1:
             yield Mistake(
                 f"only the last step passes something back {through}; from step {last - 1} to step {last - 2} and before "
@@ -119,7 +127,7 @@ def forward(program: Program) -> Iterator[Mistake]:
                     edge.add(edge.back(total[edge.node.ids], *edge.values) * mask, passed)
             for place in program.carried:
                 nodes, start = program.nodes[places[place]], [e.ids for e, _ in first if _reads(program, e, place)]
-                now = nodes[turn - 1].ids if turn else start[0] if start else None
+                now = nodes[turn - 1].ids if turn - 1 in nodes else start[0] if start and not turn else None
                 to = nodes[turn + 1].ids if turn + 1 in nodes else start[0] if start else None
                 if now is not None and to is not None:
                     error[to] += passed[now]
@@ -180,6 +188,16 @@ def other_steps(program: Program) -> Iterator[Mistake]:
                     WRONG_STEP,
                     {edge: with_value(edge, used, values[i]) for edge, i in zip(edges, order)},
                 )
+        place = program.places[edges[0].node.place]
+        for first in _at_start(program, program.carried.get(place, []))[:1] if T > 1 else ():
+            states, y = [first.values[first.number], *(edge.node.value for edge in edges)], len(edges[0].values) - 1
+            if states[0].shape == states[1].shape:
+                yield Mistake(
+                    f"{program.names[place]} of the step before (at step 0 the initial state) is used in what goes back to "
+                    f"{where(edges[0])}{at(edges[0])}",
+                    WRONG_STEP,
+                    {edge: with_value(edge, y, state) for edge, state in zip(edges, states)},
+                )
 
 
 def off_by_one(program: Program) -> Iterator[Mistake]:
@@ -209,9 +227,10 @@ def off_by_one(program: Program) -> Iterator[Mistake]:
                 )
                 if any(new is not old for new, old in zip(values, node.edges[0].values)):
                     changes |= {edge: lambda g, total, e=edge, v=values: e.back(g, *v) for edge in node.edges}
-            yield Mistake(
-                f"{program.names[place]} of the step {which} is used throughout: is the index of its list off by one? "
-                f"({program.lines[place]})",
-                WRONG_STEP,
-                changes,
-            )
+            if len({edge.node.place for edge in changes}) > 1:  # other families name a single formula
+                yield Mistake(
+                    f"{program.names[place]} of the step {which} is used throughout: is the index of its list off by one? "
+                    f"({program.lines[place]})",
+                    WRONG_STEP,
+                    changes,
+                )

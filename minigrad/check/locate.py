@@ -1,6 +1,6 @@
 """Locates an unexplained error by experiments: for which gradients at the outputs it appears, and what the wrong inputs share.
 
-The backward pass runs again with a gradient at one index of one output only. It is linear, so it is wrong for some index.
+The backward pass runs again with a gradient at one index of one output only. If it is linear, it is wrong for some index.
 The sentences say what was observed at two points.
 """
 
@@ -28,17 +28,18 @@ def located(
 ) -> dict[str, Named]:
     """A sentence for each wrong input, if there is one."""
     seen = [dict(_experiments(*point)) for point in points]
-    here, _, findings = points[0]
+    here, v, findings = points[0]
     program = _program(trace, here.xs)
     shapes, wrong = here.function.shapes, [f.input.name for f in findings if f.wrong.any()]
     same = {key: names for key, names in seen[0].items() if all(other.get(key) == names for other in seen)}
-    at_zero = here.gradients(np.zeros(sum(int(np.prod(shape)) for shape in shapes)))
+    at_zero, once, twice = (here.gradients(times * v) for times in (0, 1, 2))
     found = {
         f.input.name: NOT_TIMES_G
         for f, g in zip(findings, at_zero)
         if f.input.name in wrong and g.any()
     }
-    for sentences in (
+    linear = all(np.allclose(b - zero, 2 * (a - zero), rtol=1e-9) for zero, a, b in zip(at_zero, once, twice))
+    for sentences in () if not linear else (
         _mixed(points, wrong),
         _inside_a_step(same, shapes, findings, program, time_axis),
         _right_for_some(same, shapes, findings, wrong, time_axis),
@@ -271,4 +272,4 @@ def _shared(program: Program, names: frozenset[str]) -> str:
             )
             if reached[place] == names:
                 best = place
-    return "" if best is None else f"look at what {program.names[best]} passes back ({program.lines[best]})"
+    return "" if best is None else f"the way back to these goes through {program.names[best]} ({program.lines[best]})"

@@ -29,6 +29,8 @@ Function = Callable[[np.ndarray], np.ndarray]
 def generator(*seed: int) -> np.random.Generator:
     """The checker's own random numbers. Users draw inputs from default_rng(seed), and weights that are equal to an input
     hide errors."""
+    if min(seed) < 0:
+        raise ValueError(f"seed must be 0 or more, not {min(seed)}")
     return np.random.default_rng([OWN, *seed])
 
 

@@ -29,7 +29,7 @@ MOST_NAMED = 3
 GAP = "something that depends on the inputs enters an operation as a constant, and no gradient flows back through it"
 
 
-@dataclass
+@dataclass(eq=False)
 class Call:
     """One call of an operation: its place, inputs and result. node: its entry in the record, or None."""
 
@@ -143,16 +143,32 @@ def _gaps(record: Record, other: Record) -> list[Named]:
 
 
 def _wrong_operations(record: Record, rng: np.random.Generator, budget: int, check: Callable) -> list[Named]:
-    """The operations with a wrong gradient at their own inputs."""
+    """The operations with a wrong gradient at their own inputs. A look along one direction finds the calls to check."""
     used: dict[Op, list[Call]] = {}
     for call in record.calls:
         if call.node is not None:
             used.setdefault(call.op, []).append(call)
     found: list[Named] = []
     for calls in used.values():
-        checked = (_by_itself(call, len(calls), rng, budget, check) for call in calls[::-(-len(calls) // MOST_CALLS)])
+        off = {call: _off(call) for call in calls}
+        suspects = sorted((call for call in calls if not off[call] <= NEAR), key=lambda call: -off[call])
+        checked = (_by_itself(call, len(calls), rng, budget, check) for call in (
+            suspects[:MOST_CALLS] or calls[::-(-len(calls) // MOST_CALLS)]))
         found += [named for named in checked if named][:1]
     return found[:MOST_NAMED]
+
+
+def _off(call: Call) -> float:
+    """The difference between the operation's slope and its gradient's, relative to their terms."""
+    with Problem(functools.partial(call.op, **call.node.static), tuple(call.arrays)) as problem:
+        function = problem.function()
+        needed = {call.name(i) for i, parent in enumerate(call.node.parents) if parent is not None}
+        steps = [STEP * np.maximum(np.abs(x), np.sqrt(np.mean(x ** 2))) * generator(4).choice([-1, 1], x.shape) * (name in needed)
+                 for name, x in zip(problem.names, function.xs)]
+        v = generator(5).normal(size=function.size)
+        up, down = (function.values([x + sign * step for x, step in zip(function.xs, steps)]) for sign in (1, -1))
+        parts = joined([g * step for g, step in zip(function.gradients(function.xs, v), steps)])
+        return float(abs(parts.sum() - v @ (up - down) / 2) / (np.abs(parts).sum() + np.abs(v) @ np.abs(up - down) / 2 or 1.0))
 
 
 def _by_itself(call: Call, times: int, rng: np.random.Generator, budget: int, check: Callable) -> Named | None:

@@ -21,22 +21,35 @@ from .trace import Changes, Trace
 MOST_NUMBERS = 4_000_000  # in the table: gradients from each number of the trace to each entry of an input
 SMALL = 1e-9  # two directions that differ by less are the same but for rounding errors
 TWICE = 2  # numbers per direction of the space: a larger set will hardly have a smaller space
+INSIDE = 1e-6  # a row is in a space if it is but for so much
 LOOSE = 1e3  # a system of equations enlarges rounding errors so much
 
 
 @dataclass
 class Origin:
-    """The ids of the numbers, in all turns (whole) and in turns with an error (ids). If the inputs' gradients determine them: the
-    error there, and the gradients that the student had for every id."""
+    """The ids of the numbers, in all turns (whole) and in turns with an error (ids); the rank of their space. If the inputs'
+    gradients determine them: the error there, and the gradients that the student had for every id."""
 
     whole: np.ndarray
     ids: np.ndarray
+    rank: int
     error: np.ndarray | None = None
     had: np.ndarray | None = None
 
 
-def passed_back(trace: Trace, without: Changes) -> np.ndarray:
-    """A row for each id: the gradients of all inputs' entries if a gradient of 1 arrives there. Skips the edges in `without`."""
+def without_shifts(trace: Trace, v: np.ndarray) -> Trace:
+    """Without the maximum that softmax subtracts: its gradient is zero, and no formula has it."""
+    total = np.abs(trace.totals(v, {}))
+    maxima = [node for node in trace.nodes if node.name in ("max", "amax") and (total[node.ids] <= SMALL * total.max()).all()]
+    ids = np.concatenate([np.zeros(1, int), *(node.ids.ravel() for node in maxima)])
+    for node in trace.nodes:
+        node.edges = [edge for edge in node.edges if node not in maxima and not np.isin(edge.ids, ids).all()]
+    trace.prune()
+    return trace
+
+
+def passed_back(trace: Trace) -> np.ndarray:
+    """A row for each id: the gradients of all inputs' entries if a gradient of 1 arrives there."""
     sizes = [ids.size for ids in trace.inputs.values()]
     table, start = np.zeros((trace.count, sum(sizes))), 0
     for ids in trace.inputs.values():
@@ -44,7 +57,7 @@ def passed_back(trace: Trace, without: Changes) -> np.ndarray:
         start += ids.size
     for node in trace.nodes:
         rows = np.zeros((node.value.size, table.shape[1]))
-        for edge in (edge for edge in node.edges if edge not in without):
+        for edge in node.edges:
             if node.name in ELEMENTWISE:
                 part, ids = np.broadcast_arrays(edge.back(np.ones(node.value.shape), *edge.values), edge.ids)
                 rows += part.reshape(-1, 1) * table[ids.ravel()]
@@ -67,11 +80,6 @@ class Differences:
         self.has_gradient = total > SMALL * total.max(initial=0)
         self.read = np.zeros(trace.count, bool)  # false for numbers that are only outputs
         self.read[ids_of([edge for node in trace.nodes for edge in node.edges])] = True
-        self.without: Changes = {  # the maximum that softmax subtracts; no formula has it
-            edge: lambda g, total, e=edge: np.zeros(e.ids.shape)
-            for node in trace.nodes if node.name in ("max", "amax") and not self.has_gradient[node.ids].any()
-            for edge in node.edges
-        }
         self.given = np.concatenate([analytic[name].ravel() for name in trace.inputs])
         self.tolerance = np.concatenate([tolerance[name].ravel() for name in trace.inputs])
         self.wrong = self.given - self._gradients({})
@@ -88,7 +96,7 @@ class Differences:
         return [name for i, name in enumerate(self.inputs) if columns[self.names == i].any()]
 
     def _gradients(self, changes: Changes) -> np.ndarray:
-        return np.concatenate([g.ravel() for g in self.trace.gradients(self.v, {**self.without, **changes}).values()])
+        return np.concatenate([g.ravel() for g in self.trace.gradients(self.v, changes).values()])
 
     def gives(self, changes: Changes) -> bool:
         """Do the changes give the student's gradients?"""
@@ -96,7 +104,7 @@ class Differences:
 
     @cached_property
     def table(self) -> np.ndarray:
-        return passed_back(self.trace, self.without)
+        return passed_back(self.trace)
 
     def rank(self, ids: np.ndarray, kept: np.ndarray) -> int:
         """The rank of the space that errors at these ids span in these entries; 0 if the observed error is not in it, or if every
@@ -110,14 +118,20 @@ class Differences:
         fits = (np.abs(left) <= LOOSE * self.tolerance[kept]).all()
         return len(space) if fits and np.linalg.norm(of_anything) > 1e-3 * np.linalg.norm(anything) else 0
 
-    def origin(self, whole: np.ndarray, ids: np.ndarray, kept: np.ndarray) -> Origin:
+    def passes_on(self, ids: np.ndarray, others: np.ndarray, kept: np.ndarray) -> bool:
+        """Is the space of these ids a part of the others', without further time steps?"""
+        rows, space = self.table[ids][:, kept], directions(self.table[others][:, kept])
+        left = np.abs(rows - (rows @ space.T) @ space).max()
+        return bool(left <= INSIDE * np.abs(rows).max() and np.isin(self.program.turn[others], self.program.turn[ids]).all())
+
+    def origin(self, whole: np.ndarray, ids: np.ndarray, of_space: int, kept: np.ndarray) -> Origin:
         """The origin, with its error if no other error gives the same."""
         error, _, rank, _ = np.linalg.lstsq(self.table[ids][:, kept].T, self.wrong[kept], rcond=SMALL)
         if rank < len(ids):
-            return Origin(whole, ids)  # another error gives the same
+            return Origin(whole, ids, of_space)  # another error gives the same
         of_all = np.zeros(self.trace.count)
         of_all[ids] = np.where(np.abs(error) > 1e-7 * np.abs(error).max(initial=0), error, 0)
-        return Origin(whole, ids, of_all, self.trace.totals(self.v, self.without, of_all))
+        return Origin(whole, ids, of_space, of_all, self.trace.totals(self.v, {}, of_all))
 
 
 def directions(rows: np.ndarray) -> np.ndarray:
@@ -147,8 +161,8 @@ def candidates(program: Program) -> list[np.ndarray]:
 
 
 def origins(points: Sequence[Differences], left_out: Iterable[str]) -> list[list[Origin]]:
-    """At each point the places that explain all but these inputs. Of several places, those with the smallest space, nearest to
-    the outputs first."""
+    """At each point the places that explain all but these inputs, nearest to the outputs first: those with the smallest space,
+    and those through which all goes that comes back from there, since the error may have entered later."""
     here = points[0]
     kept = ~np.isin(here.names, [here.inputs.index(name) for name in left_out])
     sets = [candidates(point.program) for point in points]
@@ -159,12 +173,16 @@ def origins(points: Sequence[Differences], left_out: Iterable[str]) -> list[list
         if found and len(some[0]) > TWICE * found[0][0]:
             break
         ranks = [point.rank(ids, kept) for point, ids in zip(points, some)]
-        if all(ranks):
+        if all(ranks) and not any(rank < ranks[0] and np.isin(fewer[0], some[0]).all() for rank, fewer in found):
             found.append((ranks[0], list(some)))
-    found.sort(key=lambda origin: -origin[1][0].max())
     least = min((rank for rank, _ in found), default=0)
-    return [[point.origin(whole, ids, kept) for point, whole, ids in zip(points, some, _narrowed(points, some, kept))]
-            for rank, some in found if rank == least]
+    narrowed = [(rank, some, _narrowed(points, some, kept)) for rank, some in found]
+    smallest = [ids[0] for rank, _, ids in narrowed if rank == least]
+    possible = [(rank, some, ids) for rank, some, ids in narrowed
+                if rank == least or any(here.passes_on(one, ids[0], kept) for one in smallest)]
+    possible.sort(key=lambda origin: -origin[2][0].max())
+    return [[point.origin(whole, narrow, rank, kept) for point, whole, narrow in zip(points, some, ids)]
+            for rank, some, ids in possible]
 
 
 def _narrowed(points: Sequence[Differences], some: list[np.ndarray], kept: np.ndarray) -> list[np.ndarray]:

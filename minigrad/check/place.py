@@ -7,16 +7,20 @@ import dis
 import inspect
 import textwrap
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 COMPREHENSIONS = ("<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>")
+HERE = str(Path(__file__).parent)
 LONGEST = 60  # characters of a line that are quoted
 
 
 def _frame(place: tuple[Any, ...]) -> tuple[Any, int]:
-    """The function and instruction to name: for a helper such as sigmoid(x) its call, not its inside."""
+    """The function and instruction to name: for a helper such as sigmoid(x), which is one operation, its call."""
     frames = [frame for frame in place[1:] if not isinstance(frame, str)]  # a string names the weight in a loop over weights
-    return frames[1] if len(frames) > 1 and "sig" in frames[0][0].co_name.lower() else frames[0]
+    helper = place[0] == "sigmoid" and len(frames) > 1 and not frames[1][0].co_filename.startswith(HERE) and (
+        "sig" in frames[0][0].co_name.lower() or frames[0][0].co_argcount == 1)
+    return frames[1] if helper else frames[0]
 
 
 def _position(place: tuple[Any, ...]) -> tuple[Any, int, int | None, int | None, int | None]:
@@ -114,18 +118,31 @@ def argument(place: tuple[Any, ...], number: int) -> str:
     """The source text of the operation's argument."""
     e = _expression(place)
     found: list[Any] = []
-    if isinstance(e, ast.BinOp):
+    if place[0] == "sigmoid" and isinstance(e, ast.BinOp):
+        found = [_of_sigmoid(e)]
+    elif isinstance(e, ast.BinOp):
         found = [e.left, e.right]
     elif isinstance(e, ast.UnaryOp):
         found = [e.operand]
     elif isinstance(e, ast.Call):
-        of_object = isinstance(e.func, ast.Attribute) and not (
+        of_object = place[0] != "sigmoid" and isinstance(e.func, ast.Attribute) and not (
             isinstance(e.func.value, ast.Name) and e.func.value.id in ("np", "numpy")
         )
         found = [*([e.func.value] if of_object else []), *e.args]  # type: ignore[attr-defined]
         found = found[1:] if isinstance(found[0], ast.Constant) and isinstance(found[0].value, str) else found  # einsum's
     text = ast.unparse(found[number]) if number < len(found) else _loaded(place)[number] if e is None and number < 2 else ""
-    return text if text and len(text) <= LONGEST else f"argument {number + 1}"
+    return (text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}...") or f"argument {number + 1}"
+
+
+def _of_sigmoid(e: ast.BinOp) -> ast.expr:
+    """z in 1 / (1 + np.exp(-z)) and in 0.5 * (1 + np.tanh(0.5 * z)); if it is written elsewhere, the input."""
+    for call in (node for node in ast.walk(e) if isinstance(node, ast.Call) and node.args):
+        name, z = ast.unparse(call.func).rpartition(".")[2], call.args[0]
+        if name == "exp" and isinstance(z, ast.UnaryOp):
+            return z.operand
+        if name == "tanh" and isinstance(z, ast.BinOp):
+            return z.right if isinstance(z.left, ast.Constant) else z.left
+    return ast.Name("the input")
 
 
 def _compiled(place: tuple[Any, ...]) -> tuple[list[dis.Instruction], int]:

@@ -10,7 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
-from .factors import before_or_after, exchanged, factors, other_gradients, replaced, replaced_in_products, slopes
+from .factors import before_or_after, exchanged, factors, of_loss, other_gradients, replaced, replaced_in_products, slopes
 from .in_time import carries, forward, off_by_one, one_step, other_steps
 from .place import argument, written
 from .program import FACTOR, LOST, Mistake, Program, at, ids_of, masked, times, value_name, where, with_value
@@ -25,8 +25,8 @@ REDUCTIONS = ("sum", "mean", "max", "min", "var", "std")
 def planted(trace: Trace) -> Iterator[Mistake]:
     """All mistakes, the likely ones first."""
     program = Program(trace)
-    for family in (carries, forward, lost, repeated, one_step, off_by_one, slopes, factors, other_steps, transposed, sums,
-                   replaced, exchanged, other_gradients, before_or_after, both_lost, replaced_in_products):
+    for family in (of_loss, carries, forward, lost, repeated, one_step, off_by_one, slopes, factors, other_steps, transposed,
+                   sums, replaced, exchanged, other_gradients, before_or_after, both_lost, replaced_in_products):
         yield from family(program)
 
 
@@ -54,19 +54,20 @@ def repeated(program: Program) -> Iterator[Mistake]:
         ids = ids_of(edges)
         turn = np.concatenate([np.full(edge.ids.size, t) for t, edge in enumerate(edges)])
         row = np.concatenate([np.indices(edge.ids.shape)[0].ravel() if edge.ids.ndim else np.zeros(1) for edge in edges])
-        lost = []
-        for order in (np.arange(ids.size), np.lexsort((turn, row))):  # step by step, or sequence by sequence
-            last = np.zeros(ids.size, bool)
-            last[order[::-1][np.unique(ids[order][::-1], return_index=True)[1]]] = True
-            lost.append(~last & (ids > 0))
         shared = len(edges) > 1 and all(np.array_equal(edge.ids, edges[0].ids) for edge in edges)  # such as weights, by all steps
-        for mask in lost if not shared else ():
-            if mask.any():
+        for once, order in (  # which of the equal numbers count once; the last one in this order counts
+            (ids, (row, turn)), (ids, (row, -turn)), (ids, (turn, row)), (ids + turn * program.trace.count, (row, turn)),
+        ) if not shared else ():
+            sequence = np.lexsort(order)
+            kept = np.zeros(ids.size, bool)
+            kept[sequence[::-1][np.unique(once[sequence][::-1], return_index=True)[1]]] = True
+            if (lost := ~kept & (ids > 0)).any():
                 ends = np.cumsum([edge.ids.size for edge in edges])[:-1]
-                pieces = [part.reshape(edge.ids.shape) for part, edge in zip(np.split(mask, ends), edges)]
+                pieces = [part.reshape(edge.ids.shape) for part, edge in zip(np.split(lost, ends), edges)]
                 yield Mistake(
-                    f"what is taken several times in {argument(edges[0].node.place, edges[0].number)} gets only the last of "
-                    f"its gradients: d[index] += adds a repeated index once, np.add.at(d, index, ...) each time{at(edges[0])}",
+                    f"what is taken several times in {argument(edges[0].node.place, edges[0].number)} does not get all of its "
+                    "gradients: d[index] = ... and d[index] += ... count a repeated index once, np.add.at(d, index, ...) each "
+                    f"time{at(edges[0])}",
                     LOST,
                     masked(list(zip(edges, pieces))),
                 )

@@ -53,23 +53,29 @@ class Program:
 
     @cached_property
     def carried(self) -> dict[int, list[tuple[Edge, np.ndarray]]]:
-        """For each place: the edges where the next turn reads its result, and which numbers of the argument; no running sums."""
-        found = defaultdict(list)
+        """For each place in a loop: the edges where the next turn reads its result, and which numbers of the argument; no running
+        sums."""
+        found, in_loop = defaultdict(list), [len(self.nodes[place]) > 1 for place in self.places]
         for edges in self.groups.values():
             for edge in edges:
                 maker, turn = self.maker[edge.ids], self.turn[edge.ids]
                 for place in np.unique(maker[(turn == edge.node.turn - 1) & (turn >= 0)]):
-                    if self.places[edge.node.place] != place or edge.node.name not in ("add", "subtract"):
+                    if in_loop[place] and (self.places[edge.node.place] != place or edge.node.name not in ("add", "subtract")):
                         found[int(place)].append((edge, (maker == place) & (turn == edge.node.turn - 1)))
         return dict(found)
 
     def quantities(self, edges: list[Edge], shape: tuple[int, ...]) -> list[tuple[str, list[np.ndarray]]]:
-        """All results and arguments of this shape, in the turns of these edges; old and new, if a variable has two values."""
+        """All results and arguments of this shape, in the turns of these edges; old and new, if a variable has two values. After
+        a loop, they are those of each turn."""
         turns = [edge.node.turn for edge in edges]
         found: dict[bytes, tuple[str, str, list[np.ndarray]]] = {}
         for place, i in self.places.items():
-            nodes = [self.nodes[place][turn] for turn in turns if turn in self.nodes[place]]
-            if len(nodes) == len(turns):
+            loop = len(edges) == 1 and len(self.nodes[place]) > 1
+            for wanted in [[turn] for turn in self.nodes[place]] if loop else [turns]:
+                nodes = [self.nodes[place][turn] for turn in wanted if turn in self.nodes[place]]
+                if len(nodes) < len(turns):
+                    continue
+                of_step = f" of step {wanted[0]}" if loop else ""
                 options = [
                     ("new", self.names[i], [node.value for node in nodes]),
                     *(
@@ -81,7 +87,7 @@ class Program:
                     if all(value.shape == shape for value in values):
                         key = b"".join(value.tobytes() for value in values)
                         if key not in found or age == "new":
-                            found[key] = age, name, values
+                            found[key] = age, name + of_step, values
         names = [name for _, name, _ in found.values()]
         return [(f"the {age} {name}" if names.count(name) > 1 else name, values) for age, name, values in found.values()]
 

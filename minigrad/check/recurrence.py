@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from .nested import rebuilt
+
 SAME = 1e-9  # relative: terms may be added in another order
 
 
@@ -45,10 +47,19 @@ class Recurrence:
         x = x if isinstance(x, np.ndarray) else np.asarray(x)
         steps: list[list[Any]] = []
         for t in range(x.shape[self.axis]):
-            new = self.step(x[(slice(None),) * self.axis + (t,)], *others)
+            now = x[(slice(None),) * self.axis + (t,)]
+            new = self.step(*rebuilt([now, *others], lambda a: a.copy() if isinstance(a, np.ndarray) else a))  # it may write
             new = list(new) if isinstance(new, (tuple, list)) else [new]
             steps += [] if steps else [others[:len(new)]]
             steps.append(new)
             others[:len(new)] = new
         return [result for first, *states in zip(*steps) for result in (
             np.stack(states, axis=self.axis), np.stack([first, *states], axis=self.axis), states[-1])]
+
+
+def check_time_axis(axis: Any, inputs: Sequence[Any]) -> None:
+    """ValueError if it is no axis of the first input; for a nested input, if it is no axis at all."""
+    shape = getattr(inputs[0], "shape", None) if inputs else None
+    if axis is not None and not (isinstance(axis, (int, np.integer)) and 0 <= axis < (axis + 1 if shape is None else len(shape))):
+        of_shape = "" if shape is None else f" and below {len(shape)}, because the first input has shape {tuple(shape)}"
+        raise ValueError(f"gradcheck: time_axis must be 0 or more{of_shape}, not {axis!r}")

@@ -17,7 +17,8 @@ Values = dict[str, np.ndarray]
 class Situation:
     """One input x whose gradient is wrong: the engine's gradient and the numeric one, with its error; the Jacobian
     (outputs, entries of x) and its relative error for each entry; outputs ys and their cotangents gs; the other inputs'
-    values and numeric gradients by name; and again(changes), the numeric gradient where some inputs have other values."""
+    values, and their numeric gradients with errors, by name; and again(changes), the numeric gradient where some inputs have
+    other values."""
 
     name: str
     x: np.ndarray
@@ -29,7 +30,7 @@ class Situation:
     ys: list[np.ndarray]
     gs: list[np.ndarray]
     others: dict[str, np.ndarray]
-    gradients_of_others: dict[str, np.ndarray]
+    gradients_of_others: dict[str, tuple[np.ndarray, np.ndarray]]
     again: Callable[[dict[str, np.ndarray]], tuple[np.ndarray, np.ndarray] | None]
 
     def for_cotangents(self, gs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

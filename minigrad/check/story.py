@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from .diagnosis import Named
 from .entrance import entered
 from .function import Arrays
-from .origin import Differences
+from .origin import Differences, without_shifts
 from .place import line_of, variable
 from .planted import planted
 from .program import Mistake
@@ -26,7 +27,6 @@ from .verdict import Finding
 OPERATIONS = 400_000  # of the trace: the limit for runs of all planted mistakes together
 NO_GRADIENT = "it is no gradient, but a value that the forward computes"
 MANY = 2  # mistakes must explain one of so many wrong inputs
-AS_IF = "it is what it would be if this were so: "
 
 
 @dataclass
@@ -58,25 +58,35 @@ class Seen:
             for f in self.findings
         )
 
-    def explained(self, mistake: Mistake) -> tuple[set[str], bool]:
-        """The wrong inputs with the gradient that the mistake gives; and whether it also gives the right ones."""
+    def explained(self, mistake: Mistake) -> Explained:
         found: dict[str, np.ndarray] = {}
         with suppress(ValueError, IndexError):  # shapes may fit in one step and not in others
             v = self.v if mistake.arriving is None else self.v * mistake.arriving
             found = self.trace.gradients(v, mistake.changes, mistake.errors(v) if mistake.errors else 0.0)
         if not found:
-            return set(), False
-        fits = {
-            f.input.name: (
-                np.abs(found[f.input.name] - f.input.analytic)
-                <= f.error.reshape(f.input.x.shape) * (not f.wrong.any()) + _rounding(f, found)  # a wrong one must fit exactly
-            ).all()
-            for f in self.findings
-        }
-        return (
-            {f.input.name for f in self.findings if f.wrong.any() and fits[f.input.name]},
-            all(fits[f.input.name] for f in self.findings if not f.wrong.any()),
-        )
+            return Explained(mistake, frozenset(), frozenset())
+        fits, changes = set(), set()
+        for f in self.findings:
+            name, wrong = f.input.name, f.wrong.any()
+            error, rounding = f.error.reshape(f.input.x.shape), _rounding(f, found)
+            if (np.abs(found[name] - f.input.analytic) <= error * (not wrong) + rounding).all():  # a wrong one must fit exactly
+                fits |= {name} if wrong else set()
+            elif not wrong or not (np.abs(found[name] - f.numeric.value) <= error + rounding).all():
+                changes.add(name)
+        return Explained(mistake, frozenset(fits), frozenset(changes))
+
+
+class Explained(NamedTuple):
+    """The wrong inputs that get the student's gradient from a mistake; and the inputs that the mistake changes otherwise: they
+    contradict it, unless there is a second mistake."""
+
+    mistake: Mistake
+    names: frozenset[str]
+    against: frozenset[str]
+
+    @property
+    def named(self) -> dict[str, Named]:
+        return dict.fromkeys(self.names, Named(self.mistake.text, self.mistake.family))
 
 
 def _rounding(f: Finding, found: dict[str, np.ndarray]) -> np.ndarray:
@@ -90,20 +100,18 @@ def stories(
     cotangent and the inputs' values."""
     seen = []
     with suppress(Exception):  # a function may raise anything for arrays that are not quite NumPy's
-        seen = [Seen(findings, v, trace(xs)) for findings, v, xs in points]
+        seen = [Seen(findings, v, without_shifts(trace(xs), v)) for findings, v, xs in points]
     if not seen or len(seen[0].trace.nodes) < 2 or not all(s.believed() for s in seen):  # nothing to find in a single operation
         return {}, {}
     wrong = {f.input.name for f in seen[0].findings if f.wrong.any()}
-    found: list[tuple[Mistake, set[str], bool]] = []
+    found = []
     for mistake in _affordable(seen[0].trace):
-        names, of_all = seen[0].explained(mistake)
-        if names:
-            found.append((mistake, names, of_all))
-            if names == wrong and of_all and any(told[1] == wrong and told[2] for told in _confirmed(seen, found[-1:])):
-                return dict.fromkeys(wrong, Named(mistake.text, mistake.family)), {}
-    confirmed = _confirmed(seen, found)
-    told = _best(confirmed, wrong)
-    told |= _besides(seen, confirmed, wrong - told.keys())
+        explained = seen[0].explained(mistake)
+        if explained.names and explained.against <= wrong:
+            found.append(explained)
+            if explained.names == wrong and any(story.names == wrong for story in _confirmed(seen, found[-1:], wrong)):
+                return explained.named, {}
+    told = _told(seen, _confirmed(seen, found, wrong), wrong)
     told |= _values(seen, wrong - told.keys())
     if told.keys() >= wrong:
         return told, {}
@@ -113,24 +121,33 @@ def stories(
     return {**named, **told}, located
 
 
-def _besides(seen: list[Seen], confirmed: list[tuple[Mistake, set[str], bool]], left: set[str]) -> dict[str, Named]:
-    """A second mistake besides the best one, for the unexplained inputs."""
-    first = max(confirmed, key=lambda m: len(m[1]), default=None) if left else None
-    if first is None or len(first[1]) < 2:
+def _told(seen: list[Seen], found: list[Explained], wrong: set[str]) -> dict[str, Named]:
+    """The mistake that explains most inputs, and mistakes besides that do not contradict it."""
+    best = max((e for e in found if len(e.names) > len(e.against)), key=lambda e: (len(e.names), -len(e.against)), default=None)
+    if best is None:
         return {}
-    both: list[list[Mistake]] = []
-    for s in seen:
-        mistakes = list(_affordable(s.trace))
-        main = next(m for m in mistakes if m.text == first[0].text)
-        both.append([Mistake(m.text, m.family, {**main.changes, **m.changes}, main.arriving) for m in mistakes])
+    told = best.named
+    for other in sorted(found, key=lambda e: -len(e.names)):
+        if not other.against and not other.names & told.keys():
+            told |= other.named
+    return told | _besides(seen, best, wrong, wrong - told.keys())
+
+
+def _besides(seen: list[Seen], best: Explained, wrong: set[str], left: set[str]) -> dict[str, Named]:
+    """Mistakes for the unexplained inputs: together with the best one, they leave what that explains as it is."""
     told: dict[str, Named] = {}
-    for mistake in both[0]:
-        explained = seen[0].explained(mistake)[0]
-        names = (explained & left) - told.keys() if explained >= first[1] else set()  # with what the first one explains
+    both: list[list[Mistake]] = []
+    for s in seen if left else ():
+        mistakes = list(_affordable(s.trace))
+        main = next(m for m in mistakes if m.text == best.mistake.text)
+        both.append([Mistake(m.text, m.family, {**main.changes, **m.changes}, main.arriving) for m in mistakes])
+    for mistake in both[0] if both else ():
+        first = seen[0].explained(mistake)
+        names = set(first.names - best.names - told.keys()) if first.names > best.names and first.against <= wrong else set()
         for s, others in zip(seen[1:], both[1:]) if names else ():
-            there = [s.explained(m)[0] for m in others if m.text == mistake.text]
-            names &= set().union(*(some for some in there if some >= first[1]))
-        told |= dict.fromkeys(names, Named(f"besides that, {mistake.text}", mistake.family))
+            there = [e.names for m in others if m.text == mistake.text and (e := s.explained(m)).against <= wrong]
+            names &= set().union(*(some for some in there if some >= best.names))
+        told |= dict.fromkeys(names, Named(mistake.text, mistake.family))
         if told.keys() >= left:
             break
     return told
@@ -159,27 +176,15 @@ def _affordable(trace: Trace) -> Iterator[Mistake]:
         yield mistake
 
 
-def _confirmed(seen: list[Seen], found: list[tuple[Mistake, set[str], bool]]) -> list[tuple[Mistake, set[str], bool]]:
+def _confirmed(seen: list[Seen], found: list[Explained], wrong: set[str]) -> list[Explained]:
     """The mistakes that also hold at the other points. Sentences identify them, since equal values may differ there."""
     result = []
-    for mistake, names, of_all in found:
+    for story in found:
         for s in seen[1:]:
-            there = max(
-                (s.explained(m) for m in s.by_text.get(mistake.text, [])), key=lambda e: (len(e[0]), e[1]), default=(set(), False)
-            )
-            names, of_all = names & there[0], of_all and there[1]
-        if names:
-            result.append((mistake, names, of_all))
+            there = max((s.explained(m) for m in s.by_text.get(story.mistake.text, [])), default=None,
+                        key=lambda e: (len(e.names & story.names), -len(e.against)))
+            story = Explained(story.mistake, story.names & there.names, story.against | there.against) if there else (
+                Explained(story.mistake, frozenset(), frozenset()))
+        if story.names and story.against <= wrong:
+            result.append(story)
     return result
-
-
-def _best(found: list[tuple[Mistake, set[str], bool]], wrong: set[str]) -> dict[str, Named]:
-    """For each input the mistake that explains most inputs; mistakes that leave the right inputs right go first."""
-    told: dict[str, Named] = {}
-    while wrong - told.keys():
-        best = max(found, key=lambda m: (len(m[1] - told.keys()) > 0, m[2], len(m[1] - told.keys())), default=None)
-        if best is None or not best[1] - told.keys():
-            break
-        named = Named(best[0].text if best[2] else AS_IF + best[0].text, best[0].family)
-        told |= dict.fromkeys(best[1] - told.keys(), named)
-    return told

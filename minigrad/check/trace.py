@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from .formulas import FORMULAS
+from .formulas import ELEMENTWISE, FORMULAS
 
+SIGMOID_ENDS = {"divide", "reciprocal", "multiply", "add"}  # such as 1 / (...), or 0.5 * (1 + np.tanh(0.5 * z))
+SIGMOID_STEPS = 4  # operations before the last one
 Place = tuple[Any, ...]  # an operation's name, and (code, instruction) of each function on the way to it
 
 
@@ -112,25 +114,26 @@ def join_squares(trace: Trace) -> None:
 
 
 def join_sigmoids(trace: Trace) -> None:
-    """1 / (1 + exp(-x)) becomes one operation, the sigmoid."""
-    made_by = {int(node.ids.flat[0]): node for node in trace.nodes if node.ids.size}
-
-    def maker(node: Node, name: str) -> Node | None:
-        edge = next((edge for edge in node.edges), None)
-        found = made_by.get(int(edge.ids.flat[0])) if edge is not None and edge.ids.size else None
-        return (
-            found if found is not None and found.name == name and edge is not None and edge.ids.size == found.ids.size else None
-        )
-
+    """Operations that give 1 / (1 + exp(-z)), in any form, become one operation, the sigmoid of z. Forms with a mask take each
+    number from another operation, so numbers are followed one by one."""
+    values, before = np.zeros(trace.count), np.zeros((2, trace.count), int)
     for node in trace.nodes:
-        add = maker(node, "add") if node.name in ("divide", "reciprocal") and len(node.edges) == 1 else None
-        exp = add and maker(add, "exp")
-        minus = exp and maker(exp, "negative")
-        if minus and minus.value.shape == node.value.shape:
-            z = -minus.value
-            if np.allclose(node.value, 1 / (1 + np.exp(-z)), rtol=1e-14, atol=0):
-                node.name = "sigmoid"
-                node.edges = [Edge(minus.edges[0].ids, FORMULAS["sigmoid"][0], (z, node.value), 0, node)]
+        values[node.ids] = node.value
+        for k, edge in enumerate(node.edges if node.name in ELEMENTWISE else ()):
+            if k < 2 and edge.ids.shape == node.ids.shape:
+                values[edge.ids], before[k, node.ids] = edge.values[edge.number], edge.ids
+    for node in trace.nodes:
+        if node.name in SIGMOID_ENDS and node.value.size and ((0 < node.value) & (node.value < 1)).all():
+            z, ids = np.zeros(node.ids.shape, int), [node.ids]
+            for _ in range(SIGMOID_STEPS):
+                ids = [of[some] for some in ids for of in before if of[some].any()]
+                fits = [(some > 0) & np.isclose(1 / (1 + np.exp(-values[some])), node.value, rtol=1e-14, atol=1e-15)
+                        for some in ids]
+                for some, fit in sorted(zip(ids, fits), key=lambda pair: -pair[1].sum()):
+                    z = np.where((z == 0) & fit, some, z)
+            if z.all():
+                node.name, node.place = "sigmoid", ("sigmoid", *node.place[1:])
+                node.edges = [Edge(z, FORMULAS["sigmoid"][0], (values[z], node.value), 0, node)]
     trace.prune()
 
 

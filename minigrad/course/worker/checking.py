@@ -14,9 +14,10 @@ from minigrad.check.adapters import with_cache, with_loss
 from minigrad.check.by_hand import ByHand
 from minigrad.check.compare import Check
 from minigrad.check.gradcheck import given as all_arrays
-from minigrad.check.gradcheck import in_single, left_out, second_order
+from minigrad.check.gradcheck import in_single, kept, left_out, second_order
 from minigrad.check.noise import generator
 from minigrad.check.problem import Problem
+from minigrad.check.recurrence import check_time_axis
 from minigrad.check.same import by_name
 from minigrad.check.sizes import at_other_sizes
 from minigrad.core import Op
@@ -93,15 +94,16 @@ class Answers:
             if not isinstance(self.inputs, tuple):
                 raise CannotCheckError(f"check_inputs[{name!r}] must be a tuple of the inputs, as in (x, (h, c)) or (x,), or "
                                        f"a function of a numpy Generator that returns one, not {type(self.inputs).__name__}")
+        check_time_axis(time_axis, self.inputs)
         if self.backward is not None or isinstance(self.thing, (with_cache, with_loss)):
             return self._opened_by_hand(given, tried, time_axis)
-        self.problem = Problem(self.thing, self.inputs)
+        before, self.problem = kept(self.thing), Problem(self.thing, self.inputs)
         float32 = any(t.dtype == np.float32 for t in all_arrays(self.inputs, self.problem))
         self.lent.enter_context(self.problem)
         self.functions = [self.problem.function()]
         message, arrays = _described(self.functions[0])
         return {**message, "float32": float32, "given": given is not None, "shapes_tried": [list(shape) for shape in tried],
-                "left_out": [*left_out(self.thing), *self._not_checked(name)]}, arrays
+                "left_out": [*left_out(self.thing, before), *self._not_checked(name)]}, arrays
 
     def _not_checked(self, name: str) -> list[str]:
         """That the file seems to have a backward pass of this function, which is not the one that was checked."""
