@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -60,9 +58,6 @@ class Session:
         self.walls = ""
         self.worker: Worker | None = None
         self.key: Any = None
-        self.folder = Path(tempfile.mkdtemp(prefix="library-"))
-        self.folder.chmod(0o711)
-        self.libraries: dict[Any, list[str]] = {}
         self.hidden = False  # has it seen hidden inputs? Then its later output may tell of them
         self.pair: Any = None  # function and gradient for a student's test
         self.forms: dict[str, str] = {}  # by name of a function: does it return its parts as a dict, a tuple or an array?
@@ -73,7 +68,6 @@ class Session:
 
     def __exit__(self, *error: Any) -> None:
         self.drop()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def drop(self) -> None:
         """End the worker; the next question gets a fresh one."""
@@ -105,14 +99,11 @@ class Session:
         return ask
 
     def _loaded(self, with_minigrad: bool, withhold: tuple[str, ...], stand_ins: tuple[str, ...]) -> Worker:
-        if (with_minigrad, withhold) not in self.libraries:
-            folder = self.folder / str(len(self.libraries))
-            self.libraries[with_minigrad, withhold] = library(folder, withhold, with_minigrad)
         questions = [self.assignment.question(name) for name in stand_ins]
         about = {q.thing: {"kind": q.kind, "arguments": list(q.takes or q.names), "form": self.forms.get(q.thing, "")}
                  for q in questions}
         while True:
-            worker = Worker("grading", WORKER, self.libraries[with_minigrad, withhold], self.wanted,
+            worker = Worker("grading", WORKER, library(withhold, with_minigrad), self.wanted,
                             helps=helper(questions, self.assignment.solution, lambda: self.pair))
             self.walls = worker.walls
             try:
