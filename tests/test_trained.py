@@ -101,7 +101,7 @@ HOSTILE = {  # what train returns instead, or does first: words that the result 
 
 @pytest.mark.parametrize("body", HOSTILE)
 def test_what_are_no_weights_is_worth_nothing(line, tmp_path, body):
-    result = graded(line, tmp_path, SOLUTION.replace('return {"W": found, "b": 0.0}', body))
+    result = graded(line, tmp_path, SOLUTION.replace('return {"W": found, "b": 0.0}', body), secret=None)
     assert result["points"] == 2 and HOSTILE[body] in text(result) and "error" not in result, text(result)
 
 
