@@ -9,8 +9,12 @@ import os
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-from minigrad import registry
-from minigrad.course.library import ROOT
+# Before NumPy is imported: the tests' matrices are so small that threads only wait for each other, where others compute, too.
+for library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+from minigrad import registry  # noqa: E402
+from minigrad.course.library import ROOT  # noqa: E402
 
 # Derandomised, so the example database could only repeat what is drawn anyway. A failure is reported as it was drawn: to shrink a
 # sequence of an LSTM took a quarter of an hour.
