@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 
-@dataclass
+@dataclass(frozen=True)
 class Mistake:
     """build(mistake, rng, variant) gives forward, backward and inputs; variants have other sizes. said: a note may say this."""
 

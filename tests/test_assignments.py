@@ -11,9 +11,10 @@ from thorough import THOROUGH
 from minigrad.course import check
 from minigrad.course.assignment import AssignmentError, load_assignment, module_of
 from minigrad.course.example import Example
+from minigrad.course.grading import Rules, grade
 from minigrad.course.hints import mistakes
 from minigrad.course.judging import judged
-from minigrad.course.proof import _all_points, graded, prove
+from minigrad.course.proof import _all_points, prove
 from minigrad.course.starter import starter
 
 FOLDERS = sorted(path.parent for path in (Path(__file__).parents[1] / "examples" / "assignments").glob("*/assignment.py"))
@@ -21,12 +22,15 @@ thorough = pytest.mark.skipif(not THOROUGH, reason="it takes some minutes: HYPOT
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_solution_and_starter(folder):
+def test_solution_and_starter(folder, tmp_path):
+    """At public inputs; test_proof grades at hidden ones, which are the same questions with other numbers."""
     assignment, solution = load_assignment(folder), (folder / "solution.py").read_text(encoding="utf-8")
     quick = tuple(question.name for question in assignment.questions if question.kind != "trains" or THOROUGH)
-    result = graded(assignment, solution.encode(), only=quick)
+    (tmp_path / "solution.py").write_text(solution, encoding="utf-8")
+    (tmp_path / "starter.py").write_text(starter(solution), encoding="utf-8")
+    result = grade(assignment, tmp_path / "solution.py", "proof", Rules(only=quick))
     assert not _all_points(result) and result["points"] == sum(assignment.question(name).points for name in quick)
-    result = graded(assignment, starter(solution).encode())
+    result = grade(assignment, tmp_path / "starter.py", "proof", Rules())
     assert result["points"] == 0 and not result["messages"]
     assert len(mistakes(assignment)) >= 8 and (folder / "handout.md").is_file()
 

@@ -5,6 +5,7 @@ python tests/test_mistakes_by_hand.py prints the table by family. test_right_one
 
 import re
 from collections import Counter
+from functools import cache
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ NO_NAME = ("no simple pattern", "no diagnosis")
 NOT_A_NAME = ("too small to show", "where any slope", "did not change", "0 everywhere at these values")
 
 
+@cache
 def judged(mistake, variant):
     """Is it caught? How many rows are wrong, how many of these have a name; misleading notes; the report."""
     rng = np.random.default_rng(variant + 5)

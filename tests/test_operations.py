@@ -13,7 +13,7 @@ from minigrad.scan import scan
 pytestmark = pytest.mark.usefixtures("clean_registry")
 
 rng = np.random.default_rng(11)
-X, W, H = rng.normal(size=(3, 2, 4)), rng.normal(size=(4, 4)), rng.normal(size=(2, 4))
+X, W, H = rng.normal(size=(3, 1, 3)), rng.normal(size=(3, 3)), rng.normal(size=(1, 3))
 
 
 def declare():
@@ -41,7 +41,7 @@ def in_a_cell(wrong_tanh, product):
 
     class Model(Module):
         def __init__(self):
-            self.cell = Cell(4, 4, rng=rng)
+            self.cell = Cell(3, 3, rng=rng)
 
         def forward(self, x, h, C):
             return unroll(self.cell, x, (h, C))[0]

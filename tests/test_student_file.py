@@ -158,8 +158,8 @@ from minigrad import log, op, tanh
 from minigrad.layers import LSTMCell, cross_entropy
 
 rng = np.random.default_rng(0)
-x, h, c = rng.normal(size=(2, 3)), rng.normal(size=(2, 4)), rng.normal(size=(2, 4))
-cell = LSTMCell(3, 4, rng=rng)
+x, h, c = rng.normal(size=(1, 2)), rng.normal(size=(1, 3)), rng.normal(size=(1, 3))
+cell = LSTMCell(2, 3, rng=rng)
 
 def loss(x, y):
     return cross_entropy(x, y)
@@ -189,7 +189,7 @@ check_inputs = {"cell": (x, (h, c)), "loss": lambda rng: (rng.normal(size=(2, 3)
 
 def test_inputs_that_stand_in_the_file(check_text):
     code, out, err = check_text(INPUTS, name=":cell")
-    assert code == 0 and "state[1]  (2, 4)" in out and "W_f" in out and not err
+    assert code == 0 and "state[1]  (1, 3)" in out and "W_f" in out and not err
     assert check_text(INPUTS, name=":loss")[0] == 0
     code, out, err = check_text(INPUTS)
     assert code == 1 and "3 of 6 ok, 2 wrong, 1 inconclusive, 0 unseen" in out and "cell\n" in out

@@ -9,7 +9,8 @@ from minigrad.course.assignment import AssignmentError, load_assignment
 from minigrad.course.classroom import grade_one
 from minigrad.course.example import Example
 from minigrad.course.grading import AFTER_A_HANG, Rules
-from minigrad.course.proof import prove
+from minigrad.course.hints import mistakes
+from minigrad.course.proof import _as_it_says, prove
 from minigrad.course.release import released
 from minigrad.course.results import text
 from minigrad.course.session import Session
@@ -125,7 +126,7 @@ HOSTILE = {  # what train returns instead, or does first: words that the result 
 
 @pytest.mark.parametrize("body", HOSTILE)
 def test_what_are_no_weights_is_worth_nothing(line, tmp_path, body):
-    result = graded(line, tmp_path, SOLUTION.replace('return {"W": found, "b": 0.0}', body))
+    result = graded(line, tmp_path, SOLUTION.replace('return {"W": found, "b": 0.0}', body), secret=None)
     assert result["points"] == 2 and HOSTILE[body] in text(result) and "error" not in result, text(result)
 
 
@@ -179,5 +180,8 @@ def test_the_proof_of_such_an_assignment(line):
     assert prove(line, said.append) == 0 and "ok     wrong/half.py loses train 3.9..4.1" in said, said
     half = line / "wrong" / "half.py"
     half.write_text(half.read_text().replace("3.9..4.1", "4.5..5"))
-    said.clear()
-    assert prove(line, said.append) == 1 and any("train loses 4" in words and "not 4.5..5" in words for words in said), said
+    assignment = load_assignment(line)
+    known = mistakes(assignment)
+    (wrong,) = [mistake for mistake in known if mistake.path == half]
+    (said,) = _as_it_says(assignment, known, wrong, SOLUTION.encode())
+    assert "train loses 4" in said and "not 4.5..5" in said
