@@ -752,3 +752,57 @@ def test_what_is_said_of_entries_that_cannot_be_judged_is_true():
     assert "jumps near" not in str(edge) and "kink" not in str(edge)
     second = gradcheck(lambda x: mg.relu(x) ** 2, np.array([0.0, 1.0]), order=2)
     assert "1 entry lies on a kink of the gradient of f" in str(second)
+
+
+def huber(x):
+    return np.where(np.abs(x) < 1, x * x / 2, np.abs(x) - 0.5)
+
+
+TIES = np.array([[-1.0, 0.1], [1.3, -0.5]]), np.array([[-1.9, 0.07], [1.3, -0.5]])
+
+
+@pytest.mark.parametrize(("f", "backward", "inputs"), [
+    (huber, lambda g, x: g * np.where(np.abs(x) < 1, x, 0), [[1.0, 0.0, -1.0]]),
+    (huber, lambda g, x: g * np.where(np.abs(x) < 1, x, -5 * x), [[1.0, 0.5, -1.0]]),
+    (lambda x: x ** 2, lambda g, x: 2 * g * x * (x > 1), [[1.0, 2.0, 3.0]]),
+    (np.maximum, lambda g, x, y: (g * (x > y).T, g * ~(x > y).T), TIES),
+    (np.maximum, lambda g, x, y: (g * np.roll(x > y, 1), g * ~np.roll(x > y, 1)), TIES),
+    (lambda x: np.clip(x, -1, 1), lambda g, x: g * (np.abs(x) <= 1)[::-1], [[[1.0, -1.2], [4.0, 1.6]]]),
+    *((np.exp, lambda g, x, k=k: k * g * np.exp(x), [[36.0, 5.0]]) for k in (-1, 0.5, 7, 0)),
+    (np.exp, lambda g, x: g * np.exp(x) / 2, [[-4.6, -14.2, -30.0, -21.0, -44.0]]),
+    (np.sinh, lambda g, x: -g * np.cosh(x), [[3.0, 42.5, -27.0, 6.5, 73.0]]),
+    (lambda x: 1 / x, lambda g, x: -g / x ** 2 * (x > 0.01), [[1e-3, 1000.0, 1000.0]]),
+    (lambda x: np.sin(1 / x), lambda g, x: -g * np.cos(1 / x) / x ** 2 * (x != 0.01), [[0.01, 1.07, -0.03, 1.0]]),
+    (lambda x: 1e-3 * np.log(x), lambda g, x: 1e-3 * g / x * [-1, 1, 1, 1], [[1e-6, 1e6, 1e6, 1e-6]]),
+    (np.sqrt, lambda g, x: g * np.where(x < 1, 0, 0.5 / np.sqrt(x)), [[143.0, 1e-5, 34590.0]]),
+    (lambda x: np.sqrt(x * x + 1e-8), lambda g, x: g * np.where(x == 0, 0.7, x / np.sqrt(x * x + 1e-8)), [[0.0, 1.0, -2.0]]),
+    (lambda x: 1e5 + np.tanh(x), lambda g, x: 3 * g / np.cosh(x) ** 2, [[9.0]]),
+    (lambda x: 1e4 + (x - 1) ** 8, lambda g, x: -8 * g * (x - 1) ** 7, [[1.1, 0.99]]),
+    (lambda x: 1e13 + np.exp(x), lambda g, x: 1.01 * g * np.exp(x), [[10.0]]),
+])
+def test_nothing_hides_a_wrong_gradient(f, backward, inputs):
+    """A mask at ties or thresholds, a fast-growing f, a small entry among large ones, a sharp bend, digits that f loses."""
+    report = gradcheck(f, *map(np.array, inputs), backward=backward)
+    assert not report, f"\n{report}"
+
+
+@pytest.mark.parametrize(("f", "slope", "x"), [
+    (lambda x: 1.05 * np.where(x > 0, x, 1.67 * np.expm1(np.minimum(x, 0))),
+     lambda x: 1.05 * np.where(x > 0, 1, 1.67 * np.exp(np.minimum(x, 0))), [0.0, 1.0, -2.0]),  # selu: the left slope at 0
+    (huber, lambda x: np.clip(x, -1, 1), [1.0, 0.0, -1.0]),
+    (np.exp, np.exp, [36.0, 5.0]), (np.exp, np.exp, [-4.6, -14.2, -30.0, -21.0, -44.0]),
+    (lambda x: np.sin(x * x) + 1, lambda x: 2 * x * np.cos(x * x), [33.36, 0.0, 1.0, 17.53]),
+    (lambda x: np.sin(x * x) + 1, lambda x: 2 * x * np.cos(x * x), [7.08, 8.67, 7.46]),
+    (lambda x: 1 * x, lambda x: 1.0, [1.0, 1e100]), (np.tanh, lambda x: 1 - np.tanh(x) ** 2, [10.0, 9.0]),
+])
+def test_a_right_gradient_of_a_steep_bent_or_small_f_is_ok(f, slope, x):
+    report = gradcheck(f, np.array(x), backward=lambda g, x: g * slope(x))
+    assert report, f"\n{report}"
+
+
+def test_the_call_that_repeats_a_check_is_python_whatever_the_functions_are_called():
+    report = gradcheck(np.log, np.ones(2), backward=lambda g, x: 2 * g / x)
+    call, where, note = report.again.partition(", where ")
+    assert call == "gradcheck(np.log, x, backward=backward, seed=0)" and note == "backward is your lambda"
+    report = gradcheck(lambda x: x * x, np.ones(2), backward=lambda g, x: g)
+    assert report.again.endswith("where f is your lambda and backward is your lambda")

@@ -76,20 +76,18 @@ def gradcheck(f: Callable, *inputs: Any, backward: Callable | None = None, step:
         raise ValueError(f"gradcheck: hints must be one of {', '.join(map(repr, HINTS))}, not {hints!r}")
     options = [*(["order=2"] if order == 2 else []), f"seed={seed}", *([f"budget={budget}"] if budget != 20_000 else []),
                *([f"hints={hints!r}"] if hints != "full" else []),
-               *([f"time_axis={time_axis}"] if time_axis is not None else []),
-               *([f"step={getattr(step, 'written', getattr(step, '__name__', 'step'))}"] if step is not None else [])]
+               *([f"time_axis={time_axis}"] if time_axis is not None else [])]
+    functions = {"backward": backward, "step": step}
     judged = partial(judge, seed=seed, budget=budget, hints=hints, time_axis=time_axis)
     if backward is None and isinstance(f, (with_cache, with_loss)):
         backward = f.backward
-    elif backward is not None:
-        options = [f"backward={getattr(backward, '__name__', 'backward')}", *options]
     if backward is not None:
         if order == 2:
             raise ValueError("gradcheck: order=2 needs gradients that the engine computes; these are written by hand")
         report = _by_hand(f, backward, inputs, judged, step, time_axis)
     else:
         report = _of_engine(f, inputs, order, judged)
-    return replace(report, again=_again(f, [*argument_names(f, len(inputs)), *options]))
+    return replace(report, again=_again(f, argument_names(f, len(inputs)), functions, options))
 
 
 def _of_engine(f: Callable, inputs: tuple, order: int, judged: Callable[..., Report]) -> Report:
@@ -157,15 +155,24 @@ def in_single(f: Callable, inputs: tuple, v: np.ndarray) -> tuple[list[np.ndarra
         return alone.gradients(alone.xs, v), [x.dtype for x in alone.xs]
 
 
-def _again(f: Callable, arguments: list[str]) -> str:
-    """The call as Python that runs where f is defined; if f has no name, the text says so."""
-    if hasattr(f, "written"):
-        return f"gradcheck({', '.join([f.written, *arguments])})"
-    name = getattr(f, "__qualname__", "").rpartition("<locals>.")[2]
-    what = "" if name and "<" not in name and not hasattr(f, "__self__") else (
-        f", where f is your {getattr(f, '__qualname__', type(f).__name__).rpartition('.')[2].strip('<>')}")
-    call = f"gradcheck({'f' if what else name}, {', '.join(arguments)})"
-    return call.replace("input ", "input_") + what
+def _again(f: Callable, arguments: list[str], functions: dict[str, Callable | None], options: list[str]) -> str:
+    """The call as Python that runs where the functions are defined; the text says so of those without a name."""
+    notes: list[str] = []
+
+    def named(given: Callable, place: str) -> str:
+        name = getattr(given, "__qualname__", getattr(given, "__name__", type(given).__name__)).rpartition("<locals>.")[2]
+        if getattr(np, name, None) is given:
+            return f"np.{name}"
+        if hasattr(given, "written"):
+            return given.written
+        if "<" not in name and hasattr(given, "__qualname__") and not hasattr(given, "__self__"):
+            return name
+        notes.append(f"{place} is your {name.rpartition('.')[2].strip('<>')}")
+        return place
+
+    call = [named(f, "f"), *(name.replace("input ", "input_") for name in arguments),
+            *(f"{place}={named(given, place)}" for place, given in functions.items() if given is not None), *options]
+    return f"gradcheck({', '.join(call)})" + (f", where {' and '.join(notes)}" if notes else "")
 
 
 def kept(f: Callable) -> dict[str, np.ndarray]:
