@@ -8,7 +8,7 @@ from minigrad.__main__ import main
 
 rng = np.random.default_rng(9)
 TARGETS = np.array([0, 2, 1, 1])
-ONLY_HERE = ("right at these sizes only: with {} the gradient of {} is WRONG. Does one length stand where an equal one is "
+ONLY_HERE = ("at other sizes it is wrong: with {} the gradient of {} is WRONG. Does one length stand where an equal one is "
              "right?")
 
 

@@ -57,7 +57,10 @@ def of_another_input(situations: list[Situation]) -> list[Named]:
 
 def clipped(situations: list[Situation]) -> list[Named]:
     """One limit for all situations; for a loss, that of the gradient for g = 1. In some situations no entry may be so large:
-    there the gradient is right. A single entry at the limit proves nothing, unless the limit is a round number."""
+    there the gradient is right. A single entry at the limit proves nothing, unless the limit is a round number; nor do entries
+    that are all the same number."""
+    if all((s.analytic == s.analytic.flat[0]).all() for s in situations):
+        return []
     limit, entries = float(np.abs(situations[0].analytic).max(initial=0)) / abs(_of_loss(situations[0])), 0
     for s in situations:
         most = limit * abs(_of_loss(s))

@@ -47,13 +47,15 @@ class Evidence:
         if hints == "none" or finding.kinks_meet:
             return []
         name = finding.input.name
-        if np.isfinite(finding.of_entries("low")[finding.wrong]).all() and name not in self._stories[0]:
+        on_kinks = np.isfinite(finding.of_entries("low")[finding.wrong])
+        if on_kinks.all() and name not in self._stories[0]:
             return ["no diagnosis: wrong entries lie on a kink of f, where its slope is none of the gradient's"]
         if finding.numeric.jacobian is None and not self._blamed:
             return ["for a diagnosis check a smaller case (fewer hidden units, inputs or time steps)"]
         if name not in self.known:
             self.known[name] = self._blamed or self._named(name)
-        return list(dict.fromkeys(n.family if hints == "family" else n.text for n in self.known[name])) or [NOTHING]
+        texts = dict.fromkeys(n.family if hints == "family" else n.text for n in self.known[name]) or [NOTHING]
+        return [f"{text} (this leaves out entries on kinks)" if on_kinks.any() else text for text in texts]
 
     def _named(self, name: str) -> list[Named]:
         """An explanation for all wrong inputs goes before an explanation for one."""

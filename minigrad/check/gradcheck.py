@@ -164,7 +164,10 @@ def _again(f: Callable, arguments: list[str], functions: dict[str, Callable | No
         if getattr(np, name, None) is given:
             return f"np.{name}"
         if hasattr(given, "written"):
-            return given.written
+            if "<" not in given.written:
+                return given.written
+            notes.append(f"{place} is your {given.written}")
+            return place
         if "<" not in name and hasattr(given, "__qualname__") and not hasattr(given, "__self__"):
             return name
         notes.append(f"{place} is your {name.rpartition('.')[2].strip('<>')}")

@@ -230,16 +230,17 @@ def _factors(values: Values) -> Iterator[tuple[str, np.ndarray]]:
         f"{n} s (1 - s) with s = sigmoid({n})": x * s * (1 - s),
         f"s (1 + {n} (1 - s)) with s = sigmoid({n}), as for silu": s * (1 + x * (1 - s)),
         f"tanh {n}": t, f"1 - tanh({n})^2": 1 - t * t, f"{n} (1 - tanh({n})^2)": x * (1 - t * t), f"exp(-{n})": np.exp(-x),
-        f"({n} > 0), as for relu": x > 0, f"({n} < 0)": x < 0, f"the sign of {n}": np.sign(x), "(y > 0)": y > 0,
         f"{n} y": x * y, f"y / {n}": y / x, f"{n} / y": x / y,
     }.items()
+    masks = {f"({n} > 0), as for relu": x > 0, f"({n} < 0)": x < 0, f"the sign of {n}": np.sign(x), "(y > 0)": y > 0}
     for name, q in values.items():
         yield from of_one(name, q)
+        masks |= {f"({n} > {name})": x > q, f"({n} < {name})": x < q} if name not in (n, "y") else {}
+    yield from ((text, mask) for text, mask in masks.items() if np.unique(mask).size > 1)  # a mask that is 1 everywhere is none
     for name, q in values.items():
         if name not in (n, "y"):
             yield from {f"{name} {n}": q * x, f"{name} y": q * y, f"{name} / {n}": q / x, f"{n} / {name}": x / q,
-                        f"y / {name}": y / q, f"{name} / y": q / y, f"({name} - {n})": q - x,
-                        f"({n} > {name})": x > q, f"({n} < {name})": x < q}.items()
+                        f"y / {name}": y / q, f"{name} / y": q / y, f"({name} - {n})": q - x}.items()
 
 
 def of_one(name: str, q: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

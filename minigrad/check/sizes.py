@@ -25,7 +25,7 @@ def at_other_sizes(function: ByHand) -> list[str]:
             there = function.with_inputs({**function.every, name: shorter})
             wrong = [row.name for row in Check(there, generator(5), CALLS, "none").report().rows if row.verdict == WRONG]
             if wrong:
-                return [f"right at these sizes only: with {name} of shape {shorter.shape} the gradient of {', '.join(wrong)} is "
+                return [f"at other sizes it is wrong: with {name} of shape {shorter.shape} the gradient of {', '.join(wrong)} is "
                         "WRONG. Does one length stand where an equal one is right?"]
     return []
 

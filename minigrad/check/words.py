@@ -48,7 +48,7 @@ def _notes(f: Finding, function: str, repeatable: bool) -> Iterator[str]:
                    "end or have large rounding errors")
     if f.on_kink.any():
         yield f"{_entries(f.on_kink, 'lies', 'lie')} on a kink of {function}, where any slope between left and right is accepted"
-    if unseen.any():
+    if unseen.any() and repeatable:
         yield (f"{_entries(unseen, 'is', 'are')} too small to show beside the rounding errors of {function}, "
                f"errors up to {f.error[unseen].max():.1e} there would not be seen")
     if f.still.all():
