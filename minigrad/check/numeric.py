@@ -21,6 +21,9 @@ GOOD = 1e-8  # with a bound below this share of the derivative, no other step is
 SURE, CLEAR = 2, 1e-6  # enough steps, if so many agree so well and all contradict the expected value
 STRUCTURE = 1e-3  # if noise falls below this share of itself at a smaller step, it was no noise, but f's own shape
 SMALLEST = 2.0 ** -200  # smaller entries count as this size, so that steps cannot underflow
+PLACES = (0.1357, 0.3819, 0.6127, 0.8643)  # between the points of a careful slope
+NODES = np.arange(5) / 4
+INTERPOLATION = [[np.prod([(place - b) / (a - b) for b in NODES if b != a]) for a in NODES] for place in PLACES]  # Lagrange
 LARGEST_JACOBIAN = 4_000_000  # numbers; larger ones are not kept
 BLOCK = 16_384  # numbers: with so many outputs of several entries at once, NumPy's calls cost little
 
@@ -185,8 +188,9 @@ class Differences:
         bends = [(above[i] + below[i] - 2 * self.here) / taken[i] for i in (0, 2, 3)]
         sides = np.array([[self.here, *values[::-1]] for values in (below, above)])
         own, third = own_level(sides, 4), own_level(sides, 3)
-        exact = np.maximum(own, third)  # samples may be small by chance; all are 0 if f moves in equal, large rounding errors
-        few = self._few([*above, *below])
+        exact, few = np.maximum(own, third), self._few([*above, *below])  # samples may be small by chance
+        if (exact < STRUCTURE * noise).any():
+            exact = np.maximum(exact, self._between(direction, first, sides))
         error = np.where((0 < exact) & (exact < STRUCTURE * noise) & ~few, exact, noise)
         rounding = self._error(error, few, above[0], below[0]) / taken[3] + self._inner(slopes[2], noise, above[0], below[0])
         hidden = SAFETY * rounding
@@ -208,6 +212,15 @@ class Differences:
         low, high = (np.where(kink, np.where(jump, side * np.inf, end), np.nan) for side, end in ((-1, low), (1, high)))
         gap = np.where(kink, jumps[2] * np.where(jump, taken[3] / CAREFUL_STEP, 1), np.nan)
         return Column(np.where(kink, slopes[2], slope), truncation, 2 * rounding, low, high, gap, 0 * truncation)
+
+    def _between(self, direction: np.ndarray, step: float, sides: np.ndarray) -> np.ndarray:
+        """The distance of f between the five points of each side from the polynomial through them. In equal steps f may move by
+        equal rounding errors; these places are not in equal steps."""
+        off = np.zeros(self.here.shape)
+        for sign, side in zip((-1, 1), sides):
+            for place, weights in zip(PLACES, INTERPOLATION):
+                off = np.fmax(off, np.abs(self.f(self.x + sign * place * step * direction) - weights @ side))
+        return off
 
     def _drowned(self, found: Derivative, noise: np.ndarray) -> Any:
         """Do rounding errors hide a derivative that is not 0? (Larger errors than f's own may be its shape.)"""
