@@ -94,7 +94,7 @@ def _along(f: Function, x: np.ndarray, direction: np.ndarray, far: np.ndarray, h
                     for sides in (near, wide))
     huge_stairs = np.minimum(np.max([_plateau(values) for values in huge], axis=0), STAIRCASE * eps * scale)
     error = np.maximum(error, np.where(climbs, stairs, np.maximum(stairs, huge_stairs)))
-    scale = np.where(moves, np.minimum(scale, INNER * error / eps), scale)  # such errors would show
+    scale = np.where(moves, np.minimum(scale, INNER * (error / eps + np.abs(here))), scale)  # such errors would show
     return Noise(error, scale, [np.diff(values, n=5, axis=0) for values in near], moves)
 
 
