@@ -806,3 +806,36 @@ def test_the_call_that_repeats_a_check_is_python_whatever_the_functions_are_call
     assert call == "gradcheck(np.log, x, backward=backward, seed=0)" and note == "backward is your lambda"
     report = gradcheck(lambda x: x * x, np.ones(2), backward=lambda g, x: g)
     assert report.again.endswith("where f is your lambda and backward is your lambda")
+
+
+@pytest.mark.parametrize(("f", "backward", "inputs"), [
+    (np.abs, lambda g, x: g * np.where(x == 100, 1, -1), [[1e-4, 100.0]]),
+    *((lambda x: np.maximum(x, 0), lambda g, x, a=a: g * (x > a), [[a, big]])
+      for big in (1e2, 1e4, 1e6) for a in (1e-4, 0.01, 1.0)),
+    (lambda x: x * x, lambda g, x: g * 2 * x * (np.abs(x) > 1e-5), [[1e-5, 0.5, -2.0]]),
+    (lambda x: np.log(x * x + 1e-3), lambda g, x: g * 2 * x / (x * x + 1e-3) * (x != 1e-6), [[1e-6, 1.0]]),
+    (lambda x: np.tanh(50 * x), lambda g, x: -50 * g * (1 - np.tanh(50 * x) ** 2), [[0.3, 0.5, -2.0]]),
+])
+def test_what_is_only_near_a_kink_or_a_threshold_is_not_on_it(f, backward, inputs):
+    report = gradcheck(f, *map(np.array, inputs), backward=backward)
+    assert not report, f"\n{report}"
+
+
+def test_a_small_row_beside_a_large_one_is_seen():
+    """A hinge loss whose kinks lie near the small row, compared with the large one, but not on it."""
+    targets, rows = np.array([0, 0, 0, 2]), np.arange(4)
+
+    def loss(x, W):
+        scores = x @ W
+        return np.maximum(scores - scores[rows, targets][:, None] + 1, 0).sum()
+
+    def backward(g, x, W, factor):
+        scores = x @ W
+        active = (scores - scores[rows, targets][:, None] + 1 > 0) * 1.0
+        active[rows, targets] -= active.sum(1)
+        return g * (active @ W.T) * [[1], [1], [1], [factor]], g * (x.T @ active)
+
+    x = np.array([[10.0, 1, -24], [1, -2, 1], [-8e5, 2e4, 8e5], [1, -1, 2]])
+    W = np.array([[0.0, 1, -3], [-1, -2, 0], [3, 3, -2]])
+    assert gradcheck(loss, x, W, backward=lambda g, x, W: backward(g, x, W, 1))
+    assert not gradcheck(loss, x, W, backward=lambda g, x, W: backward(g, x, W, 0.5))

@@ -45,7 +45,9 @@ def steps(s: Situation) -> Iterator[tuple[int, int, int, bool]]:
 
 
 def some_blocks(s: Situation) -> Iterator[Hypothesis]:
-    """Only some indices of the outputs contribute to an index of the input."""
+    """Only some indices of the outputs contribute to an index of the input. A single wrong entry does not show that."""
+    if (np.abs(s.analytic - s.numeric) > s.error).sum() < 2:
+        return
     if [y.shape for y in s.ys] == [s.x.shape] and np.count_nonzero(s.jacobian) > s.x.size:
         diagonal = np.diag(s.jacobian).reshape(s.x.shape) * s.gs[0]
         yield (

@@ -112,12 +112,12 @@ class Check:
         everything, order = len(entries) == of.x.size, self.function.order
         numeric = of.differences.of(self.v, paths[0], None if everything else entries, tick)
         of = replace(of, analytic=max(paths, key=lambda g: np.nan_to_num(np.abs(g - numeric.value), nan=np.inf).max(initial=0)))
-        finding = judged(of, numeric, entries, self.v, order, self.repeatable)
+        finding = judged(of, numeric, entries, self.v, self.weights, order, self.repeatable)
         if not everything and not finding.wrong.any():
             culprit, direction = directions(of, self.v, self.rng)
             if culprit is not None:
                 entries = np.union1d(entries, [culprit])
                 numeric = of.differences.of(self.v, of.analytic, entries)
-            finding = replace(judged(of, numeric, entries, self.v, order, self.repeatable), direction=direction)
+            finding = replace(judged(of, numeric, entries, self.v, self.weights, order, self.repeatable), direction=direction)
         look_again(finding, self.here, [of.differences.sizes for of in self.inputs], self.v, self.rng)
         return finding

@@ -31,7 +31,8 @@ def diagnose(situations: list[Situation]) -> list[Named]:
     """The explanations that fit in all situations (at several values of the inputs); the most likely first."""
     first = situations[0]
     if not np.isfinite(first.analytic).all():
-        return [_seen(f"{(~np.isfinite(first.analytic)).sum()} entries are NaN or infinite")]
+        count = (~np.isfinite(first.analytic)).sum()
+        return [_seen(f"{count} {'entry is' if count == 1 else 'entries are'} NaN or infinite")]
     if not any(s.analytic.any() for s in situations):
         return [_seen(ZERO)]
     if not any(s.numeric.any() for s in situations):
@@ -234,7 +235,7 @@ def _where(s: Situation) -> Iterator[str]:
     elif found:
         yield from found
     elif not a[wrong].any():
-        yield f"{wrong.sum()} entries are zero and should not be"
+        yield f"{wrong.sum()} {'entry is' if wrong.sum() == 1 else 'entries are'} zero and should not be"
     elif wrong.sum() <= 3 and wrong.size > 3:
         yield f"the only wrong entries are {', '.join(str(list(map(int, index))) for index in np.argwhere(wrong))}"
     elif (np.abs(a - n) <= 0.01 * np.abs(n)).all():

@@ -17,7 +17,7 @@ from .operations import blamed
 from .sample import CALLS
 from .situation import Situation
 from .story import stories
-from .verdict import TREMBLES, ULPS, Finding, judged
+from .verdict import Finding, judged
 
 VAGUE = ("it is wrong in", "it is nearly right")  # beginnings of the last resort among sentences
 NOTHING = "no simple pattern explains the wrong entries"
@@ -148,7 +148,7 @@ class Evidence:
         v = self.weights * self.rng.normal(size=self.v.size)
         inputs = [replace(f.input, differences=there.differences(f.input.number), analytic=g)
                   for f, g in zip(self.findings, there.gradients(v))]
-        return there, v, [judged(of, of.differences.of(v), f.entries, v, there.function.order)
+        return there, v, [judged(of, of.differences.of(v), f.entries, v, self.weights, there.function.order)
                           for of, f in zip(inputs, self.findings)]
 
     def _situation(self, point: Point, v: np.ndarray, finding: Finding, findings: list[Finding]) -> Situation:
@@ -177,4 +177,6 @@ class Evidence:
 
 
 def _error(f: Finding) -> np.ndarray:
-    return f.numeric.bound + ULPS * f.input.eps * f.numeric.terms + TREMBLES * f.input.tremor
+    error = np.full(f.input.x.shape, np.inf)
+    error.flat[f.entries] = f.error
+    return error

@@ -86,13 +86,14 @@ def factors(program: Program) -> Iterator[Mistake]:
     for edges in program.groups.values():
         name, edge = edges[0].node.name, edges[0]
         if name == "multiply" or name == "divide" and edge.number == 0:
+            factor = f"the {'factor' if name == 'multiply' else 'division by'} {value_name(edge, 1 - edge.number)}"
             yield Mistake(
-                f"the factor {value_name(edge, 1 - edge.number)} is missing in what goes back to {where(edge)}{at(edge)}",
+                f"{factor} is missing in what goes back to {where(edge)}{at(edge)}",
                 FACTOR,
                 passing_on(edges),
             )
             yield Mistake(
-                f"the factor {value_name(edge, 1 - edge.number)} stands twice in what goes back to {where(edge)}{at(edge)}",
+                f"{factor} stands twice in what goes back to {where(edge)}{at(edge)}",
                 FACTOR,
                 {edge: lambda g, total, e=edge: e.back(e.back(g, *e.values), *e.values) for edge in edges},
             )

@@ -113,7 +113,7 @@ def _changed(g: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
             yield f"only indices 0..{k - 1} of axis {axis}# count", np.where(index < k, g, 0)
             yield f"only indices {k}..{n - 1} of axis {axis}# count", np.where(index >= k, g, 0)
     for text, move in _moves(g.shape):
-        yield f"g is {text} before it is used", move(g)
+        yield f"it would be right if g were {text} (a step too many, or one forgotten)", move(g)
     for axis, n in enumerate(g.shape):
         if n > 1:
             total = g.sum(axis=axis, keepdims=True)

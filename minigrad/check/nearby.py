@@ -109,9 +109,11 @@ def _look_around_kinks(finding: Finding, here: Point, sizes: list[np.ndarray], v
     if not wrong.size:
         return
 
+    own = [np.where(x == 0, size, np.minimum(size, np.abs(x))) for x, size in zip(here.xs, sizes)]  # a kink nearby is none here
+
     def moved(distance: float) -> Point:
         """All inputs moved a little, each in its own direction."""
-        return here.at([x + distance * size * rng.normal(size=x.shape) for x, size in zip(here.xs, sizes)])
+        return here.at([x + distance * size * rng.normal(size=x.shape) for x, size in zip(here.xs, own)])
 
     some = finding.entries[wrong[:: -(-wrong.size // ENTRIES_ASIDE)]]
     aside = moved(ASIDE)
@@ -123,7 +125,7 @@ def _look_around_kinks(finding: Finding, here: Point, sizes: list[np.ndarray], v
     finding.kinks_meet = bool(right.ravel()[some].all())
     if not finding.kinks_meet:
         return  # it is wrong everywhere
-    steps = STEP_AROUND * sizes[number]
+    steps = STEP_AROUND * own[number]
     around = [_slopes(moved(AROUND), number, finding.entries[wrong], steps, v) for _ in range(POINTS_AROUND)]
     slopes, errors, rights = (np.array(parts) for parts in zip(*around))
     a, ends = finding.a[wrong], np.array([v * (slopes - errors).min(axis=0), v * (slopes + errors).max(axis=0)])
@@ -168,7 +170,7 @@ def _look_at_hidden(finding: Finding, v: np.ndarray) -> None:
         return
     for number, entry in enumerate(finding.entries):
         claimed, error, step = abs(finding.a[number]), finding.error[number], np.zeros(differences.x.shape)
-        step.flat[entry] = CAREFUL_STEP * differences.sizes.flat[entry]
+        step.flat[entry] = CAREFUL_STEP * differences.reach.flat[entry]
         same = (changes_at(step) <= LAST * differences.eps * np.abs(differences.here)).all()
         for reach in differences.reach.flat[entry] * FURTHER:
             step.flat[entry] = reach

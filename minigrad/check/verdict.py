@@ -71,17 +71,20 @@ class Finding:
         return ~(self.wrong | self.unknown | self.on_kink | self.hidden)
 
 
-def judged(of: Input, numeric: Derivatives, entries: np.ndarray, v: np.ndarray, order: int = 1,
+def judged(of: Input, numeric: Derivatives, entries: np.ndarray, v: np.ndarray, weights: np.ndarray, order: int = 1,
            repeatable: bool = True) -> Finding:
-    """The analytic gradient of v . f compared with the numeric one, for entries with these flat numbers."""
+    """The analytic gradient of v . f compared with the numeric one, for entries with these flat numbers. weights: what v's
+    numbers were multiplied by."""
     a = of.analytic.ravel()[entries]
     value, bound, rounding, terms, low, high, secant = (getattr(numeric, part).ravel()[entries] for part in (
         "value", "bound", "rounding", "terms", "low", "high", "secant"))
     silence = of.eps * np.abs(v).sum() / of.differences.sizes.ravel()[entries]  # inner values near 1 may hide so much of a slope,
     silent = (terms == 0) & (secant == 0) & (np.abs(a) <= silence)  # if f does not change at all
     bound = np.where(silent, np.maximum(bound, silence), bound)
-    known = value[bound <= np.abs(value)]
-    size = np.maximum(np.abs(value), norm(known) / np.sqrt(max(1, value.size)))
+    seen, quiet = bound <= np.abs(value), _quiet(numeric, entries, v, weights)
+    known = value[seen]
+    others = np.minimum(norm(known), quiet * norm(known / quiet[seen])) / np.sqrt(max(1, value.size))
+    size = np.maximum(np.abs(value), others)
     size = size if known.size else np.fmax(size, secant)  # if f is level: its change a step away
     ulps, trembles = ULPS * of.eps * terms, TREMBLES * of.tremor.ravel()[entries]
     trembles = np.where((trembles > TOO_WIDE * size) & (trembles > STEADY * (bound + ulps)), 0, trembles)
@@ -97,3 +100,12 @@ def judged(of: Input, numeric: Derivatives, entries: np.ndarray, v: np.ndarray, 
         unknown |= on_kink & ~right
     wrong = ~right & ~unknown
     return Finding(of, numeric, entries, error, size, wrong, unknown, on_kink & ~wrong, hidden & ~wrong, np.zeros(a.shape, bool))
+
+
+def _quiet(numeric: Derivatives, entries: np.ndarray, v: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """For each entry: how much smaller weights have made its derivative. It must not look too small to matter."""
+    if numeric.jacobian is None:
+        return np.ones(len(entries))
+    changes = np.abs(numeric.jacobian[:, entries])
+    whole = np.abs(v / weights) @ changes
+    return np.divide(np.abs(v) @ changes, whole, out=np.ones(len(entries)), where=whole > 0)
