@@ -815,6 +815,8 @@ def test_the_call_that_repeats_a_check_is_python_whatever_the_functions_are_call
     (lambda x: x * x, lambda g, x: g * 2 * x * (np.abs(x) > 1e-5), [[1e-5, 0.5, -2.0]]),
     (lambda x: np.log(x * x + 1e-3), lambda g, x: g * 2 * x / (x * x + 1e-3) * (x != 1e-6), [[1e-6, 1.0]]),
     (lambda x: np.tanh(50 * x), lambda g, x: -50 * g * (1 - np.tanh(50 * x) ** 2), [[0.3, 0.5, -2.0]]),
+    (lambda x: np.abs(x).sum(), lambda g, x: g * np.sign(x) * (np.arange(4) > 0), [[-0.802, -1.32e7, -0.248, 0.42]]),
+    (lambda x: np.maximum(x, 0).mean(), lambda g, x: g * (x > 1e-4) / x.size, [[1e-4, 1e6]]),
 ])
 def test_what_is_only_near_a_kink_or_a_threshold_is_not_on_it(f, backward, inputs):
     report = gradcheck(f, *map(np.array, inputs), backward=backward)

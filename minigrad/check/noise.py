@@ -60,6 +60,7 @@ def noise_of(f: Function, x: np.ndarray, direction: np.ndarray, far: np.ndarray,
         closer = _along(f, x, near, less, here, eps)
         noise.error = np.where(closer.moves, np.minimum(noise.error, closer.error), noise.error)
         noise.scale = np.where(closer.moves, np.minimum(noise.scale, closer.scale), noise.scale)
+        noise.samples = [np.where(closer.moves, near, far) for near, far in zip(closer.samples, noise.samples)]
     return noise
 
 

@@ -132,7 +132,7 @@ class Differences:
             further = weighed(large, secant, v, together)
             if further.bound <= UNMISTAKABLE * abs(further.value):
                 found, best = further, large
-        if settled(found, expected) or found.allows(expected if expected is not None else found.value) and best:
+        if settled(found, expected) or best is not None and (expected is None or found.allows(expected)):
             return found, False
         for shrink in line.shrinks:
             column = self._careful(line.direction, CAREFUL_STEP * line.jitter / 2 ** shrink, noise)

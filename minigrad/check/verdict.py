@@ -13,7 +13,7 @@ from .slopes import Derivatives
 TOO_WIDE = 1e-3  # a bound wider than this share of the gradient's size shows nothing
 ULPS = 300  # rounding errors that a right gradient may have, relative to its terms
 TREMBLES = 16  # or so many times its change if all inputs change by a few rounding errors
-STEADY = 1000  # unless that is so many times f's own errors: then a formula treats exactly these values in a way of its own
+STEADY = 100  # unless that is so many times f's own errors: then a formula treats exactly these values in a way of its own
 
 
 @dataclass
