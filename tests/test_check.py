@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections import namedtuple
 
 import numpy as np
@@ -802,8 +803,9 @@ def test_a_right_gradient_of_a_steep_bent_or_small_f_is_ok(f, slope, x):
 
 def test_the_call_that_repeats_a_check_is_python_whatever_the_functions_are_called():
     report = gradcheck(np.log, np.ones(2), backward=lambda g, x: 2 * g / x)
-    call, where, note = report.again.partition(", where ")
-    assert call == "gradcheck(np.log, x, backward=backward, seed=0)" and note == "backward is your lambda"
+    call, _, note = report.again.partition(", where ")  # an older NumPy does not name the argument of np.log
+    assert re.fullmatch(r"gradcheck\(np.log, (x|input_0), backward=backward, seed=0\)", call)
+    assert note == "backward is your lambda"
     report = gradcheck(lambda x: x * x, np.ones(2), backward=lambda g, x: g)
     assert report.again.endswith("where f is your lambda and backward is your lambda")
 
