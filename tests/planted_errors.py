@@ -59,7 +59,7 @@ def _wrong_value(formula, needs):
 FAMILIES = {  # how the formula is changed, and what the report may call it: one of these, separated by |
     "times 1.01": (of_result(lambda a: 1.01 * a), "1.01 times what it should be"),
     "negated": (of_result(lambda a: -a), "the sign is flipped"),
-    "zero": (of_result(lambda a: 0.0 * a), "zero everywhere|zero in|zero and should not|left out"),
+    "zero": (of_result(lambda a: 0.0 * a), "zero everywhere|zero in|zero and should not|left out|is lost"),
     "halved": (of_result(lambda a: 0.5 * a), "0.5 times what it should be"),
     "transposed": (of_result(_swapped), "transposed|exchanged|wrong places|summed over the wrong axis|order"),
     "reversed": (of_result(lambda a: a[::-1] if a.ndim else a),
