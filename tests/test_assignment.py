@@ -223,13 +223,18 @@ question("backward", points=1, function="backward", reference=norm, inputs=[(4, 
 """
 
 
+def hidden_and_public(text, folder):
+    """An assignment of one question, and an example with its judge for the grader's inputs and for those of students."""
+    (folder / "assignment.py").write_text(text)
+    (folder / "solution.py").write_text("import numpy as np\n")
+    released(assignment := load_assignment(folder), folder / "release")
+    (stored,) = load_public(folder / "release").stored.values()
+    return assignment, ((Example(assignment.questions[0], "hidden"), judged), (stored[0], judged_stored))
+
+
 def test_no_gradient_arrives_where_the_function_takes_none(tmp_path):
     """A backward pass that is given what the forward saved; the hint names one of several ways."""
-    (tmp_path / "assignment.py").write_text(SAVED)
-    (tmp_path / "solution.py").write_text("import numpy as np\n")
-    released(assignment := load_assignment(tmp_path), tmp_path / "release")
-    examples = (Example(assignment.questions[0], "hidden"), judged), (load_public(
-        tmp_path / "release").stored["backward"][0], judged_stored)
+    assignment, examples = hidden_and_public(SAVED, tmp_path)
     for sign, said in (("-", ("", "")), ("+", ("what goes back to x has the wrong sign, on one of the ways", "12 of 12"))):
         content = ("def backward(dy, x, mean, scale):\n    y = (x - mean) / scale\n"
                    f"    return (dy - dy.mean(axis=0) {sign} y * (dy * y).mean(axis=0)) / scale")
@@ -273,11 +278,7 @@ question("roots", points=2, function="roots", reference=lambda square: np.array(
 
 def test_several_answers_may_be_right(tmp_path):
     """The assignment says what is wrong with an answer, even if students have only the public tests."""
-    (tmp_path / "assignment.py").write_text(SEVERAL)
-    (tmp_path / "solution.py").write_text("import numpy as np\n")
-    released(assignment := load_assignment(tmp_path), tmp_path / "release")
-    examples = (Example(assignment.questions[0], "hidden"), judged), (load_public(
-        tmp_path / "release").stored["roots"][0], judged_stored)
+    assignment, examples = hidden_and_public(SEVERAL, tmp_path)
     for answer, words in (
             ("[1, -1]", ""), ("[-1, 1]", ""), ("[1, 1]", "it is twice the same"), ("[1, -2]", "a square is wrong"),
             ("[1, -1, 1]", "two numbers"), ("[np.nan, 1]", "a square is wrong"), ("7", "two numbers"), ("None", "is a return")):

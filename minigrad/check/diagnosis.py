@@ -14,6 +14,7 @@ import numpy as np
 from . import blocks, hypotheses
 from .hypotheses import Hypothesis
 from .situation import ROUNDING, Situation
+from .words import counted
 
 class Named(NamedTuple):
     """The mistake in full, and its family: a hint that gives no formula away."""
@@ -31,8 +32,7 @@ def diagnose(situations: list[Situation]) -> list[Named]:
     """The explanations that fit in all situations (at several values of the inputs); the most likely first."""
     first = situations[0]
     if not np.isfinite(first.analytic).all():
-        count = (~np.isfinite(first.analytic)).sum()
-        return [_seen(f"{count} {'entry is' if count == 1 else 'entries are'} NaN or infinite")]
+        return [_seen(f"{counted(~np.isfinite(first.analytic), 'is', 'are')} NaN or infinite")]
     if not any(s.analytic.any() for s in situations):
         return [_seen(ZERO)]
     if not any(s.numeric.any() for s in situations):
@@ -229,13 +229,13 @@ def _where(s: Situation) -> Iterator[str]:
     found = [f"{_what(a[wrong], n[wrong], s.error[wrong])} {text}, and right elsewhere" for text, kind in kinds
              if kind.any() and not kind.all() and (wrong <= kind).all() and (n[kind & ~wrong] == 0).all()]
     if not n[wrong].any():
-        yield f"{wrong.sum()} entries should be zero and are not: is a mask missing?"
+        yield f"{counted(wrong)} should be zero and {'is' if wrong.sum() == 1 else 'are'} not: is a mask missing?"
     elif not a[n != 0].any() and (n == 0).any():
         yield "it is zero where it should not be, and not zero where it should: is a mask the wrong way round?"
     elif found:
         yield from found
     elif not a[wrong].any():
-        yield f"{wrong.sum()} {'entry is' if wrong.sum() == 1 else 'entries are'} zero and should not be"
+        yield f"{counted(wrong, 'is', 'are')} zero and should not be"
     elif wrong.sum() <= 3 and wrong.size > 3:
         yield f"the only wrong entries are {', '.join(str(list(map(int, index))) for index in np.argwhere(wrong))}"
     elif (np.abs(a - n) <= 0.01 * np.abs(n)).all():

@@ -166,17 +166,11 @@ class Evidence:
             return None
 
         assert numeric.jacobian is not None
-        error = _error(finding)
+        error = finding.errors
         shapes = point.function.shapes
         return Situation(
             this.name, values[this.name], this.analytic, numeric.value, error, numeric.jacobian,
             np.divide(error, numeric.terms, out=np.zeros(error.shape), where=numeric.terms > 0),
             cut(point.values(), shapes), cut(v, shapes),
             {name: value for name, value in values.items() if name != this.name},
-            {f.input.name: (f.numeric.value, _error(f)) for f in findings if f is not finding}, again)
-
-
-def _error(f: Finding) -> np.ndarray:
-    error = np.full(f.input.x.shape, np.inf)
-    error.flat[f.entries] = f.error
-    return error
+            {f.input.name: (f.numeric.value, f.errors) for f in findings if f is not finding}, again)

@@ -60,7 +60,7 @@ def noise_of(f: Function, x: np.ndarray, direction: np.ndarray, far: np.ndarray,
         closer = _along(f, x, near, less, here, eps)
         noise.error = np.where(closer.moves, np.minimum(noise.error, closer.error), noise.error)
         noise.scale = np.where(closer.moves, np.minimum(noise.scale, closer.scale), noise.scale)
-        noise.samples = [np.where(closer.moves, near, far) for near, far in zip(closer.samples, noise.samples)]
+        noise.samples = [np.where(closer.moves, *both) for both in zip(closer.samples, noise.samples)]
     return noise
 
 
@@ -68,8 +68,7 @@ def _along(f: Function, x: np.ndarray, direction: np.ndarray, far: np.ndarray, h
     """Differences of high order at small steps remove a smooth f and leave its rounding errors. Larger steps show the errors
     of inner values that do not change in a small step: then f is a staircase.
 
-    After J. More and S. Wild, "Estimating
-    computational noise" (2011).
+    After J. More and S. Wild, "Estimating computational noise" (2011).
     """
     some, others = direction * generator(2).uniform(0.5, 1, (2, *x.shape))  # a step could be a period of f
 

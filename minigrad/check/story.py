@@ -68,7 +68,7 @@ class Seen:
         fits, changes = set(), set()
         for f in self.findings:
             name, wrong = f.input.name, f.wrong.any()
-            error, rounding = f.error.reshape(f.input.x.shape), _rounding(f, found)
+            error, rounding = f.errors, _rounding(f, found)
             if (np.abs(found[name] - f.input.analytic) <= error * (not wrong) + rounding).all():  # a wrong one must fit exactly
                 fits |= {name} if wrong else set()
             elif not wrong or not (np.abs(found[name] - f.numeric.value) <= error + rounding).all():

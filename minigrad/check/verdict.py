@@ -42,7 +42,8 @@ class Finding:
 
     Each entry is wrong, unknown, on a kink, hidden by rounding errors, or right and seen. still: hidden, and f hardly changes
     there, as the gradient says. bound: error bound of the numeric value. error: the largest difference to it of a right
-    gradient, with its own rounding errors. size: the scale for both.
+    gradient, with its own rounding errors. size: the scale for both. kinks_meet: the gradient is right nearby. jumps: f jumps
+    near the unknown entries.
     """
 
     input: Input
@@ -61,6 +62,13 @@ class Finding:
 
     def of_entries(self, name: str) -> np.ndarray:
         return getattr(self.numeric, name).ravel()[self.entries]
+
+    @property
+    def errors(self) -> np.ndarray:
+        """`error` as an array like the input; infinite where nothing was checked."""
+        errors = np.full(self.input.x.shape, np.inf)
+        errors.flat[self.entries] = self.error
+        return errors
 
     @property
     def a(self) -> np.ndarray:

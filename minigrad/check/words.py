@@ -42,19 +42,19 @@ def _notes(f: Finding, function: str, repeatable: bool) -> Iterator[str]:
         if not np.isfinite(f.input.differences.here).all():
             yield f"{function} is not finite at these values"
         elif f.jumps:
-            yield f"{function} jumps near {_entries(f.unknown)}, so this part of the gradient cannot be judged"
+            yield f"{function} jumps near {counted(f.unknown)}, so this part of the gradient cannot be judged"
         else:
-            yield (f"the slopes of {function} are too uncertain to judge {_entries(f.unknown)}: there it may bend sharply, jump, "
+            yield (f"the slopes of {function} are too uncertain to judge {counted(f.unknown)}: there it may bend sharply, jump, "
                    "end or have large rounding errors")
     if f.on_kink.any():
-        yield f"{_entries(f.on_kink, 'lies', 'lie')} on a kink of {function}, where any slope between left and right is accepted"
+        yield f"{counted(f.on_kink, 'lies', 'lie')} on a kink of {function}, where any slope between left and right is accepted"
     if unseen.any() and repeatable:
-        yield (f"{_entries(unseen, 'is', 'are')} too small to show beside the rounding errors of {function}, "
+        yield (f"{counted(unseen, 'is', 'are')} too small to show beside the rounding errors of {function}, "
                f"errors up to {f.error[unseen].max():.1e} there would not be seen")
     if f.still.all():
         yield f"{function} did not change near these values, so this gradient was not tested (try other values)"
     elif f.still.any():
-        yield f"{function} did not change near {_entries(f.still)}, so this part of the gradient was not tested"
+        yield f"{function} did not change near {counted(f.still)}, so this part of the gradient was not tested"
     elif not a.any() and (np.abs(value) <= f.error).all() and not (f.wrong | f.unknown | f.on_kink | unseen).any():
         yield "the gradient is 0 everywhere at these values (try other values)"
     if f.kinks_meet and f.wrong.any():
@@ -62,6 +62,7 @@ def _notes(f: Finding, function: str, repeatable: bool) -> Iterator[str]:
                "the chain rule can give such a value, or a formula treats these values in a way of its own")
 
 
-def _entries(which: np.ndarray, one: str = "", several: str = "") -> str:
+def counted(which: np.ndarray, one: str = "", several: str = "") -> str:
+    """How many entries, and the verb for one or for several."""
     count = int(which.sum())
     return f"{count} {'entry' if count == 1 else 'entries'} {one if count == 1 else several}".rstrip()
