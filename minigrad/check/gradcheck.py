@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..core import grad
+from ..core import state as switches
 from ..tensor import Tensor
 from .adapters import with_cache, with_loss
 from .by_hand import ByHand
@@ -214,14 +215,18 @@ def second_order(function: Recorded, v: np.ndarray) -> Recorded:
     function.values(function.xs)  # the leaves get these values back
     cotangents = [Tensor(g, requires_grad=True) for g in cut(v, function.shapes)]
 
-    def first_gradients() -> list[Tensor]:
-        found = [grad(y, function.leaves, g, create_graph=True, allow_unused=True)
+    def first_gradients(create_graph: bool = True) -> list[Tensor]:
+        found = [grad(y, function.leaves, g, create_graph, allow_unused=True)
                  for y, g in zip(function.outputs(), cotangents) if y.requires_grad]
-        return [Tensor(np.zeros(leaf.shape)) if gradient is None else gradient  # the number of outputs stays the same
-                for of_y in found for gradient, leaf in zip(of_y, function.leaves)]
+        return [gradient if isinstance(gradient, Tensor) else Tensor(np.zeros(leaf.shape) if gradient is None else gradient)
+                for of_y in found for gradient, leaf in zip(of_y, function.leaves)]  # the number of outputs stays the same
+
+    def unrecorded() -> list[Tensor]:
+        return first_gradients(create_graph=switches.watch is not None)  # a watch sees recorded formulas only
 
     names = ["cotangent"] if len(cotangents) == 1 else [f"cotangent[{i}]" for i in range(len(cotangents))]
-    return Recorded(first_gradients, [*function.names, *names], [*function.leaves, *cotangents], order=2)
+    return Recorded(first_gradients, [*function.names, *names], [*function.leaves, *cotangents], order=2,
+                    quiet=unrecorded)
 
 
 def given(inputs: Any, problem: Problem) -> Iterator[Any]:

@@ -117,12 +117,15 @@ def _look_around_kinks(finding: Finding, here: Point, sizes: list[np.ndarray], v
 
     some = finding.entries[wrong[:: -(-wrong.size // ENTRIES_ASIDE)]]
     aside = moved(ASIDE)
-    analytic = aside.gradients(v)[number]
-    found = aside.differences(number).of(v, analytic, some)
-    error = found.bound + ULPS * here.function.eps * found.terms
+    analytic, differences = aside.gradients(v)[number], aside.differences(number)
     gap = np.abs(finding.input.analytic - finding.numeric.value)  # nearby it must be seen to be gone
-    right = (np.abs(analytic - found.value) <= error) & (error < gap / 2)
-    finding.kinks_meet = bool(right.ravel()[some].all())
+
+    def right(entry: np.ndarray) -> bool:
+        found = differences.of(v, analytic, entry)
+        error = found.bound + ULPS * here.function.eps * found.terms
+        return bool(((np.abs(analytic - found.value) <= error) & (error < gap / 2)).flat[entry])
+
+    finding.kinks_meet = all(right(some[k:k + 1]) for k in range(len(some)))
     if not finding.kinks_meet:
         return  # it is wrong everywhere
     steps = STEP_AROUND * own[number]

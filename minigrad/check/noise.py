@@ -81,8 +81,10 @@ def _along(f: Function, x: np.ndarray, direction: np.ndarray, far: np.ndarray, h
         if still.any():
             sizes = np.abs(side(longer, (-1, 1), far))
             scale, still = np.where(still, _largest(sizes), scale), still & (sizes == np.abs(here)).all(axis=0)
-    near, another, wide, huge = ([side(step, range(1, 9), along) for step in (-size, size)] for size, along in (
-        (SMALL_STEP, some), (SMALL_STEP, others), (LARGE_STEP, some), (HUGE_STEP, some)))
+    def sides_of(size: float, along: np.ndarray = some) -> list[np.ndarray]:
+        return [side(step, range(1, 9), along) for step in (-size, size)]
+
+    near, another, wide = sides_of(SMALL_STEP), sides_of(SMALL_STEP, others), sides_of(LARGE_STEP)
     error = np.max([_of_sides([_levels(values).min(axis=0) for values in sides], sides, scale)
                     for sides in (near, another)], axis=0)
     stairs = _of_sides([_plateau(values) for values in wide], wide, scale)
@@ -92,8 +94,10 @@ def _along(f: Function, x: np.ndarray, direction: np.ndarray, far: np.ndarray, h
     stairs = np.where(between, stairs, np.minimum(stairs, STAIRCASE * eps * scale))
     moves, climbs = (np.min([(np.diff(values, axis=0) != 0).sum(axis=0) for values in sides], axis=0) > STEPS_SEEN
                     for sides in (near, wide))
-    huge_stairs = np.minimum(np.max([_plateau(values) for values in huge], axis=0), STAIRCASE * eps * scale)
-    error = np.maximum(error, np.where(climbs, stairs, np.maximum(stairs, huge_stairs)))
+    error = np.maximum(error, stairs)
+    if not climbs.all():
+        huge_stairs = np.minimum(np.max([_plateau(values) for values in sides_of(HUGE_STEP)], axis=0), STAIRCASE * eps * scale)
+        error = np.where(climbs, error, np.maximum(error, huge_stairs))
     scale = np.where(moves, np.minimum(scale, INNER * (error / eps + np.abs(here))), scale)  # such errors would show
     return Noise(error, scale, [np.diff(values, n=5, axis=0) for values in near], moves)
 

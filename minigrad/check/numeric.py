@@ -189,9 +189,10 @@ class Differences:
         sides = np.array([[self.here, *values[::-1]] for values in (below, above)])
         own, third = own_level(sides, 4), own_level(sides, 3)
         exact, few = np.maximum(own, third), self._few([*above, *below])  # samples may be small by chance
-        if (exact < STRUCTURE * noise).any():
+        finer = (0 < exact) & (exact < STRUCTURE * noise) & ~few
+        if finer.any():
             exact = np.maximum(exact, self._between(direction, first, sides))
-        error = np.where((0 < exact) & (exact < STRUCTURE * noise) & ~few, exact, noise)
+        error = np.where(finer & (exact < STRUCTURE * noise), exact, noise)
         rounding = self._error(error, few, above[0], below[0]) / taken[3] + self._inner(slopes[2], noise, above[0], below[0])
         hidden = SAFETY * rounding
         slope, correction = romberg(slopes)

@@ -93,16 +93,17 @@ class Problem:
 
 class Recorded:
     """A Function (function.py) with the engine's gradients: `outputs` of `leaves`; the leaves get the requested values.
-    Raises f's own error if f fails at the first values."""
+    quiet: the same outputs without a record, which is faster. Raises f's own error if f fails at the first values."""
 
-    def __init__(self, outputs: Callable[[], list[Tensor]], names: list[str], leaves: list[Tensor], order: int = 1) -> None:
+    def __init__(self, outputs: Callable[[], list[Tensor]], names: list[str], leaves: list[Tensor], order: int = 1,
+                 quiet: Callable[[], list[Tensor]] | None = None) -> None:
         self.outputs, self.names, self.leaves, self.order = outputs, names, leaves, order
         self.trace: Callable[[Sequence[np.ndarray]], Trace] | None = None  # for an operation's NumPy function
         self.xs = self.present = [leaf.numpy() for leaf in leaves]
         ys = outputs()
         self.shapes, self.eps = [y.shape for y in ys], max(EPS, _lowest_precision(ys))
         self.size = sum(y.size for y in ys)
-        self.quiet = self._unrecorded()
+        self.quiet = quiet or self._unrecorded()
 
     def _unrecorded(self) -> Callable[[], list[Tensor]]:
         """The outputs without recording, which is faster; with it if f needs the record, for example to call grad()."""
