@@ -96,4 +96,6 @@ def unpacked(value: Any, arrays: list[np.ndarray]) -> Any:
     """The nested values that `packed` got."""
     if isinstance(value, dict):
         return arrays[value["array"]] if "array" in value else tuple(unpacked(item, arrays) for item in value["tuple"])
-    return [unpacked(item, arrays) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list):  # most items are numbers
+        return [unpacked(item, arrays) if isinstance(item, (list, dict)) else item for item in value]
+    return value

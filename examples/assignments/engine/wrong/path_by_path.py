@@ -1,5 +1,5 @@
 # loses: long_way 1
-# hint: Your function calls itself for every parent. How deep is that after 10,000 operations? You were given an order.
+# hint: Your function calls itself for every parent. How deep is that after 4,000 operations? You were given an order.
 def backward(nodes, g):
     total = {}
 
