@@ -19,6 +19,7 @@ SHRINKS = (0, 5, 10, 16, 24, 28)  # further halvings, if f is not smooth or not 
 UNMISTAKABLE = 1e-3  # with a bound below this share of the derivative, its value at this step is beyond doubt
 GOOD = 1e-8  # with a bound below this share of the derivative, no other step is tried
 SURE, CLEAR = 2, 1e-6  # enough steps, if so many agree so well and all contradict the expected value
+CERTAIN = 8  # after so many entries where this was so, others need not show it
 STRUCTURE = 1e-3  # if noise falls below this share of itself at a smaller step, it was no noise, but f's own shape
 SMALLEST = 2.0 ** -200  # smaller entries count as this size, so that steps cannot underflow
 PLACES = (0.1357, 0.3819, 0.6127, 0.8643)  # between the points of a careful slope
@@ -82,7 +83,7 @@ class Differences:
             found.jacobian = np.zeros((v.size, self.x.size))
         together = self.noise.together(v) if self.x.size else 1.0
         numbers = np.arange(self.x.size) if entries is None else entries
-        length = 1 + BLOCK // max(1, v.size)
+        length, certain = 1 + BLOCK // max(1, v.size), 0
         for some in (numbers[start:start + length] for start in range(0, len(numbers), length)):
             units = 2.0 ** np.round(np.log2(self.sizes.flat[some]))
             goals = None if expected is None else expected.flat[some] * units
@@ -90,8 +91,12 @@ class Differences:
             quick = weighed(*self._quick([np.array(part) for part in zip(*(line.beside for line in lines))], self.noise.error),
                             v, together)
             found.put(some, quick, units)
+            contradicted = np.zeros(len(some), bool) if goals is None else clearly_not(quick, goals)
             for k in np.flatnonzero(~(settled(quick, goals) & np.isfinite(quick.bound)) | self._drowned(quick, self.noise.error)):
-                found.put(some[k], self._along(lines[k], v, None if goals is None else goals[k], together), units[k])
+                if certain < CERTAIN or not contradicted[k]:
+                    close, sure = self._along(lines[k], v, None if goals is None else goals[k], together)
+                    found.put(some[k], close, units[k])
+                    certain += sure
             for _ in some:
                 tick()
         return found
@@ -110,16 +115,16 @@ class Differences:
 
     def along(self, direction: np.ndarray, v: np.ndarray, expected: float | None = None, together: float = 1.0) -> Derivative:
         """d/dt v . f(x + t direction) at t = 0; the direction's numbers are about as large as x's."""
-        return self._along(self._line(direction), v, expected, together)
+        return self._along(self._line(direction), v, expected, together)[0]
 
-    def _along(self, line: Line, v: np.ndarray, expected: float | None, together: float) -> Derivative:
+    def _along(self, line: Line, v: np.ndarray, expected: float | None, together: float) -> tuple[Derivative, bool]:
         found, sure = self._closely(line, v, expected, together, self.noise.error)
         if expected is None or sure or found.allows(expected):
-            return found
+            return found, sure
         error = np.maximum(self.noise.error, self._noise_along(line.direction).error)
         if (error <= 2 * self.noise.error).all():
-            return found
-        return self._closely(line, v, expected, together, error)[0]  # with this direction's own noise
+            return found, sure
+        return self._closely(line, v, expected, together, error)  # with this direction's own noise
 
     def _closely(self, line: Line, v: np.ndarray, expected: float | None, together: float,
                  noise: np.ndarray) -> tuple[Derivative, bool]:
@@ -142,8 +147,8 @@ class Differences:
             if settled(found, expected):
                 break
             if len(steps) == SURE and expected is not None and all(
-                    step.bound <= CLEAR * abs(step.value) and abs(step.value - found.value) <= step.bound + found.bound
-                    and abs(step.value - expected) > CLEAR * abs(step.value) + 100 * step.bound for step in (quick, *steps)):
+                    clearly_not(step, expected) and abs(step.value - found.value) <= step.bound + found.bound
+                    for step in (quick, *steps)):
                 return found, True
         far = [abs(step.value - found.value) if step.bound < math.inf else 0.0 for step in steps]
         apart = [gap > step.bound + found.bound for gap, step in zip(far, steps)]
@@ -270,6 +275,12 @@ def settled(found: Derivative, expected: Any) -> Any:
     """Is the derivative exact enough, and the expected one?"""
     exact = found.bound <= np.maximum(GOOD * np.abs(found.value), 4 * found.rounding)
     return exact if expected is None else exact & (np.abs(found.value - expected) <= found.bound)
+
+
+def clearly_not(found: Derivative, expected: Any) -> Any:
+    """Is the derivative exact, and certainly another one?"""
+    error = CLEAR * np.abs(found.value)
+    return (found.bound <= error) & (np.abs(found.value - expected) > error + 100 * found.bound)
 
 
 def romberg(slopes: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

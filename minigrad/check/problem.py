@@ -88,7 +88,7 @@ class Problem:
 
     def outputs(self) -> list[Tensor]:
         """f's outputs, without nesting. Operations that join them here would hide their own errors."""
-        return list(_parts(self.f(*self.arguments)))
+        return _parts(self.f(*self.arguments))
 
 
 class Recorded:
@@ -183,14 +183,12 @@ def _lowest_precision(outputs: list[Tensor]) -> float:
     return max((float(np.finfo(node.dtype).eps) for node in nodes), default=0.0)
 
 
-def _parts(outputs: Any) -> Iterator[Tensor]:
+def _parts(outputs: Any) -> list[Tensor]:
+    if isinstance(outputs, Tensor):
+        return [outputs]
     if isinstance(outputs, (tuple, list)):
-        for output in outputs:
-            yield from _parts(output)
-    elif isinstance(outputs, Tensor):
-        yield outputs
-    else:
-        raise TypeError(f"gradcheck: f must return a Tensor or a tuple of Tensors, not {type(outputs).__name__}")
+        return [part for output in outputs for part in _parts(output)]
+    raise TypeError(f"gradcheck: f must return a Tensor or a tuple of Tensors, not {type(outputs).__name__}")
 
 
 def _leaves(x: Any, name: str) -> Iterator[tuple[str, Tensor]]:
