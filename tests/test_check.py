@@ -14,7 +14,7 @@ from thorough import THOROUGH
 import minigrad as mg
 from minigrad import Tensor, grad, gradcheck, op
 from minigrad.__main__ import main
-from minigrad.check.numeric import derivatives
+from minigrad.check.numeric import Differences, derivatives
 from minigrad.layers import LSTMCell, Module, RNNCell, binary_cross_entropy_with_logits
 
 
@@ -843,3 +843,40 @@ def test_a_small_row_beside_a_large_one_is_seen():
     W = np.array([[0.0, 1, -3], [-1, -2, 0], [3, 3, -2]])
     assert gradcheck(loss, x, W, backward=lambda g, x, W: backward(g, x, W, 1))
     assert not gradcheck(loss, x, W, backward=lambda g, x, W: backward(g, x, W, 0.5))
+
+
+def test_entries_measured_together_are_what_each_is_alone():
+    """Smooth entries, kinks and steep ones in one block: some are settled by the first steps, others need more."""
+    x = np.array([0.5, 0.0, -1.0, 1e-4, 2.0, 0.0, -3.0, 30.0])
+
+    def f(x):
+        return np.array([np.abs(x).sum(), (x ** 3).sum(), np.exp(x).sum()])
+
+    v, at_zero = np.array([1.0, 0.5, -0.25]), x == 0
+    slopes = np.sign(x) + 1.5 * x ** 2 - 0.25 * np.exp(x)
+    together = Differences(f, x).of(v, slopes)
+    assert (np.isfinite(together.low) == at_zero).all() and (np.isfinite(together.high) == at_zero).all()
+    assert (np.abs(together.value - slopes) <= together.bound)[~at_zero].all()
+    assert (together.low[at_zero] <= -1.2).all() and (together.high[at_zero] >= 0.7).all()  # -1 and 1, minus 1/4
+    for k in range(x.size):
+        alone = Differences(f, x).of(v, slopes, np.array([k]))
+        assert np.isfinite(alone.low[k]) == at_zero[k]
+        if not at_zero[k]:
+            assert abs(alone.value[k] - together.value[k]) <= alone.bound[k] + together.bound[k]
+
+
+def test_a_wrong_gradient_takes_few_more_calls_than_a_right_one():
+    x, calls = np.linspace(-2, 2, 200), [0, 0]
+    x[100] = 0
+
+    def check(right):
+        def f(x):
+            calls[right] += 1
+            return np.sin(x) + np.abs(x)
+
+        return gradcheck(f, x, backward=lambda g, x: g * (np.cos(x) + np.sign(x)) * (1 if right else 1 + (x != 0)),
+                         hints="none")
+
+    assert check(True) and not (report := check(False))
+    assert report.rows[0].failing == 199  # and 0, on the kink, is none of them
+    assert calls[False] < 2 * calls[True]
