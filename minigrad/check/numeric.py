@@ -246,7 +246,7 @@ class Differences:
 
         def repeated(side: list[np.ndarray]) -> Any:
             seen = [np.broadcast_to(self.here, side[0].shape), *side]
-            return sum(np.logical_or.reduce([value == earlier for earlier in seen[:k]]) for k, value in enumerate(seen) if k)
+            return sum(np.any([value == earlier for earlier in seen[:k]], axis=0) for k, value in enumerate(seen) if k)
 
         return np.minimum(repeated(values[:half]), repeated(values[half:])) >= half / 2
 

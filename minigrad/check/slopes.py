@@ -106,7 +106,8 @@ def weighed(column: Column, secant: np.ndarray, v: np.ndarray, together: float) 
     """The derivative of v . f: truncation errors add up; rounding errors add like random numbers, times `together`. If the
     columns of several directions stand below each other, all without kinks, it has arrays of numbers."""
     weights, kink = np.abs(v), ~np.isnan(column.low)
-    value, terms, total = column.slope @ v, np.abs(column.slope) @ weights, secant @ weights
+    sums: tuple[Any, Any, Any] = column.slope @ v, np.abs(column.slope) @ weights, secant @ weights
+    value, terms, total = sums
     rounding = SAFETY * together * norm(weights * column.rounding)
     bound = (column.truncation + column.doubt) @ weights + rounding
     finite = np.isfinite(bound + value)
