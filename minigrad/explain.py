@@ -162,13 +162,19 @@ def static(op: Any, given: dict[str, Any], Value: type, recorded: bool) -> dict[
 def call_failed(op: Any, inputs: tuple, error: Exception) -> Exception:
     """The same kind of error, with the shapes and the rule from the docstring's first line."""
     kind = next(kind for kind in (ValueError, IndexError, TypeError) if isinstance(error, kind))
-    return kind(f"{call(op, inputs)}: {error}\n{_rule(op)}")
+    return kind(f"{call(op, inputs)}: {_said(error)}\n{_rule(op)}")
+
+def _said(error: Exception) -> str:
+    more = ": the array belongs to somebody else, so write into a copy" if "read-only" in str(error) else ""
+    return f"{error}{more}"
 
 def result(op: Any, inputs: tuple, y: Any, parents: list[Any], state: Any) -> np.ndarray:
     """The result of the operation's function, as an array."""
     if isinstance(y, (tuple, list)):
         raise TypeError(f"{call(op, inputs)}: the function returned a {type(y).__name__} of {len(y)}, but an operation gives one "
                         "array: join its parts by np.stack or np.concatenate")
+    if y is None:
+        raise TypeError(f"{call(op, inputs)}: the function returned None: is `return` missing?")
     y = np.asarray(y)
     if y.dtype.kind not in "biuf":
         raise TypeError(f"{call(op, inputs)}: the function returned dtype {y.dtype}, not an array of numbers")
@@ -199,7 +205,8 @@ def node_of(t: Any, Value: Any, name: str) -> Any:
                         "differentiated again, if it is called with create_graph=True")
     if t.node is None:
         raise RuntimeError(f"{name}, of shape {t.array.shape}, does not require grad: create its inputs with "
-                           "requires_grad=True, and compute it outside no_grad()")
+                           "requires_grad=True, and compute it outside no_grad(). Or it depends on none of them, as the "
+                           "gradient of a linear function")
     return t.node
 
 def arriving(y: Any, g: Any, Value: Any, caller: str, create_graph: bool = False) -> Any:
@@ -243,8 +250,10 @@ def formula(node: Any, i: int) -> str:
 
 def formula_failed(node: Any, i: int, g: Any, error: Exception) -> Exception:
     of = "backward" if node.op.by_hand else f"the gradient formula for argument {node.op.inputs[0 if node.op.variadic else i]!r}"
+    both = "" if isinstance(g, np.ndarray) else (
+        "\n  With create_graph a formula gets Tensors, otherwise arrays. Operators, methods and minigrad's operations work for both")
     return RuntimeError(f"operation {node.op.__name__!r}: {of} failed, with g of shape {g.shape}: "
-                        f"{type(error).__name__}: {error}")
+                        f"{type(error).__name__}: {_said(error)}{both}")
 
 def one_for_each(node: Any, vjps: Any) -> Any:
     """The list of gradients from one formula for all arguments; by hand it may be a dict or one array. Otherwise TypeError."""

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import Parameter, Signature
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from . import cases, ops
@@ -45,7 +46,7 @@ def check_op(operation: Operation, *, low: float = -2.0, high: float = 2.0, orde
         raise TypeError(f"check_op needs an operation declared with @op, not {type(operation).__name__}")
     case = Case(lambda choose: (cases.broadcastable_shapes(choose, len(operation.inputs)), static), cases.between(low, high))
 
-    @settings(max_examples=max_examples, deadline=None)
+    @settings(max_examples=max_examples, deadline=None, phases=[phase for phase in Phase if phase is not Phase.explain])
     @given(calls(operation, case))
     def gradients_are_right(call: Call) -> None:
         assert_gradients(call.f, *call.inputs, order=order)
@@ -117,6 +118,7 @@ def calls(draw: st.DrawFn, operation: Callable, case: Case) -> Call:
     arrays, static = case.draw(choose)
     described = f"{operation.__name__}({', '.join(str(a.shape) for a in arrays)}, {static})"
     inputs: list[np.ndarray] = []
+    names: list[str] = []
     arguments: list[Callable[[tuple], Any]] = []  # each gives one argument of the operation, from the leaves
     differentiable = choose(range(len(arrays)))  # this input always requires a gradient
     for i, array in enumerate(arrays):
@@ -127,6 +129,7 @@ def calls(draw: st.DrawFn, operation: Callable, case: Case) -> Call:
             continue
         stored, view, layout = _layout(array, choose)
         arguments.append(_view_of_leaf(len(inputs), view))
+        names.append(dict(enumerate(getattr(operation, "inputs", []))).get(i, f"x{i}"))
         inputs.append(stored)
         described += f", {i} {layout}"
     ends = ["", "transposed", "summed"]  # the last two change the layout of the arriving gradient: not contiguous, or stride 0
@@ -138,6 +141,7 @@ def calls(draw: st.DrawFn, operation: Callable, case: Case) -> Call:
             return tuple(y)
         return y.T if end == "transposed" else y.sum(axis=0) if end == "summed" and y.ndim else y
 
+    f.__signature__ = Signature([Parameter(name, Parameter.POSITIONAL_ONLY) for name in names])  # type: ignore[attr-defined]
     return Call(f, inputs, f"{described}, output {end}" if end else described)
 
 

@@ -285,3 +285,25 @@ def test_square_root_and_powers_at_zero():
     with pytest.warns(RuntimeWarning, match="divide by zero"):
         assert grad(x ** 0.5, x) == np.inf
     assert grad(x ** 2, x) == 0 and grad(x ** 1, x) == 1
+
+
+@pytest.mark.parametrize(("function", "formula", "message"), [
+    (lambda x: None, lambda g: g, "returned None: is `return` missing"),
+    (lambda x: np.multiply(x, 2, out=x), lambda g: g, "read-only: the array belongs to somebody else, so write into a copy"),
+    (lambda x: 2 * x, lambda g: np.multiply(g, 2, out=g), "read-only: the array belongs to somebody else, so write into a copy"),
+    (np.sin, lambda g, x: g * np.cos(x), "a formula gets Tensors, otherwise arrays"),
+], ids=["no return", "writes into x", "writes into g", "np in a formula"])
+def test_an_operation_of_ones_own_that_cannot_be_says_why(clean_registry, function, formula, message):
+    def student(x):
+        return function(x)
+
+    x = leaf(3)
+    with pytest.raises((TypeError, ValueError, RuntimeError), match=message):
+        grad(op(formula)(student)(x).sum(), x)
+        grad(op(formula)(student)(x).sum(), x, create_graph=True)
+
+
+def test_the_gradient_of_a_linear_function_does_not_depend_on_its_inputs():
+    x = leaf(3)
+    with pytest.raises(RuntimeError, match="Or it depends on none of them, as the gradient of a linear function"):
+        grad(grad((2 * x).sum(), x, create_graph=True).sum(), x)
