@@ -17,7 +17,7 @@ The chain rule: what arrives at a is a sum over all operations  y = f(.., a, ..)
     g_a = sum of  g_y dy/da
 
 Each term is a vector-Jacobian product (vjp), and an operation has one formula for each argument that computes it.
-Error messages are in explain.py, and the operators and methods of Tensor in tensor.py.
+Checks and error messages are in explain.py, and the operators and methods of Tensor in tensor.py.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ if TYPE_CHECKING: from .types import Declaration
 NOTHING: Mapping[str, Any] = {}
 
 class Node:
-    """One entry of the record: an operation that ran, or a leaf (`op` is None). `saved` has what each formula asked for.
-    A node never refers to its own Value, so that there are no reference cycles."""
+    """One entry of the record: an operation that ran, or a leaf (`op` is None). parents: the inputs' nodes, None for a constant.
+    saved: what each formula asked for. static: keyword arguments. It never refers to its Value, so there are no cycles."""
     __slots__ = ("op", "parents", "saved", "static", "order", "shape", "dtype", "accumulator", "origin")
     creation = itertools.count()
 
@@ -61,10 +61,10 @@ class Value:
 
     def _result(self, array: np.ndarray, node: Any) -> Any: return Value(array, node)  # what an operation on this value gives
 
-    def _freeze(self) -> np.ndarray: return self._array  # a Tensor may have lent it to somebody who writes into it
+    def _freeze(self) -> np.ndarray: return self._array  # a Tensor may have lent it, by `.data`
 
 class State(threading.local):
-    """Two switches that each thread has for itself."""
+    """What each thread has for itself."""
     recording = True
     watch: Any = None  # an observer: its computed() is called after each operation, its arrived() after each formula
 state = State()
@@ -144,8 +144,8 @@ class Op:
                 constants = True
                 arrays.append(x if type(x) is np.ndarray and x.dtype.kind == "f" else explain.constant(self, len(arrays), x))
                 parents.append(None)
-        if constants and value is not None:  # a NumPy scalar would turn float32 into float64, a Python number does not
-            arrays = [x.item() if isinstance(x, np.generic) else x for x in arrays]
+        if constants and value is not None:
+            arrays = list(map(explain.only_to_read, arrays))
         if static or self.defaults:
             static = {**self.defaults, **static} if self.defaults else static
             if not explain.IMMUTABLE.issuperset(map(type, static.values())):
@@ -156,12 +156,12 @@ class Op:
             raise explain.call_failed(self, inputs, error) from error
         if value is None:
             return y
-        if type(y) is not np.ndarray or y.dtype.kind != "f":
+        if type(y) is not np.ndarray or y.dtype.kind != "f" or constants and y.base is not None:
             y = explain.result(self, inputs, y, parents, state)
         y.setflags(False)  # read-only
         if state.recording and any(parents):
             if constants:  # the user may write into arrays before backward: save copies
-                arrays = [explain.read_only_copy(array) if array is x else array for array, x in zip(arrays, inputs)]
+                arrays = [array if isinstance(x, Value) else explain.read_only_copy(array) for array, x in zip(arrays, inputs)]
             node = Node(y, self, tuple(parents), self.save(y, arrays, static, parents), static or NOTHING)
         if state.watch is not None:
             state.watch.computed(self, inputs, arrays, y, node)
@@ -188,7 +188,7 @@ def grad(y: Value, xs: Any, g: Any = None, create_graph: bool = False, allow_unu
     root, wanted = explain.node_of(y, Value, "grad: y"), set(nodes)
     record = record_of(root)
     useful: set[Node] = set()
-    for node in reversed(record):
+    for node in reversed(record):  # oldest first: which nodes are on a path from one of xs to y?
         if node in wanted or not useful.isdisjoint(node.parents):
             useful.add(node)
     g = explain.arriving(y, g, Value, "grad", create_graph)
@@ -205,7 +205,7 @@ def record_of(root: Node) -> list[Node]:
         node = stack.pop()
         record.append(node)
         if not node.parents and node.op is not None:
-            raise explain.freed(node)  # backward() has emptied its parents
+            raise explain.freed(node)  # Tensor.backward() has emptied its parents
         for parent in node.parents:
             if parent is not None and parent not in seen:
                 seen.add(parent)
@@ -221,10 +221,10 @@ def backward(root: Node, g: Any, record: list[Node], wanted: Collection[Node], c
         for node in record:
             if node in postponed:
                 postponed.pop(node).settle(gradients)
-            g = total.pop(node)
+            g = total.pop(node)  # there is one, as newer nodes of the record were computed from this one
             if node in wanted:
                 found[node] = g if create_graph or node in gradients.owned and node.op is None else g.copy()
-            if node.op is not None:
+            if not gradients.useful.isdisjoint(node.parents):
                 gradients.apply_formulas(node, g)
     return found
 
@@ -285,7 +285,7 @@ def run(node: Node, i: int, g: Any, saved: Any) -> Any:
         raise explain.formula_failed(node, i, g, error) from error
 
 def as_values(node: Node, like: Value) -> list[Any]:
-    """The saved arrays, wrapped as Values again so that formulas are recorded."""
+    """The saved arrays, wrapped again as Values of the same class as `like`, so that formulas are recorded."""
     op: Any = explain.written_as_formulas(node.op)
     came_from = {**dict(zip(op.inputs, node.parents)), "y": node}
     def value(name: str, x: Any) -> Any:

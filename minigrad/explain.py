@@ -151,6 +151,14 @@ def constant(op: Any, i: int, x: Any) -> Any:
         return x
     return number_array(x, f"{op.__name__}: argument {op.inputs[0 if op.variadic else i]!r}")
 
+def only_to_read(x: Any) -> Any:
+    """An input as the operation's function gets it. The user's array cannot be written into. A NumPy scalar becomes a Python
+    number, which does not turn float32 into float64."""
+    if isinstance(x, np.ndarray) and x.flags.writeable:
+        x = x.view()
+        x.flags.writeable = False
+    return x.item() if isinstance(x, np.generic) else x
+
 def static(op: Any, given: dict[str, Any], Value: type, recorded: bool) -> dict[str, Any]:
     """The static arguments. If they are recorded, arrays are copied, because the user may write into them."""
     for name, value in given.items():
@@ -181,7 +189,7 @@ def result(op: Any, inputs: tuple, y: Any, parents: list[Any], state: Any) -> np
     if y.dtype.kind != "f" and any(parents) and state.recording:
         raise TypeError(f"{op.__name__}: the result has dtype {y.dtype}, which carries no gradient; "
                         "detach() the input first if you want that")
-    return y
+    return y.copy() if any(isinstance(x, np.ndarray) and np.may_share_memory(x, y) for x in inputs) else y
 
 def call(op: Any, inputs: tuple) -> str:
     """The call as the user sees it: mul(a: (3, 4), b: (5,))."""
@@ -251,7 +259,7 @@ def formula(node: Any, i: int) -> str:
 def formula_failed(node: Any, i: int, g: Any, error: Exception) -> Exception:
     of = "backward" if node.op.by_hand else f"the gradient formula for argument {node.op.inputs[0 if node.op.variadic else i]!r}"
     both = "" if isinstance(g, np.ndarray) else (
-        "\n  With create_graph a formula gets Tensors, otherwise arrays. Operators, methods and minigrad's operations work for both")
+        "\n  With create_graph a formula gets Tensors, otherwise arrays. minigrad's operations, operators and methods do for both")
     return RuntimeError(f"operation {node.op.__name__!r}: {of} failed, with g of shape {g.shape}: "
                         f"{type(error).__name__}: {_said(error)}{both}")
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import Tensor, grad, no_grad
+from minigrad import Tensor, grad, no_grad, op
 from minigrad.cases import CASES
 from minigrad.core import Node
 from minigrad.layers import LSTM, unroll
@@ -363,3 +363,39 @@ def test_the_update_of_every_tutorial():
         (W * W).sum().backward()
         W.data -= 0.25 * W.grad
     np.testing.assert_array_equal(W.data, [0.125, 0.25])
+
+
+def test_a_gradient_for_a_result_asks_no_formula_below_it(clean_registry):
+    """Neither a formula by hand, which cannot be differentiated again, nor one that adds into a large array."""
+    @op(backward=lambda g, a: 1 / 0)
+    def broken(a):
+        return a * a
+
+    x = Tensor(np.ones(3), requires_grad=True)
+    for z in (broken(x), x[np.array([0, 1])]):
+        for create_graph in (False, True):
+            found = grad((z ** 3).sum(), z, create_graph=create_graph)
+            assert np.array_equal(np.asarray(found if not create_graph else found.data), 3 * z.data ** 2)
+    with pytest.raises(ZeroDivisionError):
+        grad(broken(x).sum(), x)
+
+
+@pytest.mark.parametrize("function", [lambda x, b: b, lambda x, b: b[:2], lambda x, b: b.reshape(2, 1)[:, 0]])
+def test_an_operation_that_returns_a_constant_shares_it_with_nobody(clean_registry, function):
+    second = op(lambda g: g * 0, lambda g: g)(function)
+    b = np.ones(2)
+    y = second(Tensor(np.ones(2), requires_grad=True), b)
+    b[:] = 7
+    assert y.data.tolist() == [1, 1]
+
+
+def test_an_operation_cannot_write_into_a_constant(clean_registry):
+    @op(lambda g: g, lambda g: g)
+    def careless(x, b):
+        b *= 2
+        return x + b
+
+    b = np.ones(2)
+    with pytest.raises(ValueError, match="read-only: the array belongs to somebody else, so write into a copy"):
+        careless(Tensor(np.ones(2), requires_grad=True), b)
+    assert b.tolist() == [1, 1] and b.flags.writeable
