@@ -32,7 +32,7 @@ import numpy as np
 from .core import grad, op
 from .core import state as switches
 from .ops import reshape, stack, where
-from .scan_source import Writer
+from .scan_source import GATE, Writer
 from .scan_trace import trace
 from .tensor import Tensor
 
@@ -79,6 +79,8 @@ class Plan:
             self.source = writer.source()
             exec(self.source, writer.names)
             self.forward, self.backward = writer.names["forward"], writer.names["backward"]
+            if any(v.op.function is GATE for v in calls):
+                self.forward = np.errstate(over="ignore")(self.forward)
 
 
 plans: dict[Any, Plan] = {}  # all threads share them

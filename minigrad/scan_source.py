@@ -14,12 +14,14 @@ import numpy as np
 
 from .core import Op, unbroadcast
 from .numpy_protocol import TABLE
-from .ops import getitem
+from .ops import getitem, sigmoid
 from .scan_trace import Value
 
-# Two kinds of functions are written as what they call, which is faster, unless somebody has replaced them.
-SLICED, ELEMENTWISE = getitem.function, {op.function: ufunc for ufunc, op in TABLE.items() if isinstance(op, Op)
-                                         and isinstance(ufunc, np.ufunc) and ufunc.signature is None}
+# Some functions are written as what they call, which is faster, unless somebody has replaced them. What sigmoid's
+# decorator switches, the overflow of exp, is switched once for all time steps.
+SLICED, GATE = getitem.function, sigmoid.function
+DIRECT = {GATE: GATE.__wrapped__, **{op.function: ufunc for ufunc, op in TABLE.items() if isinstance(op, Op)
+                                     and isinstance(ufunc, np.ufunc) and ufunc.signature is None}}
 
 
 class Writer:
@@ -48,7 +50,7 @@ class Writer:
             if v.op.function is SLICED and v.shape:
                 return f"{v.name} = {self.text(v.inputs[0])}[{self.constant(v.static['index'])}]"
             given = [self.text(x) for x in v.inputs] + [f"{name}={self.constant(x)}" for name, x in v.static.items()]
-            y = f"{self.constant(ELEMENTWISE.get(v.op.function, v.op.function), v.op.__name__)}({', '.join(given)})"
+            y = f"{self.constant(DIRECT.get(v.op.function, v.op.function), v.op.__name__)}({', '.join(given)})"
             return f"{v.name} = {y if v.shape else f'np.asarray({y})'}"
 
         n, names, h = len(self.ends), [v.name for v in self.arguments], self.ends[0]
