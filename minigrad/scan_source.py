@@ -15,6 +15,7 @@ import numpy as np
 from .core import Op, unbroadcast
 from .numpy_protocol import TABLE
 from .ops import getitem, sigmoid
+from .scan_formula import expression
 from .scan_trace import Value
 
 # Some functions are written as what they call, which is faster, unless somebody has replaced them. What sigmoid's
@@ -151,7 +152,7 @@ class Writer:
         return every if right else None
 
     def formula(self, v: Value, i: int, all_steps: bool = False) -> str:
-        """The call of formula number i, for one time step or for all at once."""
+        """Formula number i, for one time step or for all at once: as an expression if possible, otherwise a call."""
         op = v.op
 
         def value(x: Any) -> str:
@@ -171,6 +172,10 @@ class Writer:
             return f"[{', '.join(map(kind, v.inputs))}]" if op.variadic else kind(v.inputs[op.inputs.index(argument)])
 
         given = ["D" * all_steps + self.d[v], *map(asked, op.needs[i])]
+        if not all_steps and not op.variadic and {"y", *op.inputs}.issuperset(op.needs[i]):
+            written = expression(op.formulas[i], given, lambda number: self.constant(np.array(number, v.dtype)))
+            if written is not None:
+                return written
         return f"{self.constant(op.formulas[i], f'{op.__name__}_{op.inputs[i]}')}({', '.join(given)})"
 
     def add(self, x: Value, piece: str) -> None:

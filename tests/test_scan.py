@@ -17,6 +17,7 @@ from minigrad import (
     sigmoid, softmax, split, stack, tanh, where,
 )
 from minigrad.scan import in_a_loop, plans, scan
+from minigrad.scan_formula import expression
 
 # -- random steps -----------------------------------------------------------------------------------
 
@@ -395,6 +396,22 @@ def test_a_formula_that_was_changed_is_used(monkeypatch):
     after = grad(total(ys), inputs)
     close(after, grad(total(run(in_a_loop, *inputs)), inputs))
     assert not np.allclose(before[3], after[3])
+
+
+def test_formulas_of_arithmetic_are_written_as_they_stand():
+    def written(formula):
+        return expression(formula, ["g", "y"], str)
+
+    assert written(lambda g, y: g * (1 - y * y)) == "(g * (1 - (y * y)))"
+    assert written(lambda g, y: -g / (0.5 + y) - 2 / g + y * 3) == "((((-g) / (0.5 + y)) - (2 / g)) + (y * 3))"
+    assert written(lambda g, y: g) == "g"
+    array = np.ones(3)
+    more = [lambda g, y: g * (y == 0), lambda g, y: g * (y > 0), lambda g, y: g if y else -g,
+            lambda g, y: g if y in (0, 1) else y, lambda g, y: np.exp(y) * g, lambda g, y: exp(y) * g,
+            lambda g, y: g * array, lambda g, y: array * g, lambda g, y: g * np.exp(1) ** y, lambda g, y: g[0] * y,
+            lambda g, y: g.sum() * y, lambda g, y: g @ y,
+            lambda g, y: 1.0]
+    assert [written(formula) for formula in more] == [None] * len(more)
 
 
 def test_the_garbage_collector_has_nothing_to_do_per_time_step():
