@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from thorough import examples
 
 from minigrad import (
-    Tensor, abs, broadcast_to, concat, detect_anomaly, exp, grad, gradcheck, graph, logsumexp, maximum, minimum, no_grad, relu,
-    sigmoid, softmax, split, stack, tanh, where,
+    Tensor, abs, broadcast_to, concat, detect_anomaly, exp, grad, gradcheck, graph, logsumexp, matmul, maximum, minimum, no_grad,
+    relu, sigmoid, softmax, split, stack, tanh, where,
 )
+from minigrad.ops import add, getitem, mul
 from minigrad.scan import in_a_loop, plans, scan
 from minigrad.scan_formula import expression
 
@@ -396,6 +397,26 @@ def test_a_formula_that_was_changed_is_used(monkeypatch):
     after = grad(total(ys), inputs)
     close(after, grad(total(run(in_a_loop, *inputs)), inputs))
     assert not np.allclose(before[3], after[3])
+
+
+@pytest.mark.parametrize("new", [True, False])
+@pytest.mark.parametrize(("op", "other"), [
+    (tanh, lambda x: 0.5 * np.tanh(x)), (sigmoid, lambda x: 0.5 / (1 + np.exp(-x))), (add, lambda a, b: a + 2 * b),
+    (mul, lambda a, b: a * b + 1), (matmul, lambda a, b: 2 * (a @ b)),
+    (getitem, lambda x, *, index: x[index] * (2 if isinstance(index, tuple) else 1)),  # in the step, not between time steps
+])
+def test_a_function_that_was_replaced_is_called(monkeypatch, op, other, new):
+    """scan writes these operations as what they call: NumPy's functions, an index. new: there is no plan yet."""
+    inputs = lstm_inputs()
+    before = run(scan, *inputs)[1]
+    if new:
+        plans.clear()
+    monkeypatch.setattr(op, "function", other)
+    ys, expected = run(scan, *inputs), run(in_a_loop, *inputs)
+    close([ys[0].data], [expected[0].data], 1e-14)
+    assert not np.allclose(before.data, ys[0].data[-1])
+    monkeypatch.undo()
+    close([run(scan, *inputs)[1].data], [before.data], 0)
 
 
 def test_formulas_of_arithmetic_are_written_as_they_stand():
