@@ -62,6 +62,16 @@ def with_holes(a, V):
     return y[:, :2].sum(axis=1, keepdims=True) * y[:, 3:]
 
 
+def reshaped(a, V):
+    z, r = sigmoid((wide(a) @ V).reshape(2, 2, 3).swapaxes(0, 1))
+    return z * tanh(r)
+
+
+def reshaped_beside_another_use(a, V):
+    y = wide(a) @ V
+    return tanh(y.reshape(2, 2, 3)[:, 0] + y[:, 3:])
+
+
 # Values have shapes that broadcast to STATE, and the weights of these shapes are among them.
 UNARY = {
     "tanh": tanh, "sigmoid": sigmoid, "neg": lambda a: -a, "exp": lambda a: exp(tanh(a)), "square": lambda a: tanh(a) ** 2,
@@ -95,7 +105,8 @@ WEIGHTED = {
     "gates": lambda a, w: gates(a, w["V"]), "gates of products": lambda a, w: gates_of_products(a, w["V"]),
     "more gates": lambda a, w: gates_of_products(a, tanh(w["V"])) + gates_of_products(w["row"], w["V"]),
     "overlapping": lambda a, w: overlapping(a, w["V"]), "slices and more": lambda a, w: slices_and_more(a, w["V"]),
-    "with holes": lambda a, w: with_holes(a, w["V"]),
+    "with holes": lambda a, w: with_holes(a, w["V"]), "reshaped": lambda a, w: reshaped(a, w["V"]),
+    "reshaped beside another use": lambda a, w: reshaped_beside_another_use(a, w["V"]),
     "beside": lambda a, w: tanh(concat(wide(a), broadcast_to(w["column"], shape=(2, 3)), axis=-1) @ w["V"].T),
     "broadcast number": lambda a, w: a * w["number"], "number minus": lambda a, w: w["number"] - wide(a),
     "column": lambda a, w: w["column"] / (2 + tanh(a)), "row": lambda a, w: tanh(a) * w["row"] + w["row"],
