@@ -21,7 +21,7 @@ from .scan_trace import Value
 # Some functions are written as what they call, which is faster, unless somebody has replaced them. What sigmoid's
 # decorator switches, the overflow of exp, is switched once for all time steps.
 VIEWS = {getitem.function: "{}[{}]", reshape.function: "{}.reshape({})", swapaxes.function: "{}.swapaxes({}, {})"}
-GATE = sigmoid.function
+GATE: Any = sigmoid.function
 DIRECT = {GATE: GATE.__wrapped__, **{op.function: ufunc for ufunc, op in TABLE.items() if isinstance(op, Op)
                                      and isinstance(ufunc, np.ufunc) and ufunc.signature is None}}
 
