@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minigrad import Tensor, concat, sigmoid, split, tanh
+from minigrad import Tensor, concat, sigmoid, tanh
 
 from .initial import check_generator, constant, recurrent_weight
 from .module import Module
@@ -107,16 +107,16 @@ class LSTM(Recurrent[State]):
 
     @staticmethod
     def prepare(cell: LSTMCell, x: Tensor) -> tuple[Tensor, Tensor]:
-        """W_x x + b for all time steps (T, B, 4H), and W_h (H, 4H), with the four gates side by side: f, i, o, c~."""
+        """W_x x + b for all time steps (T, B, 4, H), and W_h (H, 4H), with the four gates side by side: f, i, o, c~."""
+        H = cell.hidden_size
         W = concat(cell.W_f, cell.W_i, cell.W_o, cell.W_c, axis=-1)
         b = concat(cell.b_f, cell.b_i, cell.b_o, cell.b_c)
-        return x @ W[cell.hidden_size:] + b, W[:cell.hidden_size]
+        return (x @ W[H:] + b).reshape(*x.shape[:-1], 4, H), W[:H]
 
     @staticmethod
     def step(h: Tensor, c: Tensor, from_x: Tensor, W_h: Tensor) -> State:
         """LSTMCell's equations, as W [h, x] = W_h h + W_x x."""
-        H = h.shape[-1]
-        a = h @ W_h + from_x
-        f, i, o = split(sigmoid(a[:, :3 * H]), 3, axis=-1)
-        c = f * c + i * tanh(a[:, 3 * H:])
+        a = (h @ W_h).reshape(from_x.shape) + from_x
+        f, i, o = sigmoid(a[:, :3].swapaxes(0, 1))
+        c = f * c + i * tanh(a[:, 3])
         return o * tanh(c), c

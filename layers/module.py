@@ -178,7 +178,8 @@ def _walk(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
 
 def check_shape(owner: str, argument: str, x: Any, expected: tuple[int | str, ...]) -> None:
     """ValueError unless x has the expected shape. A word, as in ("batch", 3), stands for any length."""
-    fits = len(x.shape) == len(expected) and all(isinstance(e, str) or n == e for n, e in zip(x.shape, expected))
+    fits = x.shape == expected or (
+        len(x.shape) == len(expected) and all(isinstance(e, str) or n == e for n, e in zip(x.shape, expected)))
     if not fits:
         described = ", ".join(map(str, expected)) + ("," if len(expected) == 1 else "")
         raise ValueError(f"{owner}: {argument} has shape {tuple(x.shape)}, expected ({described})")

@@ -295,6 +295,6 @@ def as_values(node: Node, like: Value) -> list[Any]:
     return [saved and [value(*pair) for pair in zip(names, saved)] for names, saved in zip(op.needs, node.saved)]
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
-    """The sum of g over the axes along which NumPy stretched an argument of this shape."""
-    new = g.ndim - len(shape)
-    return g.sum(axis=tuple(i for i, n in enumerate(g.shape) if i < new or shape[i - new] != n)).reshape(shape)
+    """The sum of g over the axes along which NumPy stretched an argument of this shape, counted from the right."""
+    axes = [i - len(shape) for i, n in enumerate(g.shape, len(shape) - g.ndim) if n != 1 and (i < 0 or shape[i] != n)]
+    return (g.sum(axis=tuple(axes)) if axes else g).reshape(shape)

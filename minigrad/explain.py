@@ -304,5 +304,7 @@ def checked(node: Any, i: int, g: Any, vjp: Any, Value: type, create_graph: bool
 def _fits(shape: tuple[int, ...], argument: tuple[int, ...], output: tuple[int, ...]) -> bool:
     """Is it the argument's shape, except for axes along which NumPy stretched the argument to the output's shape?"""
     new = len(shape) - len(argument)  # axes are counted from the right, as broadcasting does
+    if new > 0 and shape == output and shape[new:] == argument:
+        return True  # a bias, quickly
     own, outputs = [None] * new + [*argument], [None] * (len(shape) - len(output)) + [*output[max(0, len(output) - len(shape)):]]
     return new >= 0 and all(n == a or a in (1, None) and n == y for n, a, y in zip(shape, own, outputs))

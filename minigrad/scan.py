@@ -3,7 +3,7 @@
     outputs, state = scan(step, state, x, weights)
 
 The step runs once, on Tensors, and scan_trace.py records it. From the record scan_source.py writes two Python functions on
-plain arrays. `forward` loops forwards in time and calls the operations' functions; `backward` loops backwards and calls their
+plain arrays. `forward` loops forwards in time and calls the operations' functions; `backward` loops backwards and has their
 gradient formulas. So there is no second set of derivatives, and nothing here is made for an LSTM.
 For h = tanh(h @ W + x) the functions are, a little shortened:
 
@@ -13,7 +13,7 @@ For h = tanh(h @ W + x) the functions are, a little shortened:
             v3 = matmul(s0, w2)                           for t in range(T - 1, -1, -1):
             v4 = add(v3, x1)                                  v5, = rows[t]
             v5 = tanh(v4)                                     dv5 = g0 + g[t]
-            y[t] = s0 = v5                                    dv4 = Ddv4[t] = tanh_x(dv5, v5)
+            y[t] = s0 = v5                                    dv4 = Ddv4[t] = dv5 * (1 - v5 * v5)
             rows.append((v5,))                                g0 = matmul_a(dv4, w2)
         return y, (T, rows, (w2, H))                      dw2 = matmul_b(Ddv4, H[:T])
                                                           return [g0, Ddv4, dw2]
@@ -32,7 +32,7 @@ import numpy as np
 from .core import grad, op
 from .core import state as switches
 from .ops import reshape, stack, where
-from .scan_source import Writer
+from .scan_source import GATE, Writer
 from .scan_trace import trace
 from .tensor import Tensor
 
@@ -79,6 +79,8 @@ class Plan:
             self.source = writer.source()
             exec(self.source, writer.names)
             self.forward, self.backward = writer.names["forward"], writer.names["backward"]
+            if any(v.op.function is GATE for v in calls):
+                self.forward = np.errstate(over="ignore")(self.forward)
 
 
 plans: dict[Any, Plan] = {}  # all threads share them

@@ -14,12 +14,16 @@ import numpy as np
 
 from .core import Op, unbroadcast
 from .numpy_protocol import TABLE
-from .ops import getitem
+from .ops import getitem, reshape, sigmoid, swapaxes
+from .scan_formula import expression
 from .scan_trace import Value
 
-# Two kinds of functions are written as what they call, which is faster, unless somebody has replaced them.
-SLICED, ELEMENTWISE = getitem.function, {op.function: ufunc for ufunc, op in TABLE.items() if isinstance(op, Op)
-                                         and isinstance(ufunc, np.ufunc) and ufunc.signature is None}
+# Some functions are written as what they call, which is faster, unless somebody has replaced them. What sigmoid's
+# decorator switches, the overflow of exp, is switched once for all time steps.
+VIEWS = {getitem.function: "{}[{}]", reshape.function: "{}.reshape({})", swapaxes.function: "{}.swapaxes({}, {})"}
+GATE: Any = sigmoid.function
+DIRECT = {GATE: GATE.__wrapped__, **{op.function: ufunc for ufunc, op in TABLE.items() if isinstance(op, Op)
+                                     and isinstance(ufunc, np.ufunc) and ufunc.signature is None}}
 
 
 class Writer:
@@ -33,6 +37,7 @@ class Writer:
         self.made_in: dict[str, int] = {}  # arrays to fill later, and the number of the line that makes each
         self.before: list[str] = []  # the lines before the loop over time
         self.lines: list[str] = []  # the lines in the loop, later those after it
+        self.after: list[str] = []  # the first lines after the loop
         self.sums: list[tuple[Value, str]] = []  # after the loop: which gradient gets which sum
         self.looping = True
 
@@ -45,10 +50,11 @@ class Writer:
     def forward(self, row: list[str], kept: list[str]) -> str:
         """row: what is saved at each time step; kept: what is saved once."""
         def call(v: Value) -> str:
-            if v.op.function is SLICED and v.shape:
-                return f"{v.name} = {self.text(v.inputs[0])}[{self.constant(v.static['index'])}]"
+            if v.op.function in VIEWS and v.shape:
+                static = map(self.constant, v.static.values())
+                return f"{v.name} = {VIEWS[v.op.function].format(self.text(v.inputs[0]), *static)}"
             given = [self.text(x) for x in v.inputs] + [f"{name}={self.constant(x)}" for name, x in v.static.items()]
-            y = f"{self.constant(ELEMENTWISE.get(v.op.function, v.op.function), v.op.__name__)}({', '.join(given)})"
+            y = f"{self.constant(DIRECT.get(v.op.function, v.op.function), v.op.__name__)}({', '.join(given)})"
             return f"{v.name} = {y if v.shape else f'np.asarray({y})'}"
 
         n, names, h = len(self.ends), [v.name for v in self.arguments], self.ends[0]
@@ -81,7 +87,7 @@ class Writer:
         dx = self.all_steps(x) if self.needed[n] else "None"
         g = {f"g{k}": self.d.get(s) or self.new("zeros", s) for k, s in enumerate(self.arguments[:n]) if s.active}
         loop = [*self.lines, f"{comma(g)} = {comma(g.values())}" if g else "pass"]
-        self.lines, self.looping = [], False
+        self.lines, self.looping = self.after, False
         for w, piece in self.sums:
             self.add(w, piece)
         self.chain_rule([v for v in self.calls if not v.varies])
@@ -149,7 +155,7 @@ class Writer:
         return every if right else None
 
     def formula(self, v: Value, i: int, all_steps: bool = False) -> str:
-        """The call of formula number i, for one time step or for all at once."""
+        """Formula number i, for one time step or for all at once: as an expression if possible, otherwise a call."""
         op = v.op
 
         def value(x: Any) -> str:
@@ -169,6 +175,10 @@ class Writer:
             return f"[{', '.join(map(kind, v.inputs))}]" if op.variadic else kind(v.inputs[op.inputs.index(argument)])
 
         given = ["D" * all_steps + self.d[v], *map(asked, op.needs[i])]
+        if not all_steps and not op.variadic and {"y", *op.inputs}.issuperset(op.needs[i]):
+            written = expression(op.formulas[i], given, lambda number: self.constant(np.array(number, v.dtype)))
+            if written is not None:
+                return written
         return f"{self.constant(op.formulas[i], f'{op.__name__}_{op.inputs[i]}')}({', '.join(given)})"
 
     def add(self, x: Value, piece: str) -> None:
@@ -203,7 +213,11 @@ class Writer:
         """An array with the gradients of v at all time steps."""
         d = self.d.get(v)
         D = f"D{d or f'd{v.name}'}"
-        if D not in self.owned:
+        if D not in self.owned and len(v.users) == 1 and v.users[0] and v.users[0].op is reshape:
+            self.all_steps(v.users[0])
+            self.after.append(f"{D} = {self.formula(v.users[0], 0, all_steps=True)}")  # needs no array of its own
+            self.owned.add(D)
+        elif D not in self.owned:
             self.owned.add(D)
             self.before.append(f"{D} = np.empty((T, *{v.shape}), {self.constant(v.dtype)})")
             if d in self.made_in:  # filled where it is made

@@ -68,6 +68,7 @@ ERRORS = {  # file, what stands there, what is planted
     "the first piece for all arguments": (SOURCE, 'return f"pieces[{i}]", found[i]', 'return "pieces[0]", found[i]'),
     "every formula hands its gradient on": (SOURCE, "if found is g else formula, found",
                                             "if found.shape == g.shape else formula, found"),
+    "a reshaped gradient, and no other": (SOURCE, "len(v.users) == 1 and v.users[0] and", "v.users[0] and"),
     "an unused x has the gradient of nobody": (SOURCE, 'f"{D}[t] = {d or 0}"', 'f"{D}[t] = {d or 1}"'),
     "a plan for other shapes": (SCAN, "t.shape[1:] if i == states else t.shape, t.dtype,", "t.ndim, t.dtype,"),
     "gradients for frozen inputs only": (SCAN, "[needed for *_, needed in of_inputs]",

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from thorough import examples
 
 from minigrad import (
-    Tensor, abs, broadcast_to, concat, detect_anomaly, exp, grad, gradcheck, graph, logsumexp, maximum, minimum, no_grad, relu,
-    sigmoid, softmax, split, stack, tanh, where,
+    Tensor, abs, broadcast_to, concat, detect_anomaly, exp, grad, gradcheck, graph, logsumexp, matmul, maximum, minimum, no_grad,
+    relu, sigmoid, softmax, split, stack, tanh, where,
 )
+from minigrad.ops import add, getitem, mul
 from minigrad.scan import in_a_loop, plans, scan
+from minigrad.scan_formula import expression
 
 # -- random steps -----------------------------------------------------------------------------------
 
@@ -60,6 +62,16 @@ def with_holes(a, V):
     return y[:, :2].sum(axis=1, keepdims=True) * y[:, 3:]
 
 
+def reshaped(a, V):
+    z, r = sigmoid((wide(a) @ V).reshape(2, 2, 3).swapaxes(0, 1))
+    return z * tanh(r)
+
+
+def reshaped_beside_another_use(a, V):
+    y = wide(a) @ V
+    return tanh(y.reshape(2, 2, 3)[:, 0] + y[:, 3:])
+
+
 # Values have shapes that broadcast to STATE, and the weights of these shapes are among them.
 UNARY = {
     "tanh": tanh, "sigmoid": sigmoid, "neg": lambda a: -a, "exp": lambda a: exp(tanh(a)), "square": lambda a: tanh(a) ** 2,
@@ -93,7 +105,8 @@ WEIGHTED = {
     "gates": lambda a, w: gates(a, w["V"]), "gates of products": lambda a, w: gates_of_products(a, w["V"]),
     "more gates": lambda a, w: gates_of_products(a, tanh(w["V"])) + gates_of_products(w["row"], w["V"]),
     "overlapping": lambda a, w: overlapping(a, w["V"]), "slices and more": lambda a, w: slices_and_more(a, w["V"]),
-    "with holes": lambda a, w: with_holes(a, w["V"]),
+    "with holes": lambda a, w: with_holes(a, w["V"]), "reshaped": lambda a, w: reshaped(a, w["V"]),
+    "reshaped beside another use": lambda a, w: reshaped_beside_another_use(a, w["V"]),
     "beside": lambda a, w: tanh(concat(wide(a), broadcast_to(w["column"], shape=(2, 3)), axis=-1) @ w["V"].T),
     "broadcast number": lambda a, w: a * w["number"], "number minus": lambda a, w: w["number"] - wide(a),
     "column": lambda a, w: w["column"] / (2 + tanh(a)), "row": lambda a, w: tanh(a) * w["row"] + w["row"],
@@ -395,6 +408,42 @@ def test_a_formula_that_was_changed_is_used(monkeypatch):
     after = grad(total(ys), inputs)
     close(after, grad(total(run(in_a_loop, *inputs)), inputs))
     assert not np.allclose(before[3], after[3])
+
+
+@pytest.mark.parametrize("new", [True, False])
+@pytest.mark.parametrize(("op", "other"), [
+    (tanh, lambda x: 0.5 * np.tanh(x)), (sigmoid, lambda x: 0.5 / (1 + np.exp(-x))), (add, lambda a, b: a + 2 * b),
+    (mul, lambda a, b: a * b + 1), (matmul, lambda a, b: 2 * (a @ b)),
+    (getitem, lambda x, *, index: x[index] * (2 if isinstance(index, tuple) else 1)),  # in the step, not between time steps
+])
+def test_a_function_that_was_replaced_is_called(monkeypatch, op, other, new):
+    """scan writes these operations as what they call: NumPy's functions, an index. new: there is no plan yet."""
+    inputs = lstm_inputs()
+    before = run(scan, *inputs)[1]
+    if new:
+        plans.clear()
+    monkeypatch.setattr(op, "function", other)
+    ys, expected = run(scan, *inputs), run(in_a_loop, *inputs)
+    close([ys[0].data], [expected[0].data], 1e-14)
+    assert not np.allclose(before.data, ys[0].data[-1])
+    monkeypatch.undo()
+    close([run(scan, *inputs)[1].data], [before.data], 0)
+
+
+def test_formulas_of_arithmetic_are_written_as_they_stand():
+    def written(formula):
+        return expression(formula, ["g", "y"], str)
+
+    assert written(lambda g, y: g * (1 - y * y)) == "(g * (1 - (y * y)))"
+    assert written(lambda g, y: -g / (0.5 + y) - 2 / g + y * 3) == "((((-g) / (0.5 + y)) - (2 / g)) + (y * 3))"
+    assert written(lambda g, y: g) == "g"
+    array = np.ones(3)
+    more = [lambda g, y: g * (y == 0), lambda g, y: g * (y > 0), lambda g, y: g if y else -g,
+            lambda g, y: g if y in (0, 1) else y, lambda g, y: np.exp(y) * g, lambda g, y: exp(y) * g,
+            lambda g, y: g * array, lambda g, y: array * g, lambda g, y: g * np.exp(1) ** y, lambda g, y: g[0] * y,
+            lambda g, y: g.sum() * y, lambda g, y: g @ y,
+            lambda g, y: 1.0]
+    assert [written(formula) for formula in more] == [None] * len(more)
 
 
 def test_the_garbage_collector_has_nothing_to_do_per_time_step():

@@ -97,7 +97,7 @@ def sigmoid(x):
     x = np.asarray(x)
     if x.dtype.kind != "f":
         x = x.astype(float)
-    y = np.exp(-x)
+    y = np.exp(np.negative(x, order="C"))  # parts y[i] are contiguous: what comes next is faster
     y += 1
     return np.reciprocal(y)
 

@@ -17,6 +17,8 @@ def _as_matrix(g, a_ndim, b_ndim):
 
 def _matmul_a(g, a_shape, b):
     """g b^T"""
+    if len(a_shape) == b.ndim == 2:  # the usual case, without what the others need
+        return g @ b.swapaxes(0, 1)
     columns = b.reshape(1, -1) if b.ndim == 1 else b.swapaxes(-1, -2)
     g = _as_matrix(g, len(a_shape), b.ndim)
     if g.ndim > 2 == columns.ndim:
@@ -34,6 +36,8 @@ def _rows(g, a, b_shape):
 
 def _matmul_b(g, a, b_shape):
     """a^T g"""
+    if a.ndim == len(b_shape) == 2:
+        return a.swapaxes(0, 1) @ g
     if len(b_shape) > 2:
         g = _as_matrix(g, a.ndim, len(b_shape))
         return (a.reshape(1, -1) if a.ndim == 1 else a).swapaxes(-1, -2) @ g
