@@ -259,7 +259,7 @@ def formula(node: Any, i: int) -> str:
 def formula_failed(node: Any, i: int, g: Any, error: Exception) -> Exception:
     of = "backward" if node.op.by_hand else f"the gradient formula for argument {node.op.inputs[0 if node.op.variadic else i]!r}"
     both = "" if isinstance(g, np.ndarray) else (
-        "\n  With create_graph a formula gets Tensors, otherwise arrays. minigrad's operations, operators and methods do for both")
+        "\n  With create_graph a formula gets Tensors, otherwise arrays. minigrad's operations, operators, methods suit both")
     return RuntimeError(f"operation {node.op.__name__!r}: {of} failed, with g of shape {g.shape}: "
                         f"{type(error).__name__}: {_said(error)}{both}")
 
