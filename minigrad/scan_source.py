@@ -22,7 +22,7 @@ from .scan_trace import Value
 # decorator switches, the overflow of exp, is switched once for all time steps; its 1 is an array from the start.
 GATE = sigmoid.function
 WRITTEN = {getitem.function: "{}[{}]", reshape.function: "{}.reshape({})", swapaxes.function: "{}.swapaxes({}, {})",
-           GATE: "np.reciprocal(np.exp(np.negative({}, order='C')) + {})"}
+           GATE: "np.reciprocal(np.exp(np.negative({}, order='C')).__iadd__({}))"}
 ELEMENTWISE = {op.function: ufunc for ufunc, op in TABLE.items() if isinstance(op, Op)
                and isinstance(ufunc, np.ufunc) and ufunc.signature is None}
 
