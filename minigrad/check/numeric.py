@@ -35,13 +35,13 @@ def derivatives(f: Function, x: np.ndarray, v: np.ndarray, *, expected: np.ndarr
 
 
 class Line(NamedTuple):
-    """A line through x. beside: f above and below x and the step after rounding, then the same for half the step. shrinks:
-    numbers of halvings to try if the steps must be smaller."""
+    """A line through x. beside: f above and below x and the step after rounding, then the same for half the step. smaller: by
+    so many halvings an entry is smaller than the direction's number for it."""
 
     direction: np.ndarray
     jitter: float
     beside: Sequence[Any]
-    shrinks: Sequence[float]
+    smaller: float = 0.0
 
 
 class Differences:
@@ -105,13 +105,13 @@ class Differences:
         """The line through the entry with flat number i; unit is about as large as the entry."""
         direction = np.zeros(self.x.shape)
         direction.flat[i] = unit
-        smaller = np.log2(unit / max(abs(self.x.flat[i]), SMALLEST)) if self.x.flat[i] else 0
-        return self._line(direction, (*SHRINKS, *(smaller + shrink for shrink in SHRINKS if smaller + shrink > SHRINKS[-1])))
+        own = abs(self.x.flat[i])
+        return self._line(direction, math.log2(unit / max(own, SMALLEST)) if own else 0.0)
 
-    def _line(self, direction: np.ndarray, shrinks: Sequence[float] = SHRINKS) -> Line:
+    def _line(self, direction: np.ndarray, smaller: float = 0.0) -> Line:
         jitter = 1 - self.random.uniform(0, 0.25)
         beside = [part for half in (1, 2) for part in self._values(direction, QUICK_STEP * jitter / half)]
-        return Line(direction, jitter, beside, shrinks)
+        return Line(direction, jitter, beside, smaller)
 
     def along(self, direction: np.ndarray, v: np.ndarray, expected: float | None = None, together: float = 1.0) -> Derivative:
         """d/dt v . f(x + t direction) at t = 0; the direction's numbers are about as large as x's."""
@@ -139,7 +139,7 @@ class Differences:
                 found, best = further, large
         if settled(found, expected) or best is not None and (expected is None or found.allows(expected)):
             return found, False
-        for shrink in line.shrinks:
+        for shrink in (*SHRINKS, *(line.smaller + shrink for shrink in SHRINKS if line.smaller + shrink > SHRINKS[-1])):
             column = self._careful(line.direction, CAREFUL_STEP * line.jitter / 2 ** shrink, noise)
             steps.append(weighed(column, secant, v, together))
             best = column if best is None else best.improved(column)
