@@ -11,7 +11,8 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 import numpy as np
 
 from minigrad import Tensor, show
-from minigrad.explain import number_array, stacklevel
+from minigrad.calling_line import stacklevel
+from minigrad.explain import number_array
 from minigrad.tensor import replace_data
 
 from .files import load_arrays, save_arrays

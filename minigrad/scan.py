@@ -46,8 +46,8 @@ def scan(step: Callable, state: Sequence[Tensor], x: Tensor, weights: Sequence[T
     The step returns a tuple. It consists of minigrad's operations and must do the same at every call, as it is called only
     once: everything else counts as a constant. Every Tensor that needs a gradient must be an argument (ValueError).
 
-    scan runs as an ordinary loop with detect_anomaly() or another watch, and if parts of the state differ in shape or dtype,
-    or change them.
+    scan runs as an ordinary loop with detect_anomaly() or another watch, if parts of the state differ in shape or dtype, or
+    change them, and if gradients of an operation are written by hand.
     """
     T, n = len(x), len(state)
     plan = None if switches.watch is not None or T == 0 else plan_for(step, n, [*state, x, *weights])
@@ -73,7 +73,8 @@ class Plan:
         arguments, calls, ends = trace(step, states, inputs, needed)
         self.step, self.states = step, states
         self.operations = [(v.op, v.op.function, v.op.formulas) for v in calls]
-        self.fits = [(s.shape, s.dtype) for s in ends] == states * [(arguments[0].shape, arguments[0].dtype)]
+        self.fits = [(s.shape, s.dtype) for s in ends] == states * [(arguments[0].shape, arguments[0].dtype)] and not any(
+            v.op.by_hand for v in calls)
         if self.fits:
             writer = Writer(arguments, calls, ends, needed)
             self.source = writer.source()

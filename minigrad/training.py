@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import core, explain
+from .calling_line import calling_line
 from .core import Node, Value
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Anomalies:
 
     @staticmethod
     def computed(op: Any, inputs: tuple, arrays: list, y: np.ndarray, node: Any) -> None:
-        line = explain.calling_line()
+        line = calling_line()
         _check_finite(y, explain.call(op, inputs), line)
         if node is not None:
             node.origin = line

@@ -91,7 +91,7 @@ def test_editable(source, dependencies, python, tmp_path):
     shown = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert {"minigrad/py.typed", "minigrad/core.py", "minigrad/layers/lstm.py", "minigrad/optim/adam.py"} <= shown
     (source / "layers" / "brand_new.py").write_text(
-        "from minigrad.explain import calling_line\n\ndef line():\n    return calling_line()\n")
+        "from minigrad.calling_line import calling_line\n\ndef line():\n    return calling_line()\n")
     found = run(python, "-c", "from minigrad.layers import brand_new; print(brand_new.line())", cwd=tmp_path,
                 PYTHONPATH=dependencies)
     (source / "layers" / "brand_new.py").unlink()

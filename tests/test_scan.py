@@ -14,7 +14,7 @@ from thorough import examples
 
 from minigrad import (
     Tensor, abs, broadcast_to, concat, detect_anomaly, exp, grad, gradcheck, graph, logsumexp, matmul, maximum, minimum, no_grad,
-    relu, sigmoid, softmax, split, stack, tanh, where,
+    op, relu, sigmoid, softmax, split, stack, tanh, where,
 )
 from minigrad.ops import add, getitem, mul
 from minigrad.scan import in_a_loop, plans, scan
@@ -456,3 +456,17 @@ def test_the_garbage_collector_has_nothing_to_do_per_time_step():
     gc.collect()
     assert len(gc.get_objects()) - before < 100
     total(ys).backward()
+
+
+def test_an_operation_by_hand_runs_in_the_ordinary_loop(clean_registry):
+    @op(backward=lambda g, a, b: (g * b, g * a))
+    def product(a, b):
+        return a * b
+
+    def step(h, x, w):
+        return (product(h, x) + w,)
+
+    rng = np.random.default_rng(0)
+    inputs = [Tensor(rng.normal(size=shape), requires_grad=True) for shape in ((2, 3), (4, 2, 3), (2, 3))]
+    found = [grad(f(step, inputs[:1], *inputs[1:2], inputs[2:])[0].sum(), inputs) for f in (scan, in_a_loop)]
+    close(*found, 0)
