@@ -7,10 +7,14 @@ from typing import Any
 
 
 def expression(formula: Callable, texts: list[str], constant: Callable[[Any], str]) -> str | None:
-    """What the formula computes from arguments with these names; None if it needs more than + - * /.
+    """What the formula computes from arguments with these names; None if it needs more than + - * /, or a name from outside,
+    whose value may change.
 
     constant gives a number's name. A number with a name is an array already: NumPy would make one at each use.
     """
+    code = getattr(formula, "__code__", None)
+    if code is None or code.co_names or code.co_freevars:
+        return None
     try:
         result = formula(*(Symbol(text, constant) for text in texts))
     except (TypeError, AttributeError):

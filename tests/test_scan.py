@@ -1,6 +1,7 @@
 """scan: random steps against the ordinary loop, LSTM's against NumPy and finite differences, and other duties of a record."""
 
 import gc
+import math
 import re
 import threading
 import tracemalloc
@@ -437,11 +438,11 @@ def test_formulas_of_arithmetic_are_written_as_they_stand():
     assert written(lambda g, y: g * (1 - y * y)) == "(g * (1 - (y * y)))"
     assert written(lambda g, y: -g / (0.5 + y) - 2 / g + y * 3) == "((((-g) / (0.5 + y)) - (2 / g)) + (y * 3))"
     assert written(lambda g, y: g) == "g"
-    array = np.ones(3)
+    array, factor = np.ones(3), 2.0
     more = [lambda g, y: g * (y == 0), lambda g, y: g * (y > 0), lambda g, y: g if y else -g,
             lambda g, y: g if y in (0, 1) else y, lambda g, y: np.exp(y) * g, lambda g, y: exp(y) * g,
             lambda g, y: g * array, lambda g, y: array * g, lambda g, y: g * np.exp(1) ** y, lambda g, y: g[0] * y,
-            lambda g, y: g.sum() * y, lambda g, y: g @ y,
+            lambda g, y: g.sum() * y, lambda g, y: g @ y, lambda g, y: factor * g, lambda g, y: math.pi * g,
             lambda g, y: 1.0]
     assert [written(formula) for formula in more] == [None] * len(more)
 
