@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from .at_origin import EXACT, POSSIBLE, at_all_points, blocks, forms, names, varies
+from .at_origin import EXACT, POSSIBLE, Guess, at_all_points, blocks, forms, names, varies
 from .diagnosis import Named
+from .on_the_way import somewhere
 from .origin import Differences, Origin, origins
 from .place import written
 from .program import FACTOR, Program, at, ids_of, value_name, where
@@ -24,17 +25,28 @@ def entered(points: Sequence[Differences]) -> tuple[dict[str, Named], dict[str, 
         left_out = tuple(located)
         found = origins(points, left_out)
     least = min((origin[0].rank for origin in found), default=0)
-    guesses = [guess for origin in found if origin[0].rank == least and (guess := names(points, origin))]
+    guesses = [told for origin in found if origin[0].rank == least and (told := names(points, origin))]
     if not guesses and len(wrong) == 1:
-        guesses = [(POSSIBLE, text, FACTOR) for text in _factors(points, wrong[0])]
+        guesses = [[[Guess(POSSIBLE, text, FACTOR)]] for text in _factors(points, wrong[0])]
     explained = [name for name in wrong if name not in left_out] if found else wrong
     if guesses:
-        _, text, family = min(guesses, key=lambda guess: guess[0])
-        return dict.fromkeys(explained, Named(text, family)), located
+        return dict.fromkeys(explained, _best(guesses)), located
     if found:
         text = _from_one_place(points[0], found)
         located = {**located, **dict.fromkeys(explained, Named(text, text))}
     return {}, located
+
+
+def _best(guesses: list[list[list[Guess]]]) -> Named:
+    """The likeliest of the guesses for each place; if the same holds at several places, the sentence has the first and the last."""
+    told = min(guesses, key=lambda told: max(some[0].likely for some in told))
+    best = told[0][0]
+    text = "; and ".join(some[0].text for some in told)
+    same = [g.edge for other in guesses if len(told) == len(other) == 1 for g in other[0]
+            if g.edge and (g.claim, g.after) == (best.claim, best.after)]
+    if len(same) > 1:
+        text = f"{best.claim}{best.after}, {somewhere(*(value_name(e, e.number) + at(e) for e in (same[0], same[-1])))}"
+    return Named(text, best.family)
 
 
 def _factors(points: Sequence[Differences], name: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ import ast
 import dis
 import inspect
 import textwrap
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -68,9 +69,12 @@ def _expression(place: tuple[Any, ...]) -> Any:
     parts[-1] = parts[-1][:stop]
     parts[0] = parts[0][start:]
     try:
-        return ast.parse(b" ".join(parts).decode().strip(), mode="eval").body
+        statement = ast.parse(b" ".join(parts).decode().strip()).body[0]
     except SyntaxError:
         return None
+    if isinstance(statement, ast.AugAssign):  # a += b is the sum of a and b
+        return ast.BinOp(statement.target, statement.op, statement.value)
+    return statement.value if isinstance(statement, ast.Expr) else None
 
 
 @lru_cache(maxsize=4096)
@@ -82,6 +86,13 @@ def line_of(place: tuple[Any, ...]) -> str:
         return f"line {line} of {code.co_name}"
     text = lines[number].strip()
     return f"line {line}: {text if len(text) <= LONGEST else text[: LONGEST - 3] + '...'}"
+
+
+def lines_of(places: Iterable[tuple[Any, ...]]) -> str:
+    """Such as: lines 12, 14"""
+    found = list(dict.fromkeys(map(line_of, places)))
+    numbers = dict.fromkeys(line.partition(":")[0].removeprefix("line ") for line in found)
+    return found[0] if len(found) == 1 else f"lines {', '.join(numbers)}"
 
 
 @lru_cache(maxsize=4096)
@@ -99,10 +110,14 @@ def variable(place: tuple[Any, ...]) -> str:
             if (
                 isinstance(target, (ast.Name, ast.Subscript, ast.Attribute))
                 and value is not None
-                and (inside is None or ast.dump(inside) == ast.dump(value))
+                and (inside is None or ast.dump(inside) in (ast.dump(value), _sum(statement)))
             ):
                 return ast.unparse(target)
     return written(place) if _lines(code) else _stored(place) or written(place)
+
+
+def _sum(statement: ast.stmt) -> str:
+    return ast.dump(ast.BinOp(statement.target, statement.op, statement.value)) if isinstance(statement, ast.AugAssign) else ""
 
 
 @lru_cache(maxsize=4096)

@@ -5,16 +5,17 @@ story.py compares the resulting gradients with the student's. in_time.py has the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
 
 from .factors import before_or_after, exchanged, factors, of_loss, other_gradients, replaced, replaced_in_products, slopes
 from .in_time import carries, forward, off_by_one, one_step, other_steps
+from .on_the_way import off_by
 from .place import argument, written
 from .program import FACTOR, LOST, Mistake, Program, at, ids_of, masked, times, value_name, where, with_value
-from .trace import Trace
+from .trace import Edge, Trace
 
 SUMMED = "where something is broadcast, its gradient is not summed as it should be"
 SIZES = "a matrix fits only because two sizes are equal"
@@ -32,7 +33,7 @@ def planted(trace: Trace) -> Iterator[Mistake]:
 
 def lost(program: Program) -> Iterator[Mistake]:
     for edges in program.groups.values():
-        yield Mistake(f"what goes back to {where(edges[0])} is lost{at(edges[0])}", LOST, times(edges, 0))
+        yield off(program, edges, 0.0)
         makers = np.unique(np.concatenate([program.maker[edge.ids].ravel() for edge in edges]))
         for maker in makers[makers >= 0] if (makers >= 0).sum() > 1 else ():
             pieces = [(edge, program.maker[edge.ids] == maker) for edge in edges]
@@ -41,11 +42,13 @@ def lost(program: Program) -> Iterator[Mistake]:
                 LOST,
                 masked(pieces),
             )
-        for factor, text in ((-1.0, "has the wrong sign"), (2.0, "counts twice"), (0.5, "counts by half")):
-            yield Mistake(f"what goes back to {where(edges[0])} {text}{at(edges[0])}", FACTOR, times(edges, factor))
-        for n in sorted({n for n in (*edges[0].node.value.shape, *edges[0].ids.shape) if n > 2}):
-            for factor, text in ((n, f"{n} times: is a division missing"), (1 / n, f"1/{n} times: is it divided by a length")):
-                yield Mistake(f"what goes back to {where(edges[0])} counts {text}?{at(edges[0])}", FACTOR, times(edges, factor))
+        lengths = sorted({n for n in (*edges[0].node.value.shape, *edges[0].ids.shape) if n > 2})
+        for factor in (-1.0, 2.0, 0.5, *(f for n in lengths for f in (n, 1 / n))):
+            yield off(program, edges, factor)
+
+
+def off(program: Program, edges: Sequence[Edge], factor: float) -> Mistake:
+    return Mistake(off_by(program, factor, edges[:1]), FACTOR if factor else LOST, times(edges, factor), factor=factor)
 
 
 def repeated(program: Program) -> Iterator[Mistake]:

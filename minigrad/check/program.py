@@ -21,13 +21,14 @@ SHORT = 30  # a sum with fewer characters is quoted with its part
 @dataclass
 class Mistake:
     """A sentence, its family (a hint that gives no formula away), and the changed gradients that some edges pass on.
-    errors: added to the gradients that arrive, of v."""
+    errors: added to the gradients that arrive, of v. factor: it only multiplies what goes back by this constant."""
 
     text: str
     family: str
     changes: Changes
     arriving: np.ndarray | None = None  # which of the gradients at the outputs count
     errors: Callable[[np.ndarray], np.ndarray] | None = None
+    factor: float | None = None
 
 
 class Program:
@@ -62,6 +63,15 @@ class Program:
                 for place in np.unique(maker[(turn == edge.node.turn - 1) & (turn >= 0)]):
                     if in_loop[place] and (self.places[edge.node.place] != place or edge.node.name not in ("add", "subtract")):
                         found[int(place)].append((edge, (maker == place) & (turn == edge.node.turn - 1)))
+        return dict(found)
+
+    @cached_property
+    def readers(self) -> dict[int, list[Place]]:
+        """For each place and input: where its numbers are read."""
+        found = defaultdict(list)
+        for edges in self.groups.values():
+            for maker in np.unique(self.maker[ids_of(edges)]):
+                found[int(maker)].append(edges[0].node.place)
         return dict(found)
 
     def quantities(self, edges: list[Edge], shape: tuple[int, ...]) -> list[tuple[str, list[np.ndarray]]]:

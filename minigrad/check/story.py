@@ -5,7 +5,7 @@ A story must hold at two points. The trace counts only if its own gradients agre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,12 +16,13 @@ import numpy as np
 from .diagnosis import Named
 from .entrance import entered
 from .function import Arrays
+from .on_the_way import off_by
 from .origin import Differences, without_shifts
 from .place import line_of, variable
 from .planted import planted
-from .program import Mistake
+from .program import Mistake, Program, times
 from .situation import ROUNDING
-from .trace import Trace
+from .trace import Changes, Trace
 from .verdict import Finding
 
 OPERATIONS = 400_000  # of the trace: the limit for runs of all planted mistakes together
@@ -36,6 +37,10 @@ class Seen:
     findings: list[Finding]
     v: np.ndarray
     trace: Trace
+
+    @cached_property
+    def program(self) -> Program:
+        return Program(self.trace)
 
     @cached_property
     def by_text(self) -> dict[str, list[Mistake]]:
@@ -84,9 +89,18 @@ class Explained(NamedTuple):
     names: frozenset[str]
     against: frozenset[str]
 
-    @property
-    def named(self) -> dict[str, Named]:
-        return dict.fromkeys(self.names, Named(self.mistake.text, self.mistake.family))
+    def named(self, seen: list[Seen], others: Sequence[Changes] = ()) -> dict[str, Named]:
+        """others: at each point, a second mistake's changes. If other places explain as much, the sentence has them all."""
+        text, factor = self.mistake.text, self.mistake.factor
+        places = [edges for key, edges in seen[0].program.groups.items() if factor is not None and all(
+            self._as_good(s.explained(Mistake(text, "", {**of_other, **times(s.program.groups[key], factor)}, self.mistake.arriving)))
+            for s, of_other in zip(seen, others or [{}] * len(seen)))]
+        if factor is not None and places:
+            text = off_by(seen[0].program, factor, [edges[0] for edges in sorted(places, key=lambda edges: -max(e.node.ids.max() for e in edges))])
+        return dict.fromkeys(self.names, Named(text, self.mistake.family))
+
+    def _as_good(self, other: Explained) -> bool:
+        return other.names >= self.names and other.against <= self.against
 
 
 def _rounding(f: Finding, found: dict[str, np.ndarray]) -> np.ndarray:
@@ -110,7 +124,7 @@ def stories(
         if explained.names and explained.against <= wrong:
             found.append(explained)
             if explained.names == wrong and any(story.names == wrong for story in _confirmed(seen, found[-1:], wrong)):
-                return explained.named, {}
+                return explained.named(seen), {}
     told = _told(seen, _confirmed(seen, found, wrong), wrong)
     told |= _values(seen, wrong - told.keys())
     if told.keys() >= wrong:
@@ -126,10 +140,10 @@ def _told(seen: list[Seen], found: list[Explained], wrong: set[str]) -> dict[str
     best = max((e for e in found if len(e.names) > len(e.against)), key=lambda e: (len(e.names), -len(e.against)), default=None)
     if best is None:
         return {}
-    told = best.named
+    told = best.named(seen)
     for other in sorted(found, key=lambda e: -len(e.names)):
         if not other.against and not other.names & told.keys():
-            told |= other.named
+            told |= other.named(seen)
     return told | _besides(seen, best, wrong, wrong - told.keys())
 
 
@@ -137,17 +151,20 @@ def _besides(seen: list[Seen], best: Explained, wrong: set[str], left: set[str])
     """Mistakes for the unexplained inputs: together with the best one, they leave what that explains as it is."""
     told: dict[str, Named] = {}
     both: list[list[Mistake]] = []
+    of_best: list[Changes] = []
     for s in seen if left else ():
         mistakes = list(_affordable(s.trace))
         main = next(m for m in mistakes if m.text == best.mistake.text)
-        both.append([Mistake(m.text, m.family, {**main.changes, **m.changes}, main.arriving) for m in mistakes])
+        of_best.append(main.changes)
+        both.append([Mistake(m.text, m.family, {**main.changes, **m.changes}, main.arriving, factor=m.factor) for m in mistakes])
     for mistake in both[0] if both else ():
         first = seen[0].explained(mistake)
         names = set(first.names - best.names - told.keys()) if first.names > best.names and first.against <= wrong else set()
         for s, others in zip(seen[1:], both[1:]) if names else ():
             there = [e.names for m in others if m.text == mistake.text and (e := s.explained(m)).against <= wrong]
             names &= set().union(*(some for some in there if some >= best.names))
-        told |= dict.fromkeys(names, Named(mistake.text, mistake.family))
+        named = Explained(mistake, best.names | names, first.against).named(seen, of_best) if names else {}
+        told |= {name: named[name] for name in names}
         if told.keys() >= left:
             break
     return told
