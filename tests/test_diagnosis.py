@@ -43,7 +43,7 @@ FAMILIES = {  # what is planted, and what a right diagnosis contains
     "negative inputs lost": (lambda g, x, y, slope: g * slope * (x > 0), "it is zero where the input is negative"),
     "negative inputs flipped": (lambda g, x, y, slope: g * slope * np.sign(x), "sign is flipped where the input is negative"),
     "one entry": (lambda g, x, y, slope: g * slope * np.where(np.arange(9).reshape(3, 3) == 5, 1.5, 1),
-                  "the only wrong entries are [1, 2]"),
+                  "the only wrong entry is [1, 2]"),
     "nearly right": (lambda g, x, y, slope: g * slope * (1 + 1e-3 * np.sin(7 * x)), "nearly right"),
     "something else": (lambda g, x, y, slope: g * (slope + 0.1 * x * x * np.cos(y) + 0.05), "no simple pattern"),
 }

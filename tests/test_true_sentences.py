@@ -173,8 +173,8 @@ def attention(m):
 
 
 CASES = [
-    (char_loss, "no 1", "ps[t] itself is used as the gradient of logits: something", "lost|between"),
-    (classes, "no 1", "p itself is used as the gradient of s: something", "lost|between"),
+    (char_loss, "no 1", "ps[t] / 8 itself is used as the gradient of logits: something", "lost|between"),
+    (classes, "no 1", "p / 2 itself is used as the gradient of s: something", "lost|between"),
     (char_loss, "slope of the step before", "hs[t] of the step before (at step 0 the initial state) is used in", "throughout"),
     (char_loss, "assigned", "what is taken several times in E[index[:, t]] does not get all", "only what goes"),
     (char_loss, "+=", "what is taken several times in E[index[:, t]] does not get all", "only what goes"),
@@ -185,7 +185,7 @@ CASES = [
     (lambda m: gate(m, half_tanh), "no 1 - z", "y stands where y (1 - y), sigmoid's derivative, is right", r"\bv\b|argument"),
     (lambda m: gate(m, stable), "no 1 - z", "y stands where y (1 - y), sigmoid's derivative, is right", r"\bv\b|argument"),
     (decoder, "keys assigned", "S, A: of what goes back to keys in keys + h only the first step counts", "through keys"),
-    (decoder, "sign", "what goes back to u @ W in 1 / (1 + np.exp(-(u @ W))) has the wrong sign", "back to 1"),
+    (decoder, "sign", "what goes back has the wrong sign, somewhere on the way from h", "back to 1"),
     (residual, "skip is lost", "what goes back to skip in skip + np.maximum(h @ B, 0) is lost", "everywhere"),
     (residual, "no mask", "the derivative of maximum is missing", "gradient of h"),
     (residual, "one for the other", "A: it is the gradient of B", "exchanged"),

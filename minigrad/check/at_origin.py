@@ -30,7 +30,7 @@ Key = tuple[int, int]  # the key of a group of edges
 
 
 class Guess(NamedTuple):
-    """likely: a small number if so. The claim stands before and after the words for the place, edge; without an edge it is whole."""
+    """likely: a small number if so. The claim stands before and after the words for the place, edge, if there is one."""
 
     likely: int
     claim: str
@@ -38,6 +38,10 @@ class Guess(NamedTuple):
     after: str = ""
     edge: Edge | None = None
     name: str = ""
+
+    @property
+    def claims(self) -> tuple[str, str]:
+        return self.claim, self.after
 
     @property
     def text(self) -> str:
@@ -140,19 +144,20 @@ class Block:
         texts, table = [], []
         for text, fs in self._forms(edges, edges[0].ids.shape):
             f = np.concatenate([f.ravel()[edge.ids.ravel() > 0] for f, edge in zip(fs, edges)])
-            if f.shape == part.shape and np.isfinite(f).all() and f.all():
+            if f.shape == part.shape and np.isfinite(f).all() and f.all() and not text.startswith("1 / "):
                 texts.append(text)
                 table.append(f)
         rows, own = np.array(table).reshape(len(texts), len(part)), self.had - rest
         for i in self._equal(own * rows, part):
             yield Guess(POSSIBLE, f"the factor {texts[i]} is missing {place}", FACTOR, edge=edge)
         for i in self._equal(part * rows, own):
-            yield Guess(POSSIBLE, f"the factor {texts[i]} is superfluous {place}", FACTOR, edge=edge)
+            yield Guess(POSSIBLE, f"{superfluous(texts[i])}, {place}", FACTOR, edge=edge)
         written = [not text.startswith(UNUSUAL) for text in texts]
         for i, f in enumerate(rows):
             for j in self._equal(part * rows, own * f) if written[i] else ():
                 if written[j] and not np.array_equal(f, rows[j]):
-                    yield Guess(TWO_FACTORS, "what goes back", FACTOR, f" is {texts[j]} / {texts[i]} times what it should be", edge)
+                    text = f"{texts[j]} stands where {texts[i]} is right (or 1 / {texts[i]} where 1 / {texts[j]} is) {place}"
+                    yield Guess(TWO_FACTORS, text, FACTOR, edge=edge)
 
     @staticmethod
     def _equal(rows: np.ndarray, to: np.ndarray) -> np.ndarray:
@@ -179,6 +184,10 @@ def forms(name: str, q: np.ndarray) -> dict[str, np.ndarray]:
     """Expressions that people write with a quantity: q itself, 1 - q, q (1 - q), tanh q, ..."""
     return {**dict(of_one(name, q)), f"tanh {name}": np.tanh(q), f"(1 - tanh({name})^2)": 1 - np.tanh(q) ** 2,
             f"({name} > 0)": q > 0, f"sign({name})": np.sign(q)}
+
+
+def superfluous(text: str) -> str:
+    return f"the factor {text} is superfluous, or a division by it is missing"
 
 
 def varies(a: np.ndarray) -> bool:
@@ -227,7 +236,7 @@ def names(points: Sequence[Differences], origin: Sequence[Origin]) -> list[list[
             there = [{guess.text for guess in some[keys].guesses()} for some in others] if guesses else []
             found = [guess for text, guess in guesses.items() if all(text in some for some in there)]
             if found:
-                told.append(sorted(found, key=lambda g: (g.likely, len(g.text) if g.likely == TWO_FACTORS else 0)))
+                told.append(sorted(found, key=lambda g: (g.likely, len(g.text) if g.likely else 0)))
                 left[block.ids] = False
     return [] if left.any() else told
 

@@ -179,7 +179,8 @@ def _of_itself(s: Situation) -> Iterator[Named]:
     c = float((difference * x).sum()) / (float((x * x).sum()) or 1.0)
     if (np.abs(difference) > 100 * s.error).any() and (np.abs(difference - c * x) <= s.error + ROUNDING * np.abs(x)).all():
         yield Named(f"{abs(c):.4g} {s.name} is {'missing' if c < 0 else 'superfluous'}: is the penalty on its size (weight decay)"
-                    f" {'in the loss and not in the gradient' if c < 0 else 'in the gradient and not in the loss'}?",
+                    f" {'in the loss and not in the gradient' if c < 0 else 'in the gradient and not in the loss'}, or is its "
+                    f"factor too {'small' if c < 0 else 'large'} in the gradient?",
                     "a term of a sum is missing or superfluous")
 
 
@@ -237,7 +238,8 @@ def _where(s: Situation) -> Iterator[str]:
     elif not a[wrong].any():
         yield f"{counted(wrong, 'is', 'are')} zero and should not be"
     elif wrong.sum() <= 3 and wrong.size > 3:
-        yield f"the only wrong entries are {', '.join(str(list(map(int, index))) for index in np.argwhere(wrong))}"
+        found = [str(list(map(int, index))) for index in np.argwhere(wrong)]
+        yield f"the only wrong {'entry is' if len(found) == 1 else 'entries are'} {', '.join(found)}"
     elif (np.abs(a - n) <= 0.01 * np.abs(n)).all():
         yield "it is nearly right: is a constant or an epsilon not the same, or a number rounded?"
 

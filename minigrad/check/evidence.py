@@ -74,7 +74,7 @@ class Evidence:
                 return [story]
             return [story, *own[:1]] if story and (not own or own[0].family == GUESSED) else own
         located, where = [self._located[name]] if name in self._located else [], places(situations)
-        telling = bool(where) and not where[0].text.startswith((*VAGUE, "the only wrong entries") if several else VAGUE)
+        telling = bool(where) and not where[0].text.startswith((*VAGUE, "the only wrong ") if several else VAGUE)
         entrance = [entrances[name]] if name in entrances and not (telling and not several) else []
         nameless = entrance and "back to argument " in entrance[0].text  # without the source its variables are unknown
         if entrance and not (located and (nameless or located[0].text == NOT_TIMES_G)):

@@ -75,8 +75,8 @@ def of_loss(program: Program) -> Iterator[Mistake]:
                     name = value_name(edge, edge.number) if edge.node.name == "subtract" else variable(scores)  # z - z.max()
                     for n in {1, len(ps), *(n * times for n in (*shape, ps[0].size) for times in (1, len(ps)))}:
                         yield Mistake(
-                            f"{text} itself is used as the gradient of {name}: something is to be subtracted from it, or to be "
-                            f"multiplied by it{at(edge)}",
+                            f"{text}{f' / {n}' if n > 1 else ''} itself is used as the gradient of {name}: something is to be "
+                            f"subtracted from it, or to be multiplied by it{at(edge)}",
                             FACTOR,
                             {edge: lambda g, total, e=edge, p=p / n: e.back(total[outputs[0]] * p, *e.values)
                              for p, node in zip(ps, before.values()) for edge in node.edges},
@@ -132,6 +132,7 @@ def _replaced(program: Program, edges: list[Edge]) -> Iterator[Mistake]:
                 f"{what} stands where {value_name(edge, other)} is right in what goes back to {where(edge)}{at(edge)}",
                 FACTOR,
                 {edge: with_value(edge, other, value) for edge, value in zip(edges, values)},
+                replaced=edge.node.name == "multiply",
             )
 
 

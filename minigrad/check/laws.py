@@ -15,6 +15,7 @@ LINEAR = 1e-6  # relative to the largest gradient: far above most rounding error
 MOST_NOISE = 1e-3  # a gradient with more noise consists of rounding errors, and obeys no law
 SAME = 1e-12  # relative to the largest gradient: several threads may add in another order
 SCALES = (1e-6, 1e6)
+NOT_LINEAR = "the gradient is not linear in g, the gradient arriving at the output"
 
 
 def broken_laws(here: Point, v: np.ndarray, found: list[np.ndarray], bounds: list[np.ndarray],
@@ -35,11 +36,11 @@ def broken_laws(here: Point, v: np.ndarray, found: list[np.ndarray], bounds: lis
     if any((a[np.isfinite(g)] != 0).any() for a, g in zip(here.gradients(0 * v), found)):
         notes.append((WRONG, "the gradient is not zero where no gradient arrives (g = 0): a formula adds something that is not "
                              "multiplied by g"))
-    elif not (all(agree(here.gradients(scale * v), [scale * g for g in found], tolerances, scale) for scale in SCALES)
-              and agree(here.gradients(w := v * rng.choice([-1.0, 2.0], v.shape)),
-                        [a - b for a, b in zip(here.gradients(v + w), found)], tolerances, 4)):
-        notes.append((WRONG, _clipped(here, v) or "the gradient is not linear in g, the gradient arriving at the output: twice g "
-                                                  "must give twice the gradient"))
+    elif not all(agree(here.gradients(scale * v), [scale * g for g in found], tolerances, scale) for scale in SCALES):
+        notes.append((WRONG, _clipped(here, v) or f"{NOT_LINEAR}: twice g must give twice the gradient"))
+    elif not agree(here.gradients(w := v * rng.choice([-1.0, 2.0], v.shape)),
+                   [a - b for a, b in zip(here.gradients(v + w), found)], tolerances, 4):
+        notes.append((WRONG, f"{NOT_LINEAR}: the gradients for two different g must add up to the gradient for their sum"))
     again = here.gradients(v)
     if not agree(again, found, [SAME * size for size in sizes]):
         notes.append((INCONCLUSIVE, "the gradient has other values when it is computed again: does a formula draw random "

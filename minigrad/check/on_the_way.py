@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from .place import lines_of, variable, written
+from .place import line_of, lines_of, variable, written
 from .program import Program, at, value_name, where
 from .trace import Edge
 
@@ -19,8 +19,9 @@ def is_round(factor: float) -> bool:
     return factor in WORDS or any(abs(f - round(f)) < 1e-9 for f in (factor, 1 / factor))
 
 
-def somewhere(first: str, last: str) -> str:
-    return f"somewhere on the way from {first} to {last}"
+def somewhere(first: str, its_line: str, last: Edge) -> str:
+    """first: what the gradient is of, before the error came in."""
+    return f"somewhere on the way from {first} ({its_line}) to {where(last)}{at(last)}"
 
 
 def off_by(program: Program, factor: float, places: Sequence[Edge]) -> str:
@@ -30,13 +31,13 @@ def off_by(program: Program, factor: float, places: Sequence[Edge]) -> str:
     guesses = list(dict.fromkeys(guess for edge in places for guess in _guesses(edge, factor)))
     question = "" if factor in WORDS else ": is a division missing?" if factor > 1 else ": is it divided by a length?"
     ending = f": perhaps {', or '.join(guesses)}" if 0 < len(guesses) <= MOST else question
-    alone = len(first.node.edges) == 1  # then what arrives at the result may be wrong already
-    if first is last and not alone:
-        return f"what goes back to {where(first)} {much}{ending}{at(first)}"
+    start, line = value_name(first, first.number), line_of(first.node.place)
     readers = program.readers.get(program.places[first.node.place], [])
-    start = (f"{variable(first.node.place)} ({lines_of(readers)})" if readers else variable(first.node.place)) if alone else (
-        value_name(first, first.number) + at(first))
-    return f"what goes back {much}, {somewhere(start, value_name(last, last.number) + at(last))}{ending}"
+    if len(first.node.edges) == 1 and readers:  # then what arrives at the result may be wrong already
+        start, line = variable(first.node.place), lines_of(readers)
+    if line == line_of(last.node.place):
+        return f"what goes back to {where(last)} {much}{ending}{at(last)}"
+    return f"what goes back {much}, {somewhere(start, line, last)}{ending}"
 
 
 def _guesses(edge: Edge, factor: float) -> Iterator[str]:

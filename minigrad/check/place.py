@@ -14,19 +14,20 @@ from typing import Any
 COMPREHENSIONS = ("<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>")
 HERE = str(Path(__file__).parent)
 LONGEST = 60  # characters of a line that are quoted
+MOST_LINES = 2  # of more lines, only the numbers are quoted
 
 
-def _frame(place: tuple[Any, ...]) -> tuple[Any, int]:
-    """The function and instruction to name: for a helper such as sigmoid(x), which is one operation, its call."""
+def frames_of(place: tuple[Any, ...]) -> list[tuple[Any, int]]:
+    """The functions and instructions, the one to name first: for a helper such as sigmoid(x), one operation, its call."""
     frames = [frame for frame in place[1:] if not isinstance(frame, str)]  # a string names the weight in a loop over weights
     helper = place[0] == "sigmoid" and len(frames) > 1 and not frames[1][0].co_filename.startswith(HERE) and (
         "sig" in frames[0][0].co_name.lower() or frames[0][0].co_argcount == 1)
-    return frames[1] if helper else frames[0]
+    return frames[1:] if helper else frames
 
 
 def _position(place: tuple[Any, ...]) -> tuple[Any, int, int | None, int | None, int | None]:
     """The function, first and last line, first and last column of the expression; None if Python does not know them."""
-    code, instruction = _frame(place)
+    code, instruction = frames_of(place)[0]
     if hasattr(code, "co_positions"):
         line, end, start, stop = list(code.co_positions())[instruction // 2]
         return code, line or code.co_firstlineno, end, start, stop
@@ -89,10 +90,10 @@ def line_of(place: tuple[Any, ...]) -> str:
 
 
 def lines_of(places: Iterable[tuple[Any, ...]]) -> str:
-    """Such as: lines 12, 14"""
+    """Such as: line 12: a = h @ W; line 14: b = h @ V"""
     found = list(dict.fromkeys(map(line_of, places)))
     numbers = dict.fromkeys(line.partition(":")[0].removeprefix("line ") for line in found)
-    return found[0] if len(found) == 1 else f"lines {', '.join(numbers)}"
+    return "; ".join(found) if len(found) <= MOST_LINES else f"lines {', '.join(numbers)}"
 
 
 @lru_cache(maxsize=4096)
@@ -162,7 +163,7 @@ def _of_sigmoid(e: ast.BinOp) -> ast.expr:
 
 def _compiled(place: tuple[Any, ...]) -> tuple[list[dis.Instruction], int]:
     """The function's instructions, and the number of the operation's."""
-    code, instruction = _frame(place)
+    code, instruction = frames_of(place)[0]
     steps = [step for step in dis.get_instructions(code) if step.opname not in ("EXTENDED_ARG", "CACHE")]
     return steps, next((i for i, step in enumerate(steps) if step.offset == instruction), 0)
 

@@ -21,7 +21,8 @@ SHORT = 30  # a sum with fewer characters is quoted with its part
 @dataclass
 class Mistake:
     """A sentence, its family (a hint that gives no formula away), and the changed gradients that some edges pass on.
-    errors: added to the gradients that arrive, of v. factor: it only multiplies what goes back by this constant."""
+    errors: added to the gradients that arrive, of v. factor: it only multiplies what goes back by this constant.
+    replaced: another quantity stands in a product."""
 
     text: str
     family: str
@@ -29,6 +30,7 @@ class Mistake:
     arriving: np.ndarray | None = None  # which of the gradients at the outputs count
     errors: Callable[[np.ndarray], np.ndarray] | None = None
     factor: float | None = None
+    replaced: bool = False
 
 
 class Program:
@@ -48,8 +50,7 @@ class Program:
                 self.groups[self.places[node.place], edge.number].append(edge)
         for i, ids in enumerate(trace.inputs.values()):
             self.maker[ids] = len(self.places) + i
-        self.names = [*(" ".join([variable(place), *(part for part in place[1:] if isinstance(part, str))])
-                        for place in self.places), *trace.inputs]
+        self.names = [*(variable(place) + context(place) for place in self.places), *trace.inputs]
         self.lines = [*(line_of(place) for place in self.places), *([""] * len(trace.inputs))]
 
     @cached_property
@@ -89,7 +90,7 @@ class Program:
                 options = [
                     ("new", self.names[i], [node.value for node in nodes]),
                     *(
-                        ("old", argument(place, number), [node.edges[0].values[number] for node in nodes])
+                        ("old", argument(place, number) + context(place), [node.edges[0].values[number] for node in nodes])
                         for number in range(len(nodes[0].edges[0].values) - 1)
                     ),
                 ]
@@ -144,8 +145,13 @@ def where(edge: Edge) -> str:
     """Such as: h in h @ Wh"""
     name, operation = argument(edge.node.place, edge.number), written(edge.node.place)
     of_sum = edge.node.name in ("add", "subtract")
-    context = f" {edge.node.place[-1]}" if isinstance(edge.node.place[-1], str) else ""  # the weight in a loop over weights
-    return (name if of_sum and (len(operation) > SHORT or operation.startswith("the ")) else f"{name} in {operation}") + context
+    alone = of_sum and (len(operation) > SHORT or operation.startswith("the "))
+    return (name if alone else f"{name} in {operation}") + context(edge.node.place)
+
+
+def context(place: Place) -> str:
+    """The weight in a loop over weights, or the call of a function that is called several times."""
+    return f" {place[-1]}" if isinstance(place[-1], str) else ""
 
 
 def at(edge: Edge) -> str:

@@ -5,6 +5,7 @@ A story must hold at two points. The trace counts only if its own gradients agre
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .at_origin import EXACT
 from .diagnosis import Named
 from .entrance import entered
 from .function import Arrays
@@ -20,13 +22,14 @@ from .on_the_way import off_by
 from .origin import Differences, without_shifts
 from .place import line_of, variable
 from .planted import planted
-from .program import Mistake, Program, times
+from .program import Mistake, Program, ids_of, times
 from .situation import ROUNDING
 from .trace import Changes, Trace
 from .verdict import Finding
 
 OPERATIONS = 400_000  # of the trace: the limit for runs of all planted mistakes together
 NO_GRADIENT = "it is no gradient, but a value that the forward computes"
+CALL = re.compile(r",? of the call in line \d+")
 MANY = 2  # mistakes must explain one of so many wrong inputs
 
 
@@ -63,6 +66,21 @@ class Seen:
             for f in self.findings
         )
 
+    def doubtful(self, mistake: Mistake) -> bool:
+        """What goes back is a quantity times the right one. Then a factor may be wrong here, or on the way from here."""
+        edges = list(mistake.changes) if mistake.replaced else []
+        if not edges or (self.program.maker[edges[0].ids] >= len(self.program.places)).any():  # nothing goes on from an input
+            return False
+        total = self.trace.totals(self.v, mistake.changes)
+        sums = np.zeros((2, self.trace.count))
+        for edge in edges:
+            g = total[edge.node.ids]
+            edge.add(mistake.changes[edge](g, total), sums[0])
+            edge.add(edge.back(g, *edge.values), sums[1])
+        had, right = (np.stack([of[edge.ids] for edge in edges]) for of in sums)
+        return any(np.allclose(a, b, rtol=EXACT, atol=0) for _, values in self.program.quantities(edges, edges[0].ids.shape)
+                   for q in (np.stack(values), np.square(values)) for a, b in ((had, right * q), (had * q, right)))
+
     def explained(self, mistake: Mistake) -> Explained:
         found: dict[str, np.ndarray] = {}
         with suppress(ValueError, IndexError):  # shapes may fit in one step and not in others
@@ -91,12 +109,13 @@ class Explained(NamedTuple):
 
     def named(self, seen: list[Seen], others: Sequence[Changes] = ()) -> dict[str, Named]:
         """others: at each point, a second mistake's changes. If other places explain as much, the sentence has them all."""
-        text, factor = self.mistake.text, self.mistake.factor
+        text, factor, arriving = self.mistake.text, self.mistake.factor, self.mistake.arriving
         places = [edges for key, edges in seen[0].program.groups.items() if factor is not None and all(
-            self._as_good(s.explained(Mistake(text, "", {**of_other, **times(s.program.groups[key], factor)}, self.mistake.arriving)))
+            self._as_good(s.explained(Mistake("", "", {**of_other, **times(s.program.groups[key], factor)}, arriving)))
             for s, of_other in zip(seen, others or [{}] * len(seen)))]
         if factor is not None and places:
-            text = off_by(seen[0].program, factor, [edges[0] for edges in sorted(places, key=lambda edges: -max(e.node.ids.max() for e in edges))])
+            places.sort(key=lambda edges: -ids_of([edge.node for edge in edges]).max())
+            text = off_by(seen[0].program, factor, [edges[0] for edges in places])
         return dict.fromkeys(self.names, Named(text, self.mistake.family))
 
     def _as_good(self, other: Explained) -> bool:
@@ -121,18 +140,24 @@ def stories(
     found = []
     for mistake in _affordable(seen[0].trace):
         explained = seen[0].explained(mistake)
-        if explained.names and explained.against <= wrong:
+        if explained.names and explained.against <= wrong and not seen[0].doubtful(mistake):
             found.append(explained)
             if explained.names == wrong and any(story.names == wrong for story in _confirmed(seen, found[-1:], wrong)):
                 return explained.named(seen), {}
     told = _told(seen, _confirmed(seen, found, wrong), wrong)
-    told |= _values(seen, wrong - told.keys())
+    told = _without_calls(told | _values(seen, wrong - told.keys()))
     if told.keys() >= wrong:
         return told, {}
     named, located = entered([s.differences() for s in seen])
     if {**named, **located}.keys() >= wrong and len(told) * MANY < len(wrong):
         return named, located  # an explanation for all goes before one for a few
     return {**named, **told}, located
+
+
+def _without_calls(told: dict[str, Named]) -> dict[str, Named]:
+    """The same mistake in several calls of a function is said once."""
+    short = {name: Named(CALL.sub("", named.text), named.family) for name, named in told.items()}
+    return short if len(set(short.values())) == 1 < len(set(told.values())) else told
 
 
 def _told(seen: list[Seen], found: list[Explained], wrong: set[str]) -> dict[str, Named]:
