@@ -77,7 +77,7 @@ def _from_one_place(point: Differences, found: list[list[Origin]]) -> str:
         text = f"all that is wrong follows from one error, between {_gradient(program, first)} and {_gradient(program, last)}"
     elif first.error is not None and len(parts := _needed(list(blocks(point, first).values()))) > 1:
         sources = " and ".join(dict.fromkeys(where(block.edges[0][0]) for block in parts))
-        text = f"{text.replace('one error', 'errors', 1)}, in what comes from {sources}"
+        text = f"{text.replace('one error,', 'errors', 1)}, in what comes from {sources}"
     elif not _readers(program, first.whole) and (program.maker[first.whole] < len(program.places)).all():
         text = (f"all that is wrong passes through {_gradient(program, first)}; the error is in it, or in the later operations "
                 "that read its parts")
@@ -110,8 +110,8 @@ def _gradient(program: Program, origin: Origin) -> str:
     name = value_name(readers[0][-1], readers[0][-1].number) if readers else program.names[makers.max()]
     name = program.names[makers[0]] if len(makers) == 1 and makers[0] >= 0 else name
     made = [program.lines[maker] for maker in makers if 0 <= maker < len(program.places)][:1]
-    read = lines_of(place for maker in makers for place in program.readers.get(int(maker), []))
-    return f"the gradient of {name} ({'; '.join([*made, *([f'it is read in {read}'] if read and read not in made else [])])})"
+    read = lines_of(place for maker in makers for place in program.readers.get(int(maker), []) if line_of(place) not in made)
+    return f"the gradient of {name} ({'; '.join([*made, *([f'it is read in {read}'] if read else [])])})"
 
 
 def _joined(program: Program, edges: list[Edge]) -> bool:

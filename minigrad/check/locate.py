@@ -13,7 +13,8 @@ import numpy as np
 from .blocks import MOST_BLOCKS, blocks, is_time
 from .diagnosis import Named
 from .function import Arrays, Point, cut
-from .program import Program
+from .place import lines_of
+from .program import Program, context
 from .situation import ROUNDING
 from .trace import Trace
 from .verdict import Finding
@@ -259,10 +260,10 @@ def _time(findings: list[Finding], shapes: Sequence[tuple[int, ...]], j: int, ax
 
 
 def _shared(program: Program, names: frozenset[str]) -> str:
-    """The operation that gives exactly these inputs their gradients in one step; of several the nearest to the outputs."""
+    """The operations that give exactly these inputs their gradients in one step."""
     inputs = list(program.trace.inputs)
     reached: dict[int, set[str]] = {}  # for each place, within the first turn
-    best = None
+    found: list[int] = []
     for node in program.trace.nodes:
         place = program.places[node.place]
         if node.turn == 0:
@@ -271,5 +272,9 @@ def _shared(program: Program, names: frozenset[str]) -> str:
                 *(reached.get(m, set()) if m < len(program.places) else {inputs[m - len(program.places)]} for m in makers)
             )
             if reached[place] == names:
-                best = place
-    return "" if best is None else f"the way back to these goes through {program.names[best]} ({program.lines[best]})"
+                found.append(place)
+    if len(found) > 1:
+        places = [list(program.places)[place] for place in found]
+        call = context(places[0]) if len(set(map(context, places))) == 1 else ""
+        return f"exactly these get gradients through what is computed in {lines_of(places)}{call}"
+    return f"the way back to these goes through {program.names[found[0]]} ({program.lines[found[0]]})" if found else ""

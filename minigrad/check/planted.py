@@ -31,6 +31,13 @@ def planted(trace: Trace) -> Iterator[Mistake]:
         yield from family(program)
 
 
+def in_every_turn(trace: Trace) -> Iterator[Mistake]:
+    """Those that do not ask which turn is the next one."""
+    program = Program(trace)
+    for family in (lost, slopes, factors, transposed, sums, replaced, exchanged, other_gradients, before_or_after):
+        yield from family(program)
+
+
 def lost(program: Program) -> Iterator[Mistake]:
     for edges in program.groups.values():
         yield off(program, edges, 0.0)

@@ -55,15 +55,18 @@ class Program:
 
     @cached_property
     def carried(self) -> dict[int, list[tuple[Edge, np.ndarray]]]:
-        """For each place in a loop: the edges where the next turn reads its result, and which numbers of the argument; no running
-        sums."""
+        """For each place in a loop: the edges where every next turn reads its result, and which numbers of the argument; no
+        running sums."""
         found, in_loop = defaultdict(list), [len(self.nodes[place]) > 1 for place in self.places]
         for edges in self.groups.values():
+            pieces = defaultdict(list)
             for edge in edges:
                 maker, turn = self.maker[edge.ids], self.turn[edge.ids]
                 for place in np.unique(maker[(turn == edge.node.turn - 1) & (turn >= 0)]):
                     if in_loop[place] and (self.places[edge.node.place] != place or edge.node.name not in ("add", "subtract")):
-                        found[int(place)].append((edge, (maker == place) & (turn == edge.node.turn - 1)))
+                        pieces[int(place)].append((edge, (maker == place) & (turn == edge.node.turn - 1)))
+            for place, some in pieces.items():
+                found[place] += some if len(some) == sum(edge.node.turn > 0 for edge in edges) else []
         return dict(found)
 
     @cached_property
@@ -78,7 +81,7 @@ class Program:
     def quantities(self, edges: list[Edge], shape: tuple[int, ...]) -> list[tuple[str, list[np.ndarray]]]:
         """All results and arguments of this shape, in the turns of these edges; old and new, if a variable has two values. After
         a loop, they are those of each turn."""
-        turns = [edge.node.turn for edge in edges]
+        turns, own = [edge.node.turn for edge in edges], context(edges[0].node.place)
         found: dict[bytes, tuple[str, str, list[np.ndarray]]] = {}
         for place, i in self.places.items():
             loop = len(edges) == 1 and len(self.nodes[place]) > 1
@@ -87,18 +90,17 @@ class Program:
                 if len(nodes) < len(turns):
                     continue
                 of_step = f" of step {wanted[0]}" if loop else ""
+                arguments = range(len(nodes[0].edges[0].values) - 1)
                 options = [
                     ("new", self.names[i], [node.value for node in nodes]),
-                    *(
-                        ("old", argument(place, number) + context(place), [node.edges[0].values[number] for node in nodes])
-                        for number in range(len(nodes[0].edges[0].values) - 1)
-                    ),
+                    *(("old", argument(place, number) + context(place), [node.edges[0].values[number] for node in nodes])
+                      for number in arguments),
                 ]
                 for age, name, values in options:
                     if all(value.shape == shape for value in values):
                         key = b"".join(value.tobytes() for value in values)
                         if key not in found or age == "new":
-                            found[key] = age, name + of_step, values
+                            found[key] = age, name.removesuffix(own) + of_step, values
         names = [name for _, name, _ in found.values()]
         return [(f"the {age} {name}" if names.count(name) > 1 else name, values) for age, name, values in found.values()]
 

@@ -21,10 +21,10 @@ from .function import Arrays
 from .on_the_way import off_by
 from .origin import Differences, without_shifts
 from .place import line_of, variable
-from .planted import planted
-from .program import Mistake, Program, ids_of, times
+from .planted import in_every_turn, planted
+from .program import Mistake, Program, context, ids_of, times
 from .situation import ROUNDING
-from .trace import Changes, Trace
+from .trace import Changes, Trace, join_calls
 from .verdict import Finding
 
 OPERATIONS = 400_000  # of the trace: the limit for runs of all planted mistakes together
@@ -40,6 +40,7 @@ class Seen:
     findings: list[Finding]
     v: np.ndarray
     trace: Trace
+    mistakes: Callable[[Trace], Iterator[Mistake]] = planted
 
     @cached_property
     def program(self) -> Program:
@@ -49,9 +50,14 @@ class Seen:
     def by_text(self) -> dict[str, list[Mistake]]:
         """All mistakes, by their words."""
         found: dict[str, list[Mistake]] = {}
-        for mistake in _affordable(self.trace):
+        for mistake in self.affordable():
             found.setdefault(mistake.text, []).append(mistake)
         return found
+
+    def affordable(self) -> Iterator[Mistake]:
+        left = OPERATIONS // max(1, len(self.trace.nodes))
+        for mistake, _ in zip(self.mistakes(self.trace), range(left)):
+            yield mistake
 
     def differences(self) -> Differences:
         found = self.trace.gradients(self.v, {})
@@ -137,21 +143,32 @@ def stories(
     if not seen or len(seen[0].trace.nodes) < 2 or not all(s.believed() for s in seen):  # nothing to find in a single operation
         return {}, {}
     wrong = {f.input.name for f in seen[0].findings if f.wrong.any()}
-    found = []
-    for mistake in _affordable(seen[0].trace):
-        explained = seen[0].explained(mistake)
-        if explained.names and explained.against <= wrong and not seen[0].doubtful(mistake):
-            found.append(explained)
-            if explained.names == wrong and any(story.names == wrong for story in _confirmed(seen, found[-1:], wrong)):
-                return explained.named(seen), {}
+    found: list[Explained] = []
+    if one := _of_all(seen, wrong, found):
+        return one.named(seen), {}
     told = _told(seen, _confirmed(seen, found, wrong), wrong)
     told = _without_calls(told | _values(seen, wrong - told.keys()))
     if told.keys() >= wrong:
         return told, {}
+    if any(context(node.place) for node in seen[0].trace.nodes):  # perhaps it is in all calls of a function
+        in_calls = [Seen(findings, v, join_calls(without_shifts(trace(xs), v)), in_every_turn) for findings, v, xs in points]
+        if one := _of_all(in_calls, wrong, []):
+            return one.named(in_calls), {}
     named, located = entered([s.differences() for s in seen])
     if {**named, **located}.keys() >= wrong and len(told) * MANY < len(wrong):
         return named, located  # an explanation for all goes before one for a few
     return {**named, **told}, located
+
+
+def _of_all(seen: list[Seen], wrong: set[str], found: list[Explained]) -> Explained | None:
+    """A mistake that explains all wrong inputs; until then, those that explain some are added to `found`."""
+    for mistake in seen[0].affordable():
+        explained = seen[0].explained(mistake)
+        if explained.names and explained.against <= wrong and not seen[0].doubtful(mistake):
+            found.append(explained)
+            if explained.names == wrong and any(story.names == wrong for story in _confirmed(seen, found[-1:], wrong)):
+                return explained
+    return None
 
 
 def _without_calls(told: dict[str, Named]) -> dict[str, Named]:
@@ -178,10 +195,11 @@ def _besides(seen: list[Seen], best: Explained, wrong: set[str], left: set[str])
     both: list[list[Mistake]] = []
     of_best: list[Changes] = []
     for s in seen if left else ():
-        mistakes = list(_affordable(s.trace))
+        mistakes = list(s.affordable())
         main = next(m for m in mistakes if m.text == best.mistake.text)
         of_best.append(main.changes)
-        both.append([Mistake(m.text, m.family, {**main.changes, **m.changes}, main.arriving, factor=m.factor) for m in mistakes])
+        both.append([Mistake(m.text, m.family, {**main.changes, **m.changes}, main.arriving, factor=m.factor)
+                     for m in mistakes if m.changes.keys().isdisjoint(main.changes)])
     for mistake in both[0] if both else ():
         first = seen[0].explained(mistake)
         names = set(first.names - best.names - told.keys()) if first.names > best.names and first.against <= wrong else set()
@@ -210,12 +228,6 @@ def _values(seen: list[Seen], names: set[str]) -> dict[str, Named]:
                     found[name] = Named(f"it is {ratios[0].flat[0]:.6g} times what arrives, times {line}: something is to be "
                                         "subtracted from that, or to be multiplied by it", NO_GRADIENT)
     return found
-
-
-def _affordable(trace: Trace) -> Iterator[Mistake]:
-    left = OPERATIONS // max(1, len(trace.nodes))
-    for mistake, _ in zip(planted(trace), range(left)):
-        yield mistake
 
 
 def _confirmed(seen: list[Seen], found: list[Explained], wrong: set[str]) -> list[Explained]:

@@ -178,6 +178,15 @@ def name_calls(trace: Trace) -> None:
         node.place = named.get(node.place, node.place)
 
 
+def join_calls(trace: Trace) -> Trace:
+    """All calls of a function are turns of the same places."""
+    turns: dict[Place, int] = {}
+    for node in trace.nodes:
+        node.place = (node.place[0], frames_of(node.place)[0])
+        node.turn = turns[node.place] = turns.get(node.place, -1) + 1
+    return trace
+
+
 def _takes_turns(weights: list[int]) -> bool:
     """Are there several names, each equally often?"""
     return min(weights) >= 0 and len(set(weights)) > 1 and len({weights.count(weight) for weight in weights}) == 1
