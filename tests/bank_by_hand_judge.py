@@ -81,7 +81,7 @@ WHERE = re.compile(r"follows from (one error|errors in)|passes through|only what
                    r"|gives wrong values for exactly|wrong already for what arrives|gets something from index|right elsewhere"
                    r"|only wrong entries")
 STEPS = re.compile(r"the gradient of \S+ is right in steps? \d+.* and wrong before|right for what arrives at (step|output|ind)")
-QUOTED = re.compile(r"\(line \d+.*?\)(?=$|;| and | but)")
+QUOTED = re.compile(r"\(line \d+.*?\)(?=$|;|: perhaps| and | but | to )")
 NO_PATTERN = re.compile(r"no simple pattern|no pattern|no diagnosis|too small to show")
 
 

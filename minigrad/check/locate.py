@@ -14,7 +14,7 @@ from .blocks import MOST_BLOCKS, blocks, is_time
 from .diagnosis import Named
 from .function import Arrays, Point, cut
 from .place import lines_of
-from .program import Program, context
+from .program import Program, context, ids_of
 from .situation import ROUNDING
 from .trace import Trace
 from .verdict import Finding
@@ -273,8 +273,19 @@ def _shared(program: Program, names: frozenset[str]) -> str:
             )
             if reached[place] == names:
                 found.append(place)
-    if len(found) > 1:
+    if len(found) > 1 and not _all_through(program, found):
         places = [list(program.places)[place] for place in found]
         call = context(places[0]) if len(set(map(context, places))) == 1 else ""
         return f"exactly these get gradients through what is computed in {lines_of(places)}{call}"
-    return f"the way back to these goes through {program.names[found[0]]} ({program.lines[found[0]]})" if found else ""
+    return f"the way back to these goes through {program.names[found[-1]]} ({program.lines[found[-1]]})" if found else ""
+
+
+def _all_through(program: Program, places: list[int]) -> bool:
+    """Does all that the others compute in the first turn reach the outputs through the last one only?"""
+    *others, last = (program.nodes[list(program.places)[place]][0] for place in places)
+    used = np.zeros(program.trace.count, bool)
+    used[ids_of(others)] = True
+    for node in program.trace.nodes:
+        if node is not last and any(used[edge.ids].any() for edge in node.edges):
+            used[node.ids] = True
+    return not used[program.trace.outputs].any()
