@@ -153,7 +153,7 @@ def of_sentence(mistake: Mistake, text: str) -> str:
     good = [wanted for wanted in mistake.good if not wanted.startswith("line:") and re.search(CLAIMS.get(wanted, wanted), said)]
     if WHERE.search(said) and not WHAT.search(said):
         seen = STEPS.search(said) or good == ["place"]  # what was observed, entry by entry or step by step, is so
-        return LOCATED if here or seen or good else MISLEADING if place else OTHER
+        return LOCATED if here or seen or good else MISLEADING if place and "or in the later" not in said else OTHER
     if here and WHAT.search(said) or good and good != ["place"]:
         return NAMED
     if good:

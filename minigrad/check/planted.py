@@ -41,6 +41,10 @@ def in_every_turn(trace: Trace) -> Iterator[Mistake]:
 def lost(program: Program) -> Iterator[Mistake]:
     for edges in program.groups.values():
         yield off(program, edges, 0.0)
+        lengths = sorted({n for n in (*edges[0].node.value.shape, *edges[0].ids.shape) if n > 2})
+        for factor in (-1.0, 2.0, 0.5, *(f for n in lengths for f in (n, 1 / n))):
+            yield off(program, edges, factor)
+    for edges in program.groups.values():
         makers = np.unique(np.concatenate([program.maker[edge.ids].ravel() for edge in edges]))
         for maker in makers[makers >= 0] if (makers >= 0).sum() > 1 else ():
             pieces = [(edge, program.maker[edge.ids] == maker) for edge in edges]
@@ -49,9 +53,6 @@ def lost(program: Program) -> Iterator[Mistake]:
                 LOST,
                 masked(pieces),
             )
-        lengths = sorted({n for n in (*edges[0].node.value.shape, *edges[0].ids.shape) if n > 2})
-        for factor in (-1.0, 2.0, 0.5, *(f for n in lengths for f in (n, 1 / n))):
-            yield off(program, edges, factor)
 
 
 def off(program: Program, edges: Sequence[Edge], factor: float) -> Mistake:

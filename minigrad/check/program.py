@@ -66,7 +66,8 @@ class Program:
                     if in_loop[place] and (self.places[edge.node.place] != place or edge.node.name not in ("add", "subtract")):
                         pieces[int(place)].append((edge, (maker == place) & (turn == edge.node.turn - 1)))
             for place, some in pieces.items():
-                found[place] += some if len(some) == sum(edge.node.turn > 0 for edge in edges) else []
+                if len(some) == sum(edge.node.turn > 0 for edge in edges):
+                    found[place] += some
         return dict(found)
 
     @cached_property
