@@ -281,11 +281,11 @@ def _shared(program: Program, names: frozenset[str]) -> str:
 
 
 def _all_through(program: Program, places: list[int]) -> bool:
-    """Does all that the others compute in the first turn reach the outputs through the last one only?"""
+    """Does all that the others compute in the first turn reach the outputs through the last one, which is none itself?"""
     *others, last = (program.nodes[list(program.places)[place]][0] for place in places)
     used = np.zeros(program.trace.count, bool)
     used[ids_of(others)] = True
     for node in program.trace.nodes:
         if node is not last and any(used[edge.ids].any() for edge in node.edges):
             used[node.ids] = True
-    return not used[program.trace.outputs].any()
+    return not used[program.trace.outputs].any() and not np.isin(last.ids, program.trace.outputs).any()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from .place import line_of, lines_of, variable, written
-from .program import Program, at, value_name, where
+from .program import Program, at, context, value_name, where
 from .trace import Edge
 
 WORDS = {0.0: "is lost", -1.0: "has the wrong sign", 2.0: "counts twice", 0.5: "counts by half"}
@@ -31,11 +31,11 @@ def off_by(program: Program, factor: float, places: Sequence[Edge]) -> str:
     guesses = list(dict.fromkeys(guess for edge in places for guess in _guesses(edge, factor)))
     question = "" if factor in WORDS else ": is a division missing?" if factor > 1 else ": is it divided by a length?"
     ending = f": perhaps {', or '.join(guesses)}" if 0 < len(guesses) <= MOST else question
-    start, line = value_name(first, first.number), line_of(first.node.place)
+    start, line = value_name(first, first.number), line_of(first.node.place) + context(first.node.place)
     readers = program.readers.get(program.places[first.node.place], [])
     if len(first.node.edges) == 1 and readers:  # then what arrives at the result may be wrong already
-        start, line = variable(first.node.place), lines_of(readers)
-    if line == line_of(last.node.place):
+        start, line = variable(first.node.place), lines_of(readers) + " and".join(dict.fromkeys(map(context, readers)))
+    if line == line_of(last.node.place) + context(last.node.place):
         return f"what goes back to {where(last)} {much}{ending}{at(last)}"
     return f"what goes back {much}, {somewhere(start, line, last)}{ending}"
 

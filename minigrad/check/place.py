@@ -92,7 +92,7 @@ def line_of(place: tuple[Any, ...]) -> str:
 def lines_of(places: Iterable[tuple[Any, ...]]) -> str:
     """Such as: line 12: a = h @ W; line 14: b = h @ V"""
     found = list(dict.fromkeys(map(line_of, places)))
-    numbers = dict.fromkeys(line.partition(":")[0].removeprefix("line ") for line in found)
+    numbers = sorted(dict.fromkeys(line.partition(":")[0].removeprefix("line ") for line in found), key=lambda n: (len(n), n))
     return "; ".join(found) if len(found) <= MOST_LINES else f"lines {', '.join(numbers)}"
 
 

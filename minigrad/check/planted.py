@@ -88,8 +88,8 @@ def both_lost(program: Program) -> Iterator[Mistake]:
     """Two losses at once, such as the mean's and the variance's in a normalisation."""
     for one, two in combinations([edges for edges in program.groups.values() if edges[0].node.name in REDUCTIONS], 2):
         yield Mistake(
-            f"nothing goes back through {written(one[0].node.place)} and {written(two[0].node.place)}: are they treated as "
-            f"constants?{at(one[0])}",
+            f"nothing goes back through {' and '.join(dict.fromkeys(written(edges[0].node.place) for edges in (one, two)))}: are "
+            f"they treated as constants?{at(one[0])}",
             LOST,
             times([*one, *two], 0),
         )
