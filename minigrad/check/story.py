@@ -29,7 +29,7 @@ from .verdict import Finding
 
 OPERATIONS = 400_000  # of the trace: the limit for runs of all planted mistakes together
 NO_GRADIENT = "it is no gradient, but a value that the forward computes"
-CALL = re.compile(r",? of the call in line \d+")
+CALL = re.compile(r",? of the call .*")
 MANY = 2  # mistakes must explain one of so many wrong inputs
 
 
@@ -147,7 +147,7 @@ def stories(
     if one := _of_all(seen, wrong, found):
         return one.named(seen), {}
     told = _told(seen, _confirmed(seen, found, wrong), wrong)
-    told = _without_calls(told | _values(seen, wrong - told.keys()))
+    told = _without_calls(seen[0], told | _values(seen, wrong - told.keys()))
     if told.keys() >= wrong:
         return told, {}
     if any(context(node.place) for node in seen[0].trace.nodes):  # perhaps it is in all calls of a function
@@ -171,9 +171,11 @@ def _of_all(seen: list[Seen], wrong: set[str], found: list[Explained]) -> Explai
     return None
 
 
-def _without_calls(told: dict[str, Named]) -> dict[str, Named]:
+def _without_calls(seen: Seen, told: dict[str, Named]) -> dict[str, Named]:
     """The same mistake in several calls of a function is said once."""
-    short = {name: Named(CALL.sub("", named.text), named.family) for name, named in told.items()}
+    short = dict(told)
+    for call in {found[0] for node in seen.trace.nodes if (found := CALL.search(context(node.place)))}:
+        short = {name: Named(named.text.replace(call, ""), named.family) for name, named in short.items()}
     return short if len(set(short.values())) == 1 < len(set(told.values())) else told
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .formulas import ELEMENTWISE, FORMULAS
-from .place import frames_of, line_of
+from .place import frames_of, line_of, written
 
 SIGMOID_ENDS = {"divide", "reciprocal", "multiply", "add"}  # such as 1 / (...), or 0.5 * (1 + np.tanh(0.5 * z))
 SIGMOID_STEPS = 4  # operations before the last one
@@ -164,15 +164,18 @@ def split_by_weights(trace: Trace) -> None:
 
 
 def name_calls(trace: Trace) -> None:
-    """The same lines that run for several calls of a function get the call's line."""
+    """The same lines that run for several calls of a function get the call's line, or its text if one line has several calls."""
     of_line: dict[Place, list[Place]] = {}
     for place in dict.fromkeys(node.place for node in trace.nodes):
         of_line.setdefault((place[0], frames_of(place)[0]), []).append(place)
     named: dict[Place, Place] = {}
     for places in (some for some in of_line.values() if len({tuple(frames_of(place)) for place in some}) > 1):
         depth = next(k for k, frames in enumerate(zip(*map(frames_of, places))) if len(set(frames)) > 1)
+        calls = {place: ("call", frames_of(place)[depth]) for place in places}
+        lines = len(set(calls.values())) == len(set(map(line_of, calls.values())))
         for place in places:
-            call = f"of the call in {line_of(('', frames_of(place)[depth])).partition(':')[0]}"
+            call = f"in {line_of(calls[place]).partition(':')[0]}" if lines else written(calls[place])
+            call = f"of the call {call}"
             named[place] = (*place[:-1], f"{place[-1]}, {call}") if isinstance(place[-1], str) else (*place, call)
     for node in trace.nodes:
         node.place = named.get(node.place, node.place)
