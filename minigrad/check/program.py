@@ -57,9 +57,10 @@ class Program:
     def carried(self) -> dict[int, list[tuple[Edge, np.ndarray]]]:
         """For each place in a loop: the edges where every next turn reads its result, and which numbers of the argument; no
         running sums."""
-        found, in_loop = defaultdict(list), [len(self.nodes[place]) > 1 for place in self.places]
+        found: dict[int, list[tuple[Edge, np.ndarray]]] = defaultdict(list)
+        in_loop = [len(self.nodes[place]) > 1 for place in self.places]
         for edges in self.groups.values():
-            pieces = defaultdict(list)
+            pieces: dict[int, list[tuple[Edge, np.ndarray]]] = defaultdict(list)
             for edge in edges:
                 maker, turn = self.maker[edge.ids], self.turn[edge.ids]
                 for place in np.unique(maker[(turn == edge.node.turn - 1) & (turn >= 0)]):
