@@ -140,7 +140,8 @@ def test_repeated_indices_that_are_overwritten():
         return x[index]
 
     notes = notes_of(lambda x: lookup(x, index=[3, 0, 3, 1, 0]), *normal((4, 2)), of="x")
-    assert "of several uses of an entry only the last counts: is it overwritten instead of added up?" in notes[0]
+    assert ("of several uses of an entry only the last counts: is it overwritten instead of added up, or are the others lost?"
+            in notes[0])
 
 
 @pytest.mark.parametrize(("axes", "wrong", "expected"), [

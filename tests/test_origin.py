@@ -20,7 +20,7 @@ FAMILIES = {
     "lstm_order": "the parts for i, f, o, g are in another order: f, i, o, g",
     "lstm_f_derivative_of_i": "i (1 - i) stands where y (1 - y), with y = f, is right",
     "lstm_do_previous_c": "tanh prev_c stands where np.tanh(next_c) is right in what goes back to o",
-    "lstm_di_dg_exchanged": "i stands where g is right (or 1 / g where 1 / i is) in what goes back to i in sigmoid(i)",
+    "lstm_di_dg_exchanged": "i stands where g is right, or 1 / g where 1 / i is, in what goes back to i in sigmoid(i)",
     "gru_gate_paths_lost": "of what goes back to h, h in h @ p['Uz'] and h in h @ p['Ur'] is lost",
     "columns_dit_partial": "the gradient of c_next is used without what comes from the output that it is",
     "rnn_last_every_step": "it is right in step",

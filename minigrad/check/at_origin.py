@@ -139,6 +139,9 @@ class Block:
         for text, fs in self._forms(edges, edges[0].node.value.shape) if edges[0].node.name in WITH_FACTOR else ():
             if self.fits(rest + self.passed(edges, gs, fs)):
                 yield Guess(LIKELY, f"{text} stands where {_own_factor(edge)} is right {place}", FACTOR, edge=edge)
+        for text, fs in self._forms(edges, edges[0].node.value.shape) if edges[0].node.name == "matmul" else ():
+            if self.fits(rest + self.passed(edges, [g * f for g, f in zip(gs, fs)])):
+                yield Guess(POSSIBLE, f"{superfluous(text)}, before the product, {place}", FACTOR, edge=edge)
         if not all(edge.distinct for edge in edges):
             return
         texts, table = [], []
@@ -156,7 +159,7 @@ class Block:
         for i, f in enumerate(rows):
             for j in self._equal(part * rows, own * f) if written[i] else ():
                 if written[j] and not np.array_equal(f, rows[j]):
-                    text = f"{texts[j]} stands where {texts[i]} is right (or 1 / {texts[i]} where 1 / {texts[j]} is) {place}"
+                    text = f"{texts[j]} stands where {texts[i]} is right, or 1 / {texts[i]} where 1 / {texts[j]} is, {place}"
                     yield Guess(TWO_FACTORS, text, FACTOR, edge=edge)
 
     @staticmethod

@@ -108,7 +108,7 @@ def _one_factor(s: Situation) -> Iterator[str]:
     if factor == -1:
         yield "the sign is flipped"
     elif factor is not None and factor != 1:
-        lengths = sorted({n for a in (s.x, *s.ys) for n in (*a.shape, a.size) if n > 1})
+        lengths = sorted({n for a in (s.x, *s.ys) for n in (*a.shape, a.size) if n > 1} | s.lengths)
         hints = [f"1/{n}: is it divided by a length or a size?" for n in lengths if np.isclose(factor * n, 1, rtol=1e-9)]
         hints += [f"{n} is a length or a size of the arrays: is a division missing?" for n in lengths
                   if np.isclose(factor, n, rtol=1e-9)]
@@ -179,8 +179,8 @@ def _of_itself(s: Situation) -> Iterator[Named]:
     c = float((difference * x).sum()) / (float((x * x).sum()) or 1.0)
     if (np.abs(difference) > 100 * s.error).any() and (np.abs(difference - c * x) <= s.error + ROUNDING * np.abs(x)).all():
         yield Named(f"{abs(c):.4g} {s.name} is {'missing' if c < 0 else 'superfluous'}: is the penalty on its size (weight decay)"
-                    f" {'in the loss and not in the gradient' if c < 0 else 'in the gradient and not in the loss'}, or is its "
-                    f"factor too {'small' if c < 0 else 'large'} in the gradient?",
+                    f" {'in the loss and not in the gradient' if c < 0 else 'in the gradient and not in the loss'}, or does it "
+                    "have another factor or sign in the gradient?",
                     "a term of a sum is missing or superfluous")
 
 
@@ -240,8 +240,23 @@ def _where(s: Situation) -> Iterator[str]:
     elif wrong.sum() <= 3 and wrong.size > 3:
         found = [str(list(map(int, index))) for index in np.argwhere(wrong)]
         yield f"the only wrong {'entry is' if len(found) == 1 else 'entries are'} {', '.join(found)}"
+    elif along := next(_along_an_axis(a, n, s.error), ""):
+        yield along
     elif (np.abs(a - n) <= 0.01 * np.abs(n)).all():
         yield "it is nearly right: is a constant or an epsilon not the same, or a number rounded?"
+
+
+def _along_an_axis(a: np.ndarray, n: np.ndarray, error: np.ndarray) -> Iterator[str]:
+    """Entries with the same error, such as all of a row."""
+    off, ratio = a - n, np.divide(a, n, out=np.ones(a.shape), where=n != 0)
+    for axis, length in enumerate(a.shape if (np.abs(off) > 100 * error).all() else ()):
+        if length > 2:
+            mean, middle = off.mean(axis, keepdims=True), np.median(ratio, axis, keepdims=True)
+            if (np.abs(off - mean) <= 2 * error.max()).all():
+                yield (f"along axis {axis} all entries are off by the same number: is something added to all of them, or a sum "
+                       "or mean over them missing?")
+            elif (np.abs(a - middle * n) <= (1 + np.abs(middle)) * (error + ROUNDING * np.abs(n))).all():
+                yield f"along axis {axis} all entries are off by the same factor"
 
 
 def _of_one_index(s: Situation, wrong: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

@@ -72,9 +72,10 @@ def _factors(points: Sequence[Differences], name: str) -> Iterator[str]:
 def _from_one_place(point: Differences, found: list[list[Origin]]) -> str:
     """The error is between two places: the one nearest to the outputs, and the one furthest from them."""
     program, first, last = point.program, found[0][0], found[-1][0]
-    text = f"all that is wrong follows from one error, in {_gradient(program, first)}"
-    if len(found) > 1:
-        text = f"all that is wrong follows from one error, between {_gradient(program, first)} and {_gradient(program, last)}"
+    start, end = _gradient(program, first), _gradient(program, last)
+    text = f"all that is wrong follows from one error, in {start}"
+    if start != end:
+        text = f"{text}, or on the way back from there to {end}"
     elif first.error is not None and len(parts := _needed(list(blocks(point, first).values()))) > 1:
         sources = " and ".join(dict.fromkeys(where(block.edges[0][0]) for block in parts))
         text = f"{text.replace('one error,', 'errors', 1)}, in what comes from {sources}"
@@ -126,12 +127,17 @@ def _steps(program: Program, origin: Origin) -> str:
         return ""  # its parts have turns of their own
     turns = program.turn[origin.ids]
     bad = np.unique(turns if origin.error is None else turns[origin.error[origin.ids] != 0])
+    runs = bad[bad >= 0]  # without the initial state
     last = max((turn for m in makers if 0 <= m < len(program.places)
                 for turn in program.nodes[list(program.places)[m]]), default=0)
-    if bad.size and bad[0] > 0 and bad[-1] - bad[0] == len(bad) - 1:
+    if runs.size and runs[-1] - runs[0] >= len(runs):  # as in a loop over samples, with a loop over steps inside
+        return f"; this line runs {last + 1} times, and what it gets is wrong in runs {', '.join(map(str, runs + 1))}"
+    if bad.size and bad[0] > 0:
         return f"; it is right the first {f'{bad[0]} times' if bad[0] > 1 else 'time'} that this line runs"
     if bad.size == 0 or bad[-1] >= last:
         return ""
+    if not any(max(program.nodes[list(program.places)[place]]) == last for place in program.carried):
+        return f"; it is right the last {f'{last - bad[-1]} times' if last - bad[-1] > 1 else 'time'} that this line runs"
     return f"; it is right in step {bad[-1] + 1}{' on' if bad[-1] + 1 < last else ''} and wrong " + (
         f"in step {bad[-1]}{' and before' if len(bad) > 1 else ''}" if bad[-1] >= 0 else "before")
 

@@ -99,7 +99,8 @@ def uses(s: Situation) -> Iterator[Hypothesis]:
     if (reached.sum(axis=0) > 1).any():
         for text, rows in (("last", len(reached) - 1 - np.argmax(reached[::-1], axis=0)), ("first", np.argmax(reached, axis=0))):
             one = contributions[rows, np.arange(s.x.size)].reshape(s.x.shape)
-            yield (f"of several uses of an entry only the {text} counts: is it overwritten instead of added up?",
+            yield (f"of several uses of an entry only the {text} counts: is it overwritten instead of added up, or are the "
+                   "others lost?",
                    one, np.abs(one) * s.relative_error)
     if len(s.ys) == 1 and (reached.sum(axis=1) <= 1).all():  # each output depends on one entry only, as on a bias
         parts = contributions.sum(axis=1).reshape(s.ys[0].shape)

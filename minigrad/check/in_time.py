@@ -155,7 +155,7 @@ def one_step(program: Program) -> Iterator[Mistake]:
         for keep, which in ((last, "last"), (0, "first")) if last else ():
             yield Mistake(
                 f"of what goes back to {where(edges[0])} only the {which} step counts: is it overwritten instead of added "
-                f"up?{at(edges[0])}",
+                f"up, or are the others lost?{at(edges[0])}",
                 ONE_STEP,
                 times(edges[:keep] + edges[keep + 1 :], 0),
             )

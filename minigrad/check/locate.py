@@ -13,6 +13,7 @@ import numpy as np
 from .blocks import MOST_BLOCKS, blocks, is_time
 from .diagnosis import Named
 from .function import Arrays, Point, cut
+from .laws import not_of_g
 from .place import lines_of
 from .program import Program, context, ids_of
 from .situation import ROUNDING
@@ -20,7 +21,6 @@ from .trace import Trace
 from .verdict import Finding
 
 MOST_EXPERIMENTS = 80
-NOT_TIMES_G = "something is added that is not multiplied by g: it is not zero where nothing arrives"
 Experiment = tuple[int, int, int]  # the only place where a gradient arrives: output, axis, index
 
 
@@ -34,11 +34,7 @@ def located(
     shapes, wrong = here.function.shapes, [f.input.name for f in findings if f.wrong.any()]
     same = {key: names for key, names in seen[0].items() if all(other.get(key) == names for other in seen)}
     at_zero, once, twice = (here.gradients(times * v) for times in (0, 1, 2))
-    found = {
-        f.input.name: NOT_TIMES_G
-        for f, g in zip(findings, at_zero)
-        if f.input.name in wrong and g.any()
-    }
+    found = {f.input.name: text for f, text in zip(findings, not_of_g(here, v)) if f.input.name in wrong and text}
     linear = all(np.allclose(b - zero, 2 * (a - zero), rtol=1e-9) for zero, a, b in zip(at_zero, once, twice))
     for sentences in () if not linear else (
         _mixed(points, wrong),
@@ -159,7 +155,7 @@ def _right_entries(
                 )
 
 
-FLOWS = ": look at what the other steps get, from the step after them and from all that reads their results"
+FLOWS = ": the error comes with what flows back from later steps"
 
 
 def _is_turn(program: Program, name: str, axis: int) -> bool:

@@ -20,6 +20,7 @@ from .trace import Edge, Trace
 SUMMED = "where something is broadcast, its gradient is not summed as it should be"
 SIZES = "a matrix fits only because two sizes are equal"
 
+MOST_USES = 6
 REDUCTIONS = ("sum", "mean", "max", "min", "var", "std")
 
 
@@ -27,7 +28,7 @@ def planted(trace: Trace) -> Iterator[Mistake]:
     """All mistakes, the likely ones first."""
     program = Program(trace)
     for family in (of_loss, carries, forward, lost, repeated, one_step, off_by_one, slopes, factors, other_steps, transposed,
-                   sums, replaced, exchanged, other_gradients, before_or_after, both_lost, replaced_in_products):
+                   sums, replaced, exchanged, other_gradients, before_or_after, one_use, both_lost, replaced_in_products):
         yield from family(program)
 
 
@@ -77,11 +78,22 @@ def repeated(program: Program) -> Iterator[Mistake]:
                 pieces = [part.reshape(edge.ids.shape) for part, edge in zip(np.split(lost, ends), edges)]
                 yield Mistake(
                     f"what is taken several times in {argument(edges[0].node.place, edges[0].number)} does not get all of its "
-                    "gradients: d[index] = ... and d[index] += ... count a repeated index once, np.add.at(d, index, ...) each "
-                    f"time{at(edges[0])}",
+                    "gradients: d[index] = ... counts a repeated index once, and so does d[index] += ... for an array of "
+                    f"indices; np.add.at(d, index, ...) counts it each time{at(edges[0])}",
                     LOST,
                     masked(list(zip(edges, pieces))),
                 )
+
+
+def one_use(program: Program) -> Iterator[Mistake]:
+    """An input is used in several places, and only one of them counts."""
+    for i, name in enumerate(program.trace.inputs):
+        maker = len(program.places) + i
+        uses = [edges for edges in program.groups.values() if (program.maker[ids_of(edges)] == maker).any()]
+        for kept in uses if 2 < len(uses) <= MOST_USES else ():
+            lost = [(edge, program.maker[edge.ids] == maker) for edges in uses if edges is not kept for edge in edges]
+            text = f"of what goes back to {name}, which is used {len(uses)} times, only {where(kept[0])} counts{at(kept[0])}"
+            yield Mistake(text, LOST, masked(lost))
 
 
 def both_lost(program: Program) -> Iterator[Mistake]:

@@ -18,7 +18,7 @@ class Situation:
     """One input x whose gradient is wrong: the engine's gradient and the numeric one, with its error; the Jacobian
     (outputs, entries of x) and its relative error for each entry; outputs ys and their cotangents gs; the other inputs'
     values, and their numeric gradients with errors, by name; and again(changes), the numeric gradient where some inputs have
-    other values."""
+    other values; lengths of arrays that are no inputs of the check."""
 
     name: str
     x: np.ndarray
@@ -32,6 +32,7 @@ class Situation:
     others: dict[str, np.ndarray]
     gradients_of_others: dict[str, tuple[np.ndarray, np.ndarray]]
     again: Callable[[dict[str, np.ndarray]], tuple[np.ndarray, np.ndarray] | None]
+    lengths: frozenset[int] = frozenset()
 
     def for_cotangents(self, gs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """The numeric gradient, and its error, if these cotangents arrived."""

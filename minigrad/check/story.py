@@ -29,6 +29,7 @@ from .verdict import Finding
 
 OPERATIONS = 400_000  # of the trace: the limit for runs of all planted mistakes together
 NO_GRADIENT = "it is no gradient, but a value that the forward computes"
+WAY = "it is the gradient of a result, not that of the input: the derivatives between them are missing"
 CALL = re.compile(r",? of the call .*")
 MANY = 2  # mistakes must explain one of so many wrong inputs
 
@@ -218,9 +219,10 @@ def _besides(seen: list[Seen], best: Explained, wrong: set[str], left: set[str])
 def _values(seen: list[Seen], names: set[str]) -> dict[str, Named]:
     """A value of the forward pass in place of a gradient; for a loss, perhaps times the gradient that arrives."""
     found: dict[str, Named] = {}
+    totals = [s.trace.totals(s.v, {}) for s in seen]
     for name in names:
         given = [next(f.input.analytic for f in s.findings if f.input.name == name) for s in seen]
-        for nodes in zip(*(s.trace.nodes for s in seen)):
+        for nodes in zip(*(s.trace.nodes for s in seen)) if any(g.any() for g in given) else ():  # zeros are no value of h
             line = f"the value of {variable(nodes[0].place)} in step {nodes[0].turn} ({line_of(nodes[0].place)})"
             if all(node.value.shape == g.shape and np.array_equal(node.value, g) for node, g in zip(nodes, given)):
                 found[name] = Named(f"it is no gradient: it is {line}", NO_GRADIENT)
@@ -229,6 +231,12 @@ def _values(seen: list[Seen], names: set[str]) -> dict[str, Named]:
                 if all(np.allclose(r, ratios[0].flat[0], rtol=1e-9, atol=0) for r in ratios) and nodes[0].value.size > 1:
                     found[name] = Named(f"it is {ratios[0].flat[0]:.6g} times what arrives, times {line}: something is to be "
                                         "subtracted from that, or to be multiplied by it", NO_GRADIENT)
+        for nodes in zip(*(s.trace.nodes for s in seen)) if any(g.any() for g in given) else ():
+            rights = [total[node.ids] for node, total in zip(nodes, totals)]
+            if name not in found and all(right.shape == g.shape and (np.abs(right - g) <= EXACT * np.abs(g).max(initial=0)).all()
+                                         for right, g in zip(rights, given)):
+                inner, place = variable(nodes[0].place), line_of(nodes[0].place)
+                found[name] = Named(f"it is the gradient of {inner} ({place}): the way back from there to {name} is missing", WAY)
     return found
 
 
