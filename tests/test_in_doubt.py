@@ -171,13 +171,15 @@ CASES = {
                  "zero: g", "in np.tanh"),
     "one zero": (lambda U: np.tanh(np.tanh(U) @ U), lambda g, U: 0 * U, normal((3, 3)), "U: it is zero everywhere", "is lost"),
     "eps": (unit, unit_backward, normal((3, 5)), "n stands where (n + EPS) is right, or 1 / (n + EPS) where 1 / n is, in", "$^"),
-    "steps of samples": (samples, LOST, normal((2, 3, 2), (3, 2), (3, 3)), "this line runs 6 times, and what it gets is wrong in "
-                         "runs 1, 2, 4, 5", "in step"),
-    "before a product": (samples, TWICE, normal((2, 3, 2), (3, 2), (3, 3)), "the factor z is superfluous, or a division by it is "
-                         "missing, before the product, in what goes back to h in U @ h", "one error"),
+    "steps of samples": (samples, LOST, normal((2, 3, 2), (3, 2), (3, 3)), "it is wrong in runs 1, 2, 4, 5 of this line",
+                         "in step"),
+    "before a product": (samples, TWICE, normal((2, 3, 2), (3, 2), (3, 3)), "the factor z is superfluous, or a division by it "
+                         "is missing, before the product, in what goes back to h in U @ h", "one error"),
     "repeated": (words, words_backward, [INDEX, *normal((3, 2))], "and so does d[index] += ... for an array of indices", "$^"),
     "keepdims": (lambda x, b: x * b, lambda g, x, b: (g * b, (g * x).sum(axis=0, keepdims=True)), normal((2, 3), (3,)),
                  "b: the gradient has shape (1, 3), not (3,): reshape it", "not summed"),
+    "exchanged": (lambda x, W: x @ W, lambda g, x, W: (x.T @ g, g @ W.T), normal((2, 3), (3, 4)), "x: the gradient has shape "
+                  "(3, 4), not (2, 3): is it the gradient of W, in a wrong place?", "$^"),
     "kept": ((layer := Layer()).forward, layer.backward, normal((2, 3), (3, 4)), "W: it grows each time that it is computed",
              "multiplied by g"),
     "no g": (lambda x, b: x * x + b, lambda g, x, b: (2 * g * x, x.sum(axis=0)), normal((4, 3), (3,)),
@@ -188,7 +190,7 @@ CASES = {
                           "only b in x * x + b counts", "no simple pattern"),
     "inner": (normalised, normalised_backward, normal((4, 3), (3, 2)), "W: it is the gradient of V (line", "no simple pattern"),
     "along an axis": (log_softmax, lambda g, z: g - (softmax(z) - 0.1) * total(g, 1.0), normal((3, 4)),
-                      "z: along axis 1 all entries are off by the same number", "no simple pattern"),
+                      "z: along axis 1 all entries are off by the same number: is", "no simple pattern"),
     "factor of rows": (unit, lambda g, x: np.cos(n := np.sqrt(total(x, x))) * (
         g / (n + EPS) - x * total(g, x) / n / (n + EPS) ** 2), normal((3, 5)),
         "x: along axis 1 all entries are off by the same factor", "no simple pattern"),

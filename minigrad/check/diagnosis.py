@@ -247,16 +247,16 @@ def _where(s: Situation) -> Iterator[str]:
 
 
 def _along_an_axis(a: np.ndarray, n: np.ndarray, error: np.ndarray) -> Iterator[str]:
-    """Entries with the same error, such as all of a row."""
+    """Entries with the same error, such as all of a row. (Another sentence says that all have the same factor.)"""
     off, ratio = a - n, np.divide(a, n, out=np.ones(a.shape), where=n != 0)
-    for axis, length in enumerate(a.shape if (np.abs(off) > 100 * error).all() else ()):
-        if length > 2:
-            mean, middle = off.mean(axis, keepdims=True), np.median(ratio, axis, keepdims=True)
-            if (np.abs(off - mean) <= 2 * error.max()).all():
-                yield (f"along axis {axis} all entries are off by the same number: is something added to all of them, or a sum "
-                       "or mean over them missing?")
-            elif (np.abs(a - middle * n) <= (1 + np.abs(middle)) * (error + ROUNDING * np.abs(n))).all():
-                yield f"along axis {axis} all entries are off by the same factor"
+    axes = [None, *range(a.ndim)] if (np.abs(off) > 100 * error).all() else []
+    for axis in (axis for axis in axes if (a.size if axis is None else a.shape[axis]) > 2):
+        along = "all entries are" if axis is None else f"along axis {axis} all entries are"
+        mean, middle = off.mean(axis, keepdims=True), np.median(ratio, axis, keepdims=True)
+        if (np.abs(off - mean) <= 2 * error.max()).all():
+            yield f"{along} off by the same number: is something added to each, or a mean or a sum over them missing?"
+        elif (np.abs(a - middle * n) <= (1 + np.abs(middle)) * (error + ROUNDING * np.abs(n))).all():
+            yield f"{along} off by the same factor"
 
 
 def _of_one_index(s: Situation, wrong: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

@@ -130,13 +130,15 @@ def _steps(program: Program, origin: Origin) -> str:
     runs = bad[bad >= 0]  # without the initial state
     last = max((turn for m in makers if 0 <= m < len(program.places)
                 for turn in program.nodes[list(program.places)[m]]), default=0)
+    in_time = any(len(program.turns_of(pieces)) == last for pieces in program.carried.values())
     if runs.size and runs[-1] - runs[0] >= len(runs):  # as in a loop over samples, with a loop over steps inside
-        return f"; this line runs {last + 1} times, and what it gets is wrong in runs {', '.join(map(str, runs + 1))}"
+        which = f"steps {', '.join(map(str, runs))}" if in_time else f"runs {', '.join(map(str, runs + 1))} of this line"
+        return f"; it is wrong in {which}, and right in the others"
     if bad.size and bad[0] > 0:
         return f"; it is right the first {f'{bad[0]} times' if bad[0] > 1 else 'time'} that this line runs"
     if bad.size == 0 or bad[-1] >= last:
         return ""
-    if not any(max(program.nodes[list(program.places)[place]]) == last for place in program.carried):
+    if not in_time:
         return f"; it is right the last {f'{last - bad[-1]} times' if last - bad[-1] > 1 else 'time'} that this line runs"
     return f"; it is right in step {bad[-1] + 1}{' on' if bad[-1] + 1 < last else ''} and wrong " + (
         f"in step {bad[-1]}{' and before' if len(bad) > 1 else ''}" if bad[-1] >= 0 else "before")

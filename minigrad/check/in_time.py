@@ -64,14 +64,17 @@ def carries(program: Program) -> Iterator[Mistake]:
                 IN_TIME,
                 times([edge for group in sorted(groups - {kept}) for edge in program.groups[group]], 0),
             )
-        for turn in range(1, last + 1) if last > 1 else ():
+        one_loop = len(program.turns_of(pieces)) == last  # else its turns are not the steps
+        for turn in range(1, last + 1) if last > 1 and one_loop else ():
             yield Mistake(
                 f"the carry is lost at one step: nothing flows back from step {turn} to step {turn - 1} {through}; what "
                 f"belongs to step {turn} and later ones is right{line}",
                 IN_TIME,
                 masked([piece for piece in pieces if piece[0].node.turn == turn]),
             )
-        for every, first_turn in ((n, turn) for n in range(2, last) for turn in range(1, n + 1) if turn + n <= last):
+        for every, first_turn in (
+            (n, turn) for n in range(2, last) for turn in range(1, n + 1) if turn + n <= last and one_loop
+        ):
             turns = range(first_turn, last + 1, every)
             yield Mistake(
                 f"the carry is lost at several steps: nothing flows back {through} from step "
@@ -79,7 +82,7 @@ def carries(program: Program) -> Iterator[Mistake]:
                 IN_TIME,
                 masked([piece for piece in pieces if piece[0].node.turn in turns]),
             )
-        if last > 1:
+        if last > 1 and one_loop:
             yield Mistake(
                 f"only the last step passes something back {through}; from step {last - 1} to step {last - 2} and before "
                 f"nothing flows{line}",

@@ -71,6 +71,11 @@ class Program:
                     found[place] += some
         return dict(found)
 
+    @staticmethod
+    def turns_of(pieces: Sequence[tuple[Edge, np.ndarray]]) -> set[int]:
+        """The turns that get something from the turn before: not all, if a loop over time is inside a loop over samples."""
+        return {edge.node.turn for edge, _ in pieces}
+
     @cached_property
     def readers(self) -> dict[int, list[Place]]:
         """For each place and input: where its numbers are read."""
