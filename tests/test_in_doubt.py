@@ -82,6 +82,31 @@ def samples_backward(carried):
     return backward
 
 
+def one_way(x, U):
+    h, hs = 0, []
+    for x_t in x:
+        h = np.tanh(x_t + h * U)
+        hs.append(h)
+    return np.stack(hs)
+
+
+def both_ways(x, U, V):
+    return one_way(x, U) + one_way(x[::-1], V)[::-1]
+
+
+def both_ways_backward(g, x, U, V):
+    """The gradient is not reversed for the second direction."""
+    def back(x, U):
+        hs, dx, dU, dh = one_way(x, U), np.zeros_like(x), 0, 0
+        for t in reversed(range(len(x))):
+            dx[t] = (g[t] + dh) * (1 - hs[t] ** 2)
+            dU, dh = dU + (hs[t - 1] * dx[t] if t else 0), dx[t] * U
+        return dx, dU
+
+    (dx, dU), (turned, dV) = back(x, U), back(x[::-1], V)
+    return dx + turned[::-1], dU, dV
+
+
 def words(index, E):
     hs = [np.zeros(2)]
     for i in index:
@@ -175,6 +200,8 @@ CASES = {
                          "in step"),
     "before a product": (samples, TWICE, normal((2, 3, 2), (3, 2), (3, 3)), "the factor z is superfluous, or a division by it "
                          "is missing, before the product, in what goes back to h in U @ h", "one error"),
+    "both ways": (both_ways, both_ways_backward, normal((4, 3), (3,), (3,)), "except the carry from the next "
+                  "step, has the right numbers in wrong places: it is reversed from step to step (line", "one error|V: it"),
     "repeated": (words, words_backward, [INDEX, *normal((3, 2))], "and so does d[index] += ... for an array of indices", "$^"),
     "keepdims": (lambda x, b: x * b, lambda g, x, b: (g * b, (g * x).sum(axis=0, keepdims=True)), normal((2, 3), (3,)),
                  "b: the gradient has shape (1, 3), not (3,): reshape it", "not summed"),

@@ -19,13 +19,13 @@ from .origin import Differences, Origin
 from .place import variable, written
 from .program import FACTOR, LOST, at, ids_of, value_name, where
 from .trace import Changes, Edge, Node
+from .turned import ORDER
 
 EXACT = 1e-7  # of the largest number: the student's gradient is the solution of a system of equations
 MOST_PARTS = 5  # all subsets of so many parts are tried
 LIKELY, POSSIBLE, TWO_FACTORS = range(3)
 WITH_FACTOR = ELEMENTWISE - {"add", "subtract", "negative", "positive"}
 UNUSUAL = ("1 / ", "log ", "exp ", "sqrt ")  # beginnings of forms that nobody mistakes for another one
-ORDER = "the right numbers are in wrong places"
 Key = tuple[int, int]  # the key of a group of edges
 
 

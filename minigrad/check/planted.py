@@ -16,6 +16,7 @@ from .on_the_way import off_by
 from .place import argument, written
 from .program import FACTOR, LOST, Mistake, Program, at, ids_of, masked, times, value_name, where, with_value
 from .trace import Edge, Trace
+from .turned import turned
 
 SUMMED = "where something is broadcast, its gradient is not summed as it should be"
 SIZES = "a matrix fits only because two sizes are equal"
@@ -28,7 +29,7 @@ def planted(trace: Trace) -> Iterator[Mistake]:
     """All mistakes, the likely ones first."""
     program = Program(trace)
     for family in (of_loss, carries, forward, lost, repeated, one_step, off_by_one, slopes, factors, other_steps, transposed,
-                   sums, replaced, exchanged, other_gradients, before_or_after, one_use, both_lost, replaced_in_products):
+                   sums, replaced, exchanged, other_gradients, before_or_after, one_use, both_lost, replaced_in_products, turned):
         yield from family(program)
 
 
