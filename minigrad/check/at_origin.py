@@ -171,7 +171,7 @@ class Block:
         """Forms of all quantities in all turns; this operation's quantities first."""
         found: list[tuple[str, list[np.ndarray]]] = []
         own = [value_name(edges[0], i) for i in range(len(edges[0].values))]
-        for name, values in self.program.quantities(edges, shape):
+        for name, values in self.program.quantities(edges, shape, wide=True):
             if not any(map(varies, values)):
                 continue  # _constants has other words for a constant factor
             new = name.removeprefix("the new ")

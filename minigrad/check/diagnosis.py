@@ -242,6 +242,10 @@ def _where(s: Situation) -> Iterator[str]:
         yield f"the only wrong {'entry is' if len(found) == 1 else 'entries are'} {', '.join(found)}"
     elif along := next(_along_an_axis(a, n, s.error), ""):
         yield along
+    elif (zero := (a == 0) & (n != 0)).any():
+        yield from (f"it is zero {text}, and wrong elsewhere" for text, kind in _of_one_index(s, zero) if not a[kind].any())
+    elif (alone := (a != 0) & ~s.sizes.any(axis=0).reshape(a.shape)).any():
+        yield f"{counted(alone, 'has', 'have')} a gradient, though f does not change with them; and others are wrong, too"
     elif (np.abs(a - n) <= 0.01 * np.abs(n)).all():
         yield "it is nearly right: is a constant or an epsilon not the same, or a number rounded?"
 

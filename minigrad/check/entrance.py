@@ -29,6 +29,10 @@ def entered(points: Sequence[Differences]) -> tuple[dict[str, Named], dict[str, 
     if not guesses and len(wrong) == 1:
         guesses = [[[Guess(POSSIBLE, text, FACTOR)]] for text in _factors(points, wrong[0])]
     explained = [name for name in wrong if name not in left_out] if found else wrong
+    if not guesses and not found:  # perhaps in one use of an input
+        own = {name: [_of_input(point, name) for point in points] for name in wrong if name not in located}
+        own_names = {name: names(points, some) for name, some in own.items() if some[0].had[some[0].ids].any()}
+        return {name: _best([told]) for name, told in own_names.items() if told}, located
     if guesses:
         return dict.fromkeys(explained, _best(guesses)), located
     if found:
@@ -47,6 +51,14 @@ def _best(guesses: list[list[list[Guess]]]) -> Named:
             between = somewhere(value_name(same[0], same[0].number), line_of(same[0].node.place), same[-1])
             return Named(f"{guess.claim}{guess.after}, {between}", guess.family)
     return Named(text, best.family)
+
+
+def _of_input(point: Differences, name: str) -> Origin:
+    """The input itself as the place of the error."""
+    ids, total = point.trace.inputs[name].ravel(), point.trace.totals(point.v, {})
+    error = np.zeros(point.trace.count)
+    error[ids] = point.wrong[point.names == point.inputs.index(name)]
+    return Origin(ids, ids, len(ids), error, total + error)
 
 
 def _factors(points: Sequence[Differences], name: str) -> Iterator[str]:

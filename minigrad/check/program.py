@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from .place import argument, line_of, variable, written
+from .situation import broadcasts
 from .trace import Changes, Edge, Node, Place, Trace
 
 FACTOR = "a factor of a product is missing, or another quantity or sign stands in its place"
@@ -85,9 +86,9 @@ class Program:
                 found[int(maker)].append(edges[0].node.place)
         return dict(found)
 
-    def quantities(self, edges: list[Edge], shape: tuple[int, ...]) -> list[tuple[str, list[np.ndarray]]]:
+    def quantities(self, edges: list[Edge], shape: tuple[int, ...], wide: bool = False) -> list[tuple[str, list[np.ndarray]]]:
         """All results and arguments of this shape, in the turns of these edges; old and new, if a variable has two values. After
-        a loop, they are those of each turn."""
+        a loop, they are those of each turn. wide: those that are broadcast to this shape, too."""
         turns, own = [edge.node.turn for edge in edges], context(edges[0].node.place)
         found: dict[bytes, tuple[str, str, list[np.ndarray]]] = {}
         for place, i in self.places.items():
@@ -104,6 +105,8 @@ class Program:
                       for number in arguments),
                 ]
                 for age, name, values in options:
+                    if wide and all(value.ndim and broadcasts(value.shape, shape) for value in values):
+                        values = [np.broadcast_to(value, shape) for value in values]
                     if all(value.shape == shape for value in values):
                         key = b"".join(value.tobytes() for value in values)
                         if key not in found or age == "new":

@@ -24,7 +24,7 @@ from .place import line_of, variable
 from .planted import in_every_turn, planted
 from .program import Mistake, Program, context, ids_of, times
 from .situation import ROUNDING
-from .trace import Changes, Trace, join_calls
+from .trace import Changes, Node, Trace, join_calls
 from .verdict import Finding
 
 OPERATIONS = 400_000  # of the trace: the limit for runs of all planted mistakes together
@@ -233,11 +233,22 @@ def _values(seen: list[Seen], names: set[str]) -> dict[str, Named]:
                                         "subtracted from that, or to be multiplied by it", NO_GRADIENT)
         for nodes in zip(*(s.trace.nodes for s in seen)) if any(g.any() for g in given) else ():
             rights = [total[node.ids] for node, total in zip(nodes, totals)]
-            if name not in found and all(right.shape == g.shape and (np.abs(right - g) <= EXACT * np.abs(g).max(initial=0)).all()
-                                         for right, g in zip(rights, given)):
+            if name not in found and all(map(_equal, rights, given)) and not all(
+                    _equal(_passed(s.trace, node, total)[name], g) for s, node, total, g in zip(seen, nodes, totals, given)):
                 inner, place = variable(nodes[0].place), line_of(nodes[0].place)
                 found[name] = Named(f"it is the gradient of {inner} ({place}): the way back from there to {name} is missing", WAY)
     return found
+
+
+def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.shape == b.shape and bool((np.abs(a - b) <= EXACT * np.abs(b).max(initial=0)).all())
+
+
+def _passed(trace: Trace, node: Node, total: np.ndarray) -> dict[str, np.ndarray]:
+    """The gradients that come back through this result alone."""
+    arriving = np.zeros(trace.count)
+    arriving[node.ids] = total[node.ids]
+    return trace.gradients(np.zeros(trace.outputs.size), {}, arriving)
 
 
 def _confirmed(seen: list[Seen], found: list[Explained], wrong: set[str]) -> list[Explained]:
