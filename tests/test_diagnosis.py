@@ -145,7 +145,7 @@ def test_repeated_indices_that_are_overwritten():
 
 
 @pytest.mark.parametrize(("axes", "wrong", "expected"), [
-    ((1, 2, 0), (1, 2, 0), "transposed: its axes are in the order (2, 0, 1)"),
+    ((1, 2, 0), (1, 2, 0), "transposed: its axes are those of the right one in the order (2, 0, 1)"),
     ((1, 0, 2), (0, 1, 2), "axes 0 and 1 are exchanged"),
 ])
 def test_axes_in_a_wrong_order(axes, wrong, expected):

@@ -226,10 +226,10 @@ CASES = {
     "log-softmax": (log_softmax, lambda g, z: g - total(g, log_softmax(z)), normal((3, 4)), "z: it is g - sum(g y), along axis 1",
                     "no simple pattern"),
     "one use of an input": (lambda x, w: x * w / np.sqrt(1 + total(x, x)), lambda g, x, w: (
-        g * w / (n := np.sqrt(1 + total(x, x))) - w * x * total(g * w, x) / n ** 3, (g * x / n).sum(axis=0)), normal((3, 4), (4,)),
-        "x: the factor w is superfluous, or a division by it is missing, in what goes back to", "goes through"),
-    "into one row": (np.sin, lambda g, a: np.eye(3)[:, :1] * (g * np.cos(a)).sum(axis=0), normal((3, 4)), "it is zero in rows 1..2, "
-                     "and wrong elsewhere", "no simple pattern"),
+        g * w / (n := np.sqrt(1 + total(x, x))) - w * x * total(g * w, x) / n ** 3, (g * x / n).sum(axis=0)),
+        normal((3, 4), (4,)), "the factor w is superfluous, or a division by it is missing, in what goes back", "goes through"),
+    "into one row": (np.sin, lambda g, a: np.eye(3)[:, :1] * (g * np.cos(a)).sum(axis=0), normal((3, 4)), "it is zero in rows "
+                     "1..2, and wrong elsewhere", "no simple pattern"),
     "not read": (lambda a: -np.log(a * a)[:, 0], lambda g, a: g[:, None] * (a - np.eye(4)[0]), normal((3, 4)),
                  "a: 9 entries have a gradient, though f does not change with them; and others are wrong, too", "mask"),
     "other uses": (lambda x, W: np.tanh(x + 1) * x * (x @ W), lambda g, x, W: (

@@ -28,7 +28,9 @@ def moved(s: Situation) -> Iterator[Hypothesis]:
     for text, move in _moves(s.x.shape):
         gradient = move(s.numeric)
         if not any(text.endswith(f"along axis {axis}") and _only_at_one_index(gradient, axis) for axis in range(s.x.ndim)):
-            yield f"it is {text}", gradient, move(s.error)
+            text = text.replace("its axes are", "its axes are those of the right one")
+            why = " (a transpose goes back by the inverse of its own order)" if "in the order" in text else ""
+            yield f"it is {text}{why}", gradient, move(s.error)
     for shape in {s.x.shape, *(y.shape for y in s.ys if y.size == s.x.size)}:
         gradient, error = (a.reshape(shape).reshape(s.x.shape, order="F") for a in (s.numeric, s.error))
         yield "its elements are in another order: read column by column, where row by row is right", gradient, error

@@ -29,7 +29,7 @@ def planted(trace: Trace) -> Iterator[Mistake]:
     """All mistakes, the likely ones first."""
     program = Program(trace)
     for family in (of_loss, carries, forward, lost, repeated, one_step, off_by_one, slopes, factors, other_steps, transposed,
-                   sums, replaced, exchanged, other_gradients, before_or_after, one_use, both_lost, replaced_in_products, turned):
+                   sums, replaced, exchanged, other_gradients, before_or_after, both_lost, one_use, replaced_in_products, turned):
         yield from family(program)
 
 
