@@ -217,10 +217,10 @@ CASES = {
                           "only b in x * x + b counts", "no simple pattern"),
     "inner": (normalised, normalised_backward, normal((4, 3), (3, 2)), "W: it is the gradient of V (line", "no simple pattern"),
     "along an axis": (log_softmax, lambda g, z: g - (softmax(z) - 0.1) * total(g, 1.0), normal((3, 4)),
-                      "z: along axis 1 all entries are off by the same number: is", "no simple pattern"),
+                      "z: it is off by the same number in all entries along axis 1", "no simple pattern"),
     "factor of rows": (unit, lambda g, x: np.cos(n := np.sqrt(total(x, x))) * (
         g / (n + EPS) - x * total(g, x) / n / (n + EPS) ** 2), normal((3, 5)),
-        "x: along axis 1 all entries are off by the same factor", "no simple pattern"),
+        "x: it is off by the same factor in all entries along axis 1", "no simple pattern"),
     "off the diagonal": (softmax, lambda g, z: (1 - softmax(z)) * total(g, softmax(z)), normal((3, 4)),
                          "z: it is (1 - p) sum(g p), along axis 1", "no simple pattern"),
     "log-softmax": (log_softmax, lambda g, z: g - total(g, log_softmax(z)), normal((3, 4)), "z: it is g - sum(g y), along axis 1",
@@ -231,7 +231,7 @@ CASES = {
     "into one row": (np.sin, lambda g, a: np.eye(3)[:, :1] * (g * np.cos(a)).sum(axis=0), normal((3, 4)), "it is zero in rows "
                      "1..2, and wrong elsewhere", "no simple pattern"),
     "not read": (lambda a: -np.log(a * a)[:, 0], lambda g, a: g[:, None] * (a - np.eye(4)[0]), normal((3, 4)),
-                 "a: 9 entries have a gradient, though f does not change with them; and others are wrong, too", "mask"),
+                 "a: it is wrong, and not zero in 9 entries that f does not change with", "mask"),
     "other uses": (lambda x, W: np.tanh(x + 1) * x * (x @ W), lambda g, x, W: (
         g * (x @ W) * x * (1 - np.tanh(x + 1) ** 2), x.T @ (g * np.tanh(x + 1) * x)), normal((3, 4), (4, 4)),
         "only x in x + 1 counts", "it is the gradient of"),

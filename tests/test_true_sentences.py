@@ -263,8 +263,8 @@ CASES = [
     (normalised, "sign of a root", "what goes back has the wrong sign, somewhere on the way from inv", "back to off"),
     (joined, "cut the wrong way", "x, h, W: all that is wrong follows from one error, in the gradient of both, or where it is",
      "errors"),
-    (directions, "g not reversed", "follows from one error, between the gradient of h of the call walk(x[::-1], k, V)",
-     r"walk\(x, h"),
+    (directions, "g not reversed", "x, k, V: what arrives at h of the call walk(x[::-1], k, V), except the carry from the next "
+     "step, has the right numbers in wrong places: it is reversed from step to step", r"walk\(x, h"),
     (layers, "no slope", "x, h, k, W, V: the derivative of tanh is missing in what goes back to x + h @ W in np", "of the call"),
     (char_loss, "no 1", "ps[t] / 8 itself is used as the gradient of logits: something", "lost|between"),
     (classes, "no 1", "p / 2 itself is used as the gradient of s: something", "lost|between"),

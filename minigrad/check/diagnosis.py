@@ -245,7 +245,7 @@ def _where(s: Situation) -> Iterator[str]:
     elif (zero := (a == 0) & (n != 0)).any():
         yield from (f"it is zero {text}, and wrong elsewhere" for text, kind in _of_one_index(s, zero) if not a[kind].any())
     elif (alone := (a != 0) & ~s.sizes.any(axis=0).reshape(a.shape)).any():
-        yield f"{counted(alone, 'has', 'have')} a gradient, though f does not change with them; and others are wrong, too"
+        yield f"it is wrong, and not zero in {counted(alone)} that f does not change with"
     elif (np.abs(a - n) <= 0.01 * np.abs(n)).all():
         yield "it is nearly right: is a constant or an epsilon not the same, or a number rounded?"
 
@@ -255,12 +255,12 @@ def _along_an_axis(a: np.ndarray, n: np.ndarray, error: np.ndarray) -> Iterator[
     off, ratio = a - n, np.divide(a, n, out=np.ones(a.shape), where=n != 0)
     axes = [None, *range(a.ndim)] if (np.abs(off) > 100 * error).all() else []
     for axis in (axis for axis in axes if (a.size if axis is None else a.shape[axis]) > 2):
-        along = "all entries are" if axis is None else f"along axis {axis} all entries are"
+        where = "in all entries" if axis is None else f"in all entries along axis {axis}"
         mean, middle = off.mean(axis, keepdims=True), np.median(ratio, axis, keepdims=True)
         if (np.abs(off - mean) <= 2 * error.max()).all():
-            yield f"{along} off by the same number: is something added to each, or a mean or a sum over them missing?"
+            yield f"it is off by the same number {where}: is something added to each, or a mean or a sum over them missing?"
         elif (np.abs(a - middle * n) <= (1 + np.abs(middle)) * (error + ROUNDING * np.abs(n))).all():
-            yield f"{along} off by the same factor"
+            yield f"it is off by the same factor {where}"
 
 
 def _of_one_index(s: Situation, wrong: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

@@ -20,7 +20,7 @@ from .situation import Situation
 from .story import stories
 from .verdict import Finding, judged
 
-VAGUE = ("it is wrong in", "it is nearly right")  # beginnings of the last resort among sentences
+VAGUE = ("it is wrong", "it is off by", "it is nearly right")  # beginnings of the last resort among sentences
 ALL_ZERO = "every gradient is zero: g, the gradient arriving at the output, is not used, or all that comes back from it is lost"
 NOTHING = "no simple pattern explains the wrong entries"
 CALLS_FOR_GUESSES = 6000  # of f, for gradients at other values of an input: in one report
