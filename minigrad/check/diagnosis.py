@@ -257,7 +257,7 @@ def _along_an_axis(a: np.ndarray, n: np.ndarray, error: np.ndarray) -> Iterator[
     for axis in (axis for axis in axes if (a.size if axis is None else a.shape[axis]) > 2):
         where = "in all entries" if axis is None else f"in all entries along axis {axis}"
         mean, middle = off.mean(axis, keepdims=True), np.median(ratio, axis, keepdims=True)
-        if (np.abs(off - mean) <= 2 * error.max()).all():
+        if (np.abs(off - mean) <= error + error.mean(axis, keepdims=True) + ROUNDING * np.abs(n)).all():
             yield f"it is off by the same number {where}: is something added to each, or a mean or a sum over them missing?"
         elif (np.abs(a - middle * n) <= (1 + np.abs(middle)) * (error + ROUNDING * np.abs(n))).all():
             yield f"it is off by the same factor {where}"

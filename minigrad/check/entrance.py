@@ -30,9 +30,8 @@ def entered(points: Sequence[Differences]) -> tuple[dict[str, Named], dict[str, 
         guesses = [[[Guess(POSSIBLE, text, FACTOR)]] for text in _factors(points, wrong[0])]
     explained = [name for name in wrong if name not in left_out] if found else wrong
     if not guesses and not found:  # perhaps in one use of an input
-        own = {name: [_of_input(point, name) for point in points] for name in wrong if name not in located}
-        own_names = {name: names(points, some) for name, some in own.items() if some[0].had[some[0].ids].any()}
-        return {name: _best([told]) for name, told in own_names.items() if told}, located
+        own = {name: names(points, [_of_input(point, name) for point in points]) for name in wrong if name not in located}
+        return {name: _best([told]) for name, told in own.items() if told}, located
     if guesses:
         return dict.fromkeys(explained, _best(guesses)), located
     if found:
@@ -54,11 +53,11 @@ def _best(guesses: list[list[list[Guess]]]) -> Named:
 
 
 def _of_input(point: Differences, name: str) -> Origin:
-    """The input itself as the place of the error."""
+    """The input itself as the place of the error; without the error if its gradient is zero, since that tells nothing."""
     ids, total = point.trace.inputs[name].ravel(), point.trace.totals(point.v, {})
     error = np.zeros(point.trace.count)
     error[ids] = point.wrong[point.names == point.inputs.index(name)]
-    return Origin(ids, ids, len(ids), error, total + error)
+    return Origin(ids, ids, len(ids), error, total + error) if (total + error)[ids].any() else Origin(ids, ids, len(ids))
 
 
 def _factors(points: Sequence[Differences], name: str) -> Iterator[str]:

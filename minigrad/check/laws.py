@@ -58,7 +58,6 @@ def broken_laws(here: Point, v: np.ndarray, found: list[np.ndarray], bounds: lis
     return notes
 
 
-
 def not_of_g(here: Point, v: np.ndarray) -> list[str]:
     """For each gradient that is not zero where nothing arrives, or that is another one in the next call: a sentence."""
     return [_not_of_g(*gradients) for gradients in zip(*(here.gradients(times * v) for times in (0, 1, 1, 2)))]

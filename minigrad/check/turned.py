@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -23,11 +24,11 @@ def turned(program: Program) -> Iterator[Mistake]:
                 f"places: it is {text} ({program.lines[place]})",
                 ORDER,
                 {},
-                errors=lambda v, place=place, ids=ids, move=move: _errors(program, v, place, ids, move),
+                errors=partial(_errors, program, place, ids, move),
             )
 
 
-def _errors(program: Program, v: np.ndarray, place: int, ids: np.ndarray, move: Callable) -> np.ndarray:
+def _errors(program: Program, place: int, ids: np.ndarray, move: Callable, v: np.ndarray) -> np.ndarray:
     """What must be added to the gradients that arrive at the state."""
     trace, passed = program.trace, np.zeros(program.trace.count)
     total = trace.totals(v, {})
@@ -44,8 +45,8 @@ def _moves(shape: tuple[int, ...]) -> Iterator[tuple[str, Callable[[np.ndarray],
     names = ["from step to step", *(f"along axis {axis}" for axis in range(len(shape) - 1))]
     for n in range(1, len(axes) + 1):
         for some in combinations(axes, n):
-            yield f"reversed {' and '.join(names[axis] for axis in some)}", lambda a, some=some: np.flip(a, some)
+            yield f"reversed {' and '.join(names[axis] for axis in some)}", partial(np.flip, axis=some)
     for one, two in combinations(axes, 2):
         if shape[one] == shape[two]:
             exchanged = "the steps" if one == 0 else f"axis {one - 1}"
-            yield f"transposed: {exchanged} and axis {two - 1} are exchanged", lambda a, one=one, two=two: a.swapaxes(one, two)
+            yield f"transposed: {exchanged} and axis {two - 1} are exchanged", partial(np.swapaxes, axis1=one, axis2=two)
