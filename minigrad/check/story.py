@@ -222,7 +222,7 @@ def _values(seen: list[Seen], names: set[str]) -> dict[str, Named]:
     totals = [s.trace.totals(s.v, {}) for s in seen]
     for name in names:
         given = [next(f.input.analytic for f in s.findings if f.input.name == name) for s in seen]
-        for nodes in zip(*(s.trace.nodes for s in seen)) if any(g.any() for g in given) else ():  # zeros are no value of h
+        for nodes in zip(*(s.trace.nodes for s in seen)) if any(g.any() for g in given) else ():
             line = f"the value of {variable(nodes[0].place)} in step {nodes[0].turn} ({line_of(nodes[0].place)})"
             if all(node.value.shape == g.shape and np.array_equal(node.value, g) for node, g in zip(nodes, given)):
                 found[name] = Named(f"it is no gradient: it is {line}", NO_GRADIENT)
@@ -233,10 +233,12 @@ def _values(seen: list[Seen], names: set[str]) -> dict[str, Named]:
                                         "subtracted from that, or to be multiplied by it", NO_GRADIENT)
         for nodes in zip(*(s.trace.nodes for s in seen)) if any(g.any() for g in given) else ():
             rights = [total[node.ids] for node, total in zip(nodes, totals)]
-            if name not in found and all(map(_equal, rights, given)) and not all(
-                    _equal(_passed(s.trace, node, total)[name], g) for s, node, total, g in zip(seen, nodes, totals, given)):
-                inner, place = variable(nodes[0].place), line_of(nodes[0].place)
-                found[name] = Named(f"it is the gradient of {inner} ({place}): the way back from there to {name} is missing", WAY)
+            if name not in found and all(map(_equal, rights, given)):
+                passed = [_passed(s.trace, node, total)[name] for s, node, total in zip(seen, nodes, totals)]
+                text = f"it is the gradient of {variable(nodes[0].place)} ({line_of(nodes[0].place)})"
+                if not all(map(_equal, passed, given)):  # else other uses are lost
+                    way = f": the way back from there to {name} is missing" if passed[0].any() else ""
+                    found[name] = Named(f"{text}{way}", WAY)
     return found
 
 
