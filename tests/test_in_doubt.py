@@ -107,6 +107,24 @@ def both_ways_backward(g, x, U, V):
     return dx + turned[::-1], dU, dV
 
 
+def layers(x, *weights):
+    for W in weights:
+        x = np.tanh(x @ W)
+    return x
+
+
+def layers_backward(g, x, *weights):
+    """The list of results is read one index too late."""
+    xs, dWs = [x], []
+    for W in weights:
+        xs.append(np.tanh(xs[-1] @ W))
+    for i in (2, 1, 0):
+        g = g * (1 - xs[i + 1] ** 2)
+        dWs.append(xs[i + 1].T @ g)
+        g = g @ weights[i].T
+    return g, *dWs[::-1]
+
+
 def words(index, E):
     hs = [np.zeros(2)]
     for i in index:
@@ -200,6 +218,8 @@ CASES = {
                          "in step"),
     "before a product": (samples, TWICE, normal((2, 3, 2), (3, 2), (3, 3)), "the factor z is superfluous, or a division by it "
                          "is missing, before the product, in what goes back to h in U @ h", "one error"),
+    "layers": (lambda x, W1, W2, W3: layers(x, W1, W2, W3), layers_backward, normal((4, 3), (3, 3), (3, 3), (3, 3)),
+               "W2: the new x stands where x is right in what goes back to W in x @ W for W2", "earlier|x for"),
     "both ways": (both_ways, both_ways_backward, normal((4, 3), (3,), (3,)), "except the carry from the next "
                   "step, has the right numbers in wrong places: it is reversed from step to step (line", "one error|V: it"),
     "repeated": (words, words_backward, [INDEX, *normal((3, 2))], "and so does d[index] += ... for an array of indices", "$^"),

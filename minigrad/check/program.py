@@ -86,13 +86,19 @@ class Program:
                 found[int(maker)].append(edges[0].node.place)
         return dict(found)
 
+    def _pass(self, place: Place) -> tuple[int, int] | str:
+        """In a loop over weights: how many there are, and the number of this one. Its W and its b are in one pass."""
+        passes = [other for other in self.places if other[:-1] == place[:-1]] if isinstance(place[-1], str) else []
+        return (len(passes), passes.index(place)) if len(passes) > 1 else context(place)
+
     def quantities(self, edges: list[Edge], shape: tuple[int, ...], wide: bool = False) -> list[tuple[str, list[np.ndarray]]]:
-        """All results and arguments of this shape, in the turns of these edges; old and new, if a variable has two values. After
-        a loop, they are those of each turn. wide: those that are broadcast to this shape, too."""
-        turns, own = [edge.node.turn for edge in edges], context(edges[0].node.place)
+        """All results and arguments of this shape, in the turns of these edges; old and new, if a variable has two values, or
+        another one than these edges read. After a loop, they are those of each turn. wide: those that are broadcast
+        to this shape, too."""
+        turns, own = [edge.node.turn for edge in edges], edges[0].node.place
         found: dict[bytes, tuple[str, str, list[np.ndarray]]] = {}
         for place, i in self.places.items():
-            loop = len(edges) == 1 and len(self.nodes[place]) > 1
+            loop, same_pass = len(edges) == 1 and len(self.nodes[place]) > 1, self._pass(place) == self._pass(own)
             for wanted in [[turn] for turn in self.nodes[place]] if loop else [turns]:
                 nodes = [self.nodes[place][turn] for turn in wanted if turn in self.nodes[place]]
                 if len(nodes) < len(turns):
@@ -110,9 +116,12 @@ class Program:
                     if all(value.shape == shape for value in values):
                         key = b"".join(value.tobytes() for value in values)
                         if key not in found or age == "new":
-                            found[key] = age, name.removesuffix(own) + of_step, values
+                            found[key] = age, (name.removesuffix(context(place)) if same_pass else name) + of_step, values
         names = [name for _, name, _ in found.values()]
-        return [(f"the {age} {name}" if names.count(name) > 1 else name, values) for age, name, values in found.values()]
+        read = {value_name(edges[0], i): b"".join(edge.values[i].tobytes() for edge in edges)
+                for i in range(len(edges[0].values) - 1)}
+        return [(f"the {age} {name}" if names.count(name) > 1 or age == "new" and read.get(name, key) != key else name, values)
+                for key, (age, name, values) in found.items()]
 
 
 def ids_of(edges: Sequence[Edge] | Sequence[Node]) -> np.ndarray:
