@@ -255,6 +255,9 @@ CASES = {
     "other uses": (lambda x, W: np.tanh(x + 1) * x * (x @ W), lambda g, x, W: (
         g * (x @ W) * x * (1 - np.tanh(x + 1) ** 2), x.T @ (g * np.tanh(x + 1) * x)), normal((3, 4), (4, 4)),
         "only x in x + 1 counts", "it is the gradient of"),
+    "first step's g": (lambda x, U: one_way(x, U), lambda g, x, U: (
+        g * (1 - np.tanh(x) ** 2) * (np.arange(3) == 0)[:, None], 0 * U), normal((3, 4), (4,)),
+        "x, U: only index 0 of axis 0 of the output counts", "overwritten"),
     "unused": (unused, unused_backward, normal((3, 3), (3, 3), (3, 3)), "but f does not change with i", "$^"),
     "penalty": (lambda x, W: (x @ W).sum() + 0.2 * (W * W).sum(), lambda g, x, W: (g * W.sum(axis=1) + 0 * x, g * (
         x.sum(axis=0)[:, None] - 0.4 * W)), normal((4, 3), (3, 2)), "another factor or sign in the gradient?", "$^"),

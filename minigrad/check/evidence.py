@@ -11,7 +11,7 @@ import numpy as np
 
 from .diagnosis import GUESSED, ZERO, Named, at_the_output, clipped, diagnose, of_another_input, one_factor, places
 from .function import Arrays, Point, cut
-from .hypotheses import OF_INPUT
+from .hypotheses import OF_INPUT, cotangents
 from .laws import ABOUT_G
 from .locate import located
 from .operations import blamed
@@ -131,8 +131,11 @@ class Evidence:
     def _alike(self) -> list[Named]:
         """Simple explanations that hold for all wrong inputs."""
         of_rows = [{named.text.partition(" (")[0]: named for named in at_the_output(situations)}
-                   for situations in self._situations.values()]  # the text in brackets depends on the input's shape
-        same = [text for text in of_rows[0] if all(text in row for row in of_rows)]
+                   for situations in self._situations.values() if any(s.analytic.any() for s in situations)]
+        # the text in brackets depends on the input's shape
+        zeros = [{text.partition(" (")[0] for text, g, error in cotangents(s) if (np.abs(g) <= error).all()}
+                 for situations in self._situations.values() for s in situations if not s.analytic.any()]
+        same = [text for text in (of_rows or [{}])[0] if all(text in row for row in (*of_rows, *zeros))]
         return [max((row[text] for row in of_rows), key=lambda named: len(named.text)) for text in same]
 
     @cached_property
