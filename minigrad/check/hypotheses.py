@@ -38,7 +38,7 @@ def moved(s: Situation) -> Iterator[Hypothesis]:
 
 def _only_at_one_index(a: np.ndarray, axis: int) -> bool:
     """Then there are many ways to move it."""
-    return a.shape[axis] > 2 and np.count_nonzero(np.moveaxis(a, axis, 0).reshape(a.shape[axis], -1).any(axis=1)) < 2
+    return a.shape[axis] > 2 and int(np.moveaxis(a, axis, 0).reshape(a.shape[axis], -1).any(axis=1).sum()) < 2
 
 
 def shuffled(s: Situation) -> Iterator[Hypothesis]:
