@@ -204,6 +204,15 @@ def total(g, a):
     return (g * a).sum(axis=1, keepdims=True)
 
 
+def size(a):
+    return np.sqrt(total(a, a))
+
+
+def cosine(a, b):
+    na, nb = size(a), size(b)
+    return total(a, b) / (na * nb)
+
+
 LOST = samples_backward(lambda dh, z, U, dc: dh * z + U.T @ np.sin(dc))
 TWICE = samples_backward(lambda dh, z, U, dc: dh * z + U.T @ (dc * z))
 INDEX = np.array([1, 2, 1, 0])
@@ -248,6 +257,10 @@ CASES = {
     "one use of an input": (lambda x, w: x * w / np.sqrt(1 + total(x, x)), lambda g, x, w: (
         g * w / (n := np.sqrt(1 + total(x, x))) - w * x * total(g * w, x) / n ** 3, (g * x / n).sum(axis=0)),
         normal((3, 4), (4,)), "the factor w is superfluous, or a division by it is missing, in what goes back", "goes through"),
+    "each its own": (cosine, lambda g, a, b: tuple(
+        g * (y / (na * nb) - cosine(x, y) * x / na) for x, y, na, nb in ((a, b, size(a), size(b)), (b, a, size(b), size(a)))),
+        normal((3, 5), (3, 5)), "is superfluous, or a division by it is missing, in what goes back, somewhere on the way from na "
+        "* nb", "no simple pattern"),
     "into one row": (np.sin, lambda g, a: np.eye(3)[:, :1] * (g * np.cos(a)).sum(axis=0), normal((3, 4)), "it is zero in rows "
                      "1..2, and wrong elsewhere", "no simple pattern"),
     "not read": (lambda a: -np.log(a * a)[:, 0], lambda g, a: g[:, None] * (a - np.eye(4)[0]), normal((3, 4)),

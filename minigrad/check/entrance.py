@@ -14,6 +14,8 @@ from .place import line_of, lines_of, written
 from .program import FACTOR, Program, at, ids_of, value_name, where
 from .trace import Edge
 
+MOST_ALONE = 4  # so many wrong inputs are tried one by one
+
 
 def entered(points: Sequence[Differences]) -> tuple[dict[str, Named], dict[str, Named]]:
     """The mistake and its place, for each wrong input if the place is known."""
@@ -24,20 +26,31 @@ def entered(points: Sequence[Differences]) -> tuple[dict[str, Named], dict[str, 
     if not found and located:
         left_out = tuple(located)
         found = origins(points, left_out)
-    least = min((origin[0].rank for origin in found), default=0)
-    guesses = [told for origin in found if origin[0].rank == least and (told := names(points, origin))]
+    guesses = _guesses(points, found)
     if not guesses and len(wrong) == 1:
         guesses = [[[Guess(POSSIBLE, text, FACTOR)]] for text in _factors(points, wrong[0])]
     explained = [name for name in wrong if name not in left_out] if found else wrong
-    if not guesses and not found:  # perhaps in one use of an input
-        own = {name: names(points, [_of_input(point, name) for point in points]) for name in wrong if name not in located}
-        return {name: _best([told]) for name, told in own.items() if told}, located
+    if not guesses and not found:  # perhaps each input has a mistake of its own
+        return {name: _best(own) for name in wrong if name not in located and (own := _own(points, wrong, name))}, located
     if guesses:
         return dict.fromkeys(explained, _best(guesses)), located
     if found:
         text = _from_one_place(points[0], found)
         located = {**located, **dict.fromkeys(explained, Named(text, text))}
     return {}, located
+
+
+def _guesses(points: Sequence[Differences], found: list[list[Origin]]) -> list[list[list[Guess]]]:
+    least = min((origin[0].rank for origin in found), default=0)
+    return [told for origin in found if origin[0].rank == least and (told := names(points, origin))]
+
+
+def _own(points: Sequence[Differences], wrong: list[str], name: str) -> list[list[list[Guess]]]:
+    """Guesses for one wrong input: a mistake somewhere before it, or else in one of its uses."""
+    others = [other for other in wrong if other != name]
+    found = _guesses(points, origins(points, others)) if 0 < len(others) < MOST_ALONE else []
+    told = [] if found else names(points, [_of_input(point, name) for point in points])
+    return [told] if told else found
 
 
 def _best(guesses: list[list[list[Guess]]]) -> Named:
