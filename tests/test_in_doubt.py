@@ -50,11 +50,11 @@ def sigmoid(v):
     return 1 / (1 + np.exp(-v))
 
 
-def samples(x, W, U):
+def samples(x, h0, W, U):
     """One loop over samples, and one over time inside."""
     out = np.zeros((*x.shape[:2], len(U)))
     for n in range(len(x)):
-        h = np.zeros(len(U))
+        h = h0[n]
         for t in range(x.shape[1]):
             z = sigmoid(W @ x[n, t])
             c = np.tanh(U @ h + 1)
@@ -64,13 +64,12 @@ def samples(x, W, U):
 
 
 def samples_backward(carried):
-    def backward(g, x, W, U):
-        hs = samples(x, W, U)
-        dx, dW, dU = np.zeros_like(x), np.zeros_like(W), np.zeros_like(U)
+    def backward(g, x, h0, W, U):
+        hs, (dx, dh0, dW, dU) = samples(x, h0, W, U), map(np.zeros_like, (x, h0, W, U))
         for n in range(len(x)):
             dh = np.zeros(len(U))
             for t in reversed(range(x.shape[1])):
-                h = hs[n, t - 1] if t else np.zeros(len(U))
+                h = hs[n, t - 1] if t else h0[n]
                 z, c = sigmoid(W @ x[n, t]), np.tanh(U @ h + 1)
                 dh = dh + g[n, t]
                 dz, dc = dh * (h - c) * z * (1 - z), dh * (1 - z) * (1 - c * c)
@@ -78,7 +77,8 @@ def samples_backward(carried):
                 dU += np.outer(dc, h)
                 dx[n, t] = W.T @ dz
                 dh = carried(dh, z, U, dc)
-        return dx, dW, dU
+            dh0[n] = dh
+        return dx, dh0, dW, dU
     return backward
 
 
@@ -204,17 +204,14 @@ def total(g, a):
     return (g * a).sum(axis=1, keepdims=True)
 
 
-def size(a):
-    return np.sqrt(total(a, a))
-
-
 def cosine(a, b):
-    na, nb = size(a), size(b)
+    na, nb = np.sqrt(total(a, a)), np.sqrt(total(b, b))
     return total(a, b) / (na * nb)
 
 
 LOST = samples_backward(lambda dh, z, U, dc: dh * z + U.T @ np.sin(dc))
 TWICE = samples_backward(lambda dh, z, U, dc: dh * z + U.T @ (dc * z))
+SAMPLES = (2, 3, 2), (2, 3), (3, 2), (3, 3)
 INDEX = np.array([1, 2, 1, 0])
 
 CASES = {
@@ -223,9 +220,11 @@ CASES = {
                  "zero: g", "in np.tanh"),
     "one zero": (lambda U: np.tanh(np.tanh(U) @ U), lambda g, U: 0 * U, normal((3, 3)), "U: it is zero everywhere", "is lost"),
     "eps": (unit, unit_backward, normal((3, 5)), "n stands where (n + EPS) is right, or 1 / (n + EPS) where 1 / n is, in", "$^"),
-    "steps of samples": (samples, LOST, normal((2, 3, 2), (3, 2), (3, 3)), "it is wrong in runs 1, 2, 4, 5 of this line",
+    "steps of samples": (samples, LOST, normal(*SAMPLES), "it is wrong in runs 1, 2, 4, 5 of this line",
                          "in step"),
-    "before a product": (samples, TWICE, normal((2, 3, 2), (3, 2), (3, 3)), "the factor z is superfluous, or a division by it "
+    "carry of samples": (samples, samples_backward(lambda dh, z, U, dc: 0 * dh), normal(*SAMPLES),
+                         "the carry is lost: nothing flows back through h from step t+1 to step t", "a part of"),
+    "before a product": (samples, TWICE, normal(*SAMPLES), "the factor z is superfluous, or a division by it "
                          "is missing, before the product, in what goes back to h in U @ h", "one error"),
     "layers": (lambda x, W1, W2, W3: layers(x, W1, W2, W3), layers_backward, normal((4, 3), (3, 3), (3, 3), (3, 3)),
                "W2: the new x stands where x is right in what goes back to W in x @ W for W2", "earlier|x for"),
@@ -258,9 +257,9 @@ CASES = {
         g * w / (n := np.sqrt(1 + total(x, x))) - w * x * total(g * w, x) / n ** 3, (g * x / n).sum(axis=0)),
         normal((3, 4), (4,)), "the factor w is superfluous, or a division by it is missing, in what goes back", "goes through"),
     "each its own": (cosine, lambda g, a, b: tuple(
-        g * (y / (na * nb) - cosine(x, y) * x / na) for x, y, na, nb in ((a, b, size(a), size(b)), (b, a, size(b), size(a)))),
-        normal((3, 5), (3, 5)), "is superfluous, or a division by it is missing, in what goes back, somewhere on the way from na "
-        "* nb", "no simple pattern"),
+        g * (y / (na * nb) - cosine(x, y) * x / na) for x, y in ((a, b), (b, a)) for na, nb in [
+            (np.sqrt(total(x, x)), np.sqrt(total(y, y)))]), normal((3, 5), (3, 5)),
+        "is superfluous, or a division by it is missing, in what goes back, somewhere on the way from na * nb", "no simple"),
     "into one row": (np.sin, lambda g, a: np.eye(3)[:, :1] * (g * np.cos(a)).sum(axis=0), normal((3, 4)), "it is zero in rows "
                      "1..2, and wrong elsewhere", "no simple pattern"),
     "not read": (lambda a: -np.log(a * a)[:, 0], lambda g, a: g[:, None] * (a - np.eye(4)[0]), normal((3, 4)),

@@ -106,11 +106,9 @@ def carries(program: Program) -> Iterator[Mistake]:
 
 
 def _at_start(program: Program, pieces: list[tuple[Edge, np.ndarray]]) -> list[Edge]:
-    """The edges through which the initial state enters the first turn; later turns read the carried state there."""
-    firsts = (program.groups[program.places[edge.node.place], edge.number][0] for edge, _ in pieces)
-    return [
-        edge for edge in dict.fromkeys(firsts) if edge.node.turn == 0 and (program.maker[edge.ids] >= len(program.places)).all()
-    ]
+    """The edges through which an initial state enters; other turns read the carried state there."""
+    groups = dict.fromkeys((program.places[edge.node.place], edge.number) for edge, _ in pieces)
+    return [edge for key in groups for edge in program.groups[key] if (program.maker[edge.ids] >= len(program.places)).all()]
 
 
 def forward(program: Program) -> Iterator[Mistake]:

@@ -67,8 +67,10 @@ class Program:
                 for place in np.unique(maker[(turn == edge.node.turn - 1) & (turn >= 0)]):
                     if in_loop[place] and (self.places[edge.node.place] != place or edge.node.name not in ("add", "subtract")):
                         pieces[int(place)].append((edge, (maker == place) & (turn == edge.node.turn - 1)))
+            later = [edge for edge in edges if edge.node.turn > 0]
+            begins = [edge for edge in later if ((self.maker[edge.ids] >= len(self.places)) | (edge.ids == 0)).all()]
             for place, some in pieces.items():
-                if len(some) == sum(edge.node.turn > 0 for edge in edges):
+                if len(some) == len(later) - len(begins):  # a loop over samples begins again with an initial state
                     found[place] += some
         return dict(found)
 
