@@ -48,6 +48,8 @@ def _guesses(points: Sequence[Differences], found: list[list[Origin]]) -> list[l
 def _own(points: Sequence[Differences], wrong: list[str], name: str) -> list[list[list[Guess]]]:
     """Guesses for one wrong input: a mistake somewhere before it, or else in one of its uses."""
     others = [other for other in wrong if other != name]
+    if _scaled(*_had_and_right(points[0], name)):
+        return []
     found = _guesses(points, origins(points, others)) if 0 < len(others) < MOST_ALONE else []
     told = [] if found else names(points, [_of_input(point, name) for point in points])
     return [told] if told else found
@@ -73,13 +75,25 @@ def _of_input(point: Differences, name: str) -> Origin:
     return Origin(ids, ids, len(ids), error, total + error) if (total + error)[ids].any() else Origin(ids, ids, len(ids))
 
 
+def _had_and_right(point: Differences, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The input's gradients: the student's, and the right one."""
+    columns = point.names == point.inputs.index(name)
+    had = point.given[columns].reshape(point.trace.inputs[name].shape)
+    return had, had - point.wrong[columns].reshape(had.shape)
+
+
+def _scaled(had: np.ndarray, right: np.ndarray) -> bool:
+    """Have all entries along an axis the same factor? Then it may have come in anywhere."""
+    ratio = np.divide(had, right, out=np.ones(had.shape), where=right != 0)
+    return any(np.allclose(ratio, ratio.mean(axis, keepdims=True), rtol=EXACT, atol=0)
+               for axis, n in enumerate(ratio.shape) if n > 1)
+
+
 def _factors(points: Sequence[Differences], name: str) -> Iterator[str]:
     """The gradient and the right one differ by a factor, a quantity of the program."""
     found: list[dict[str, None]] = []
     for point in points:
-        columns = point.names == point.inputs.index(name)
-        had = point.given[columns].reshape(point.trace.inputs[name].shape)
-        right = had - point.wrong[columns].reshape(had.shape)
+        had, right = _had_and_right(point, name)
         texts: dict[str, None] = {}
         for edge in (edges[0] for edges in point.program.groups.values() if len(edges) == 1):
             for quantity, value in ((value_name(edge, i), value) for i, value in enumerate(edge.values)):
