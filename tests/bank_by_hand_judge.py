@@ -81,7 +81,7 @@ WHERE = re.compile(r"follows from (one error|errors in)|passes through|only what
                    r"|gives wrong values for exactly|wrong already for what arrives|gets something from index|right elsewhere"
                    r"|only wrong entries")
 STEPS = re.compile(r"the gradient of \S+ is right in steps? \d+.* and wrong before|right for what arrives at (step|output|ind)")
-QUOTED = re.compile(r"\(line \d+.*?\)(?=$|;| and | but)")
+QUOTED = re.compile(r"\(line \d+.*?\)(?=$|;|: perhaps| and | but | to )")
 NO_PATTERN = re.compile(r"no simple pattern|no pattern|no diagnosis|too small to show")
 
 
@@ -153,7 +153,7 @@ def of_sentence(mistake: Mistake, text: str) -> str:
     good = [wanted for wanted in mistake.good if not wanted.startswith("line:") and re.search(CLAIMS.get(wanted, wanted), said)]
     if WHERE.search(said) and not WHAT.search(said):
         seen = STEPS.search(said) or good == ["place"]  # what was observed, entry by entry or step by step, is so
-        return LOCATED if here or seen or good else MISLEADING if place else OTHER
+        return LOCATED if here or seen or good else MISLEADING if place and "or in the later" not in said else OTHER
     if here and WHAT.search(said) or good and good != ["place"]:
         return NAMED
     if good:

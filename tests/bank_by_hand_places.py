@@ -24,7 +24,7 @@ PLACES = {
     "lstm_di_dg_exchanged": r"i stands where g.*g stands where i", "lstm_order": r"parts for i, f, o, g",
     "lstm_sequence_order": r"parts for i, f, o, g", "lstm_f_derivative_of_i": r"f in sigmoid\(f\)",
     "columns_dit_partial": r"it in it \* cct", "columns_precedence": r"\bcct\b", "columns_o_missing": r"for p\['Wo'\]",
-    "columns_dc_prev_partial": r"ft \* c_prev", "coupled_g_forgotten": r"f in 1 - f|1 - f in",
+    "columns_dc_prev_partial": r"ft \* c_prev", "coupled_g_forgotten": r"f in 1 - f|1 - f in|from 1 - f",
     "last_states_exchanged": r"\bf\b.*\bi\b", "peephole_o_previous": r"po \* c_new", "peephole_carry_lost": r"p[if] \* c",
     "peephole_o_lost": r"po \* c_new", "columns_weights_overwritten": r"for p\['[Wb][fio]'\]|p\['[Wb]c'\]",
     "columns_weights_a_next": r"p\['W(c'|' \+ k)\] @ concat", "lstm_da0_is_da": r"index 0 of axis 2|back to a0",

@@ -213,7 +213,7 @@ def addition(m, rng, variant):
 
 BEYOND_TIME = [
     Mistake("MLP-01", OTHER, hidden, ("W2 passes back", "x @ W1 + b1", "np.maximum", "it is wrong")),
-    Mistake("ENG-10", OTHER, hidden, ("not multiplied by g",)),
+    Mistake("ENG-10", OTHER, hidden, ("does not depend on g",)),
     Mistake("no relu'", OTHER, hidden, ("the gradient of np.maximum", "the derivative of maximum", "np.maximum")),
     Mistake("BN-03", NORM, layer_norm, ("constants", "lost")),
     Mistake("LN constants", NORM, layer_norm, ("constants", "lost")),

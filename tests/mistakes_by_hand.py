@@ -157,7 +157,7 @@ IN_TIME = [
     Mistake("RNN-03", CARRY, rnn, ("Wh is not transposed",)),
     Mistake("RNN-05", ACTIVATION, rnn, ("1 + y^2 stands where 1 - y^2",)),
     Mistake("RNN-07", ACTIVATION, rnn, ("1 - tanh(y)^2",)),
-    Mistake("RNN-09", CARRY, matrix_product_order, ("between what goes back to h in h @ Wh and",)),
+    Mistake("RNN-09", CARRY, matrix_product_order, ("in what goes back to h in h @ Wh (",)),
     Mistake("RNN-11", WEIGHTS, rnn, ("it is zero everywhere", "c is lost")),
     Mistake("RNN-13", CARRY, two_directions, ("it is right for", "in indices", "np.tanh(x[t] @ V + k @ Wb)")),
     Mistake("one direction", CARRY, two_directions, ("x[t] in x[t] @ V",)),

@@ -423,7 +423,8 @@ def test_errors(f, kind):
 @pytest.mark.parametrize(("formula", "text"), [
     (lambda g, y: g * (1 - y * y) + 1e-3, "not zero where no gradient arrives"),
     (lambda g, y: mg.maximum(mg.minimum(g, 50.0), -50.0) * (1 - y * y), "stops growing with g"),
-    (lambda g, y: mg.where(g, 2 * g, mask=abs(g) > 1e-5) * (1 - y * y) / 2, "not linear in g"),
+    (lambda g, y: mg.where(g, 2 * g, mask=abs(g) > 1e-5) * (1 - y * y) / 2, "twice g must give twice"),
+    (lambda g, y: mg.where(g, 0 * g, mask=g > 0) * (1 - y * y), "two\n  different g must add up"),
 ])
 def test_a_formula_that_is_not_linear_in_g_is_wrong(formula, text):
     report = gradcheck(with_formula(formula), np.linspace(-1, 1, 6).reshape(2, 3))

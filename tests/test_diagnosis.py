@@ -43,7 +43,7 @@ FAMILIES = {  # what is planted, and what a right diagnosis contains
     "negative inputs lost": (lambda g, x, y, slope: g * slope * (x > 0), "it is zero where the input is negative"),
     "negative inputs flipped": (lambda g, x, y, slope: g * slope * np.sign(x), "sign is flipped where the input is negative"),
     "one entry": (lambda g, x, y, slope: g * slope * np.where(np.arange(9).reshape(3, 3) == 5, 1.5, 1),
-                  "the only wrong entries are [1, 2]"),
+                  "the only wrong entry is [1, 2]"),
     "nearly right": (lambda g, x, y, slope: g * slope * (1 + 1e-3 * np.sin(7 * x)), "nearly right"),
     "something else": (lambda g, x, y, slope: g * (slope + 0.1 * x * x * np.cos(y) + 0.05), "no simple pattern"),
 }
@@ -140,11 +140,12 @@ def test_repeated_indices_that_are_overwritten():
         return x[index]
 
     notes = notes_of(lambda x: lookup(x, index=[3, 0, 3, 1, 0]), *normal((4, 2)), of="x")
-    assert "of several uses of an entry only the last counts: is it overwritten instead of added up?" in notes[0]
+    assert ("of several uses of an entry only the last counts: is it overwritten instead of added up, or are the others lost?"
+            in notes[0])
 
 
 @pytest.mark.parametrize(("axes", "wrong", "expected"), [
-    ((1, 2, 0), (1, 2, 0), "transposed: its axes are in the order (2, 0, 1)"),
+    ((1, 2, 0), (1, 2, 0), "transposed: its axes are those of the right one in the order (2, 0, 1)"),
     ((1, 0, 2), (0, 1, 2), "axes 0 and 1 are exchanged"),
 ])
 def test_axes_in_a_wrong_order(axes, wrong, expected):

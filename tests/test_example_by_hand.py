@@ -24,7 +24,7 @@ def small(tmp_path, monkeypatch, one_check_of_each):
 @pytest.mark.parametrize(("mistake", "named"), [
     ("no_carry", "the carry is lost"), ("new_h", "hs[t] stands where hs[t - 1] is right"),
     ("no_slope", "the gradient of hs[t] is used where that of Whh @ hs[t - 1] is right"),
-    ("overwritten", "is it overwritten instead of added up?"),
+    ("overwritten", "is it overwritten instead of added up, or are the others lost?"),
 ])
 def test_each_mistake_is_named(small, tmp_path, capsys, mistake, named):
     losses = small("--mistake", mistake)

@@ -8,25 +8,44 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations, permutations
+from typing import NamedTuple
 
 import numpy as np
 
 from .formulas import ELEMENTWISE
 from .hypotheses import of_one
+from .on_the_way import WORDS
 from .origin import Differences, Origin
 from .place import variable, written
 from .program import FACTOR, LOST, at, ids_of, value_name, where
 from .trace import Changes, Edge, Node
+from .turned import ORDER
 
 EXACT = 1e-7  # of the largest number: the student's gradient is the solution of a system of equations
-CONSTANTS = {0.0: "is lost", -1.0: "has the wrong sign", 2.0: "counts twice", 0.5: "counts by half"}
 MOST_PARTS = 5  # all subsets of so many parts are tried
 LIKELY, POSSIBLE, TWO_FACTORS = range(3)
 WITH_FACTOR = ELEMENTWISE - {"add", "subtract", "negative", "positive"}
 UNUSUAL = ("1 / ", "log ", "exp ", "sqrt ")  # beginnings of forms that nobody mistakes for another one
-ORDER = "the right numbers are in wrong places"
 Key = tuple[int, int]  # the key of a group of edges
-Guess = tuple[int, str, str]  # how likely, the sentence, the family
+
+
+class Guess(NamedTuple):
+    """likely: a small number if so. The claim stands before and after the words for the place, edge, if there is one."""
+
+    likely: int
+    claim: str
+    family: str
+    after: str = ""
+    edge: Edge | None = None
+    name: str = ""
+
+    @property
+    def claims(self) -> tuple[str, str]:
+        return self.claim, self.after
+
+    @property
+    def text(self) -> str:
+        return f"{self.claim} to {self.name or where(self.edge)}{self.after}{at(self.edge)}" if self.edge else self.claim
 
 
 class Block:
@@ -70,14 +89,14 @@ class Block:
         return self.program.names[makers[0]] if len(makers) == 1 and makers[0] >= 0 else value_name(edge, edge.number)
 
     def _constants(self) -> Iterator[Guess]:
-        what, line = where(self.edges[0][0]) if len(self.edges) == 1 else self.name, at(self.edges[0][0])
-        for factor, text in CONSTANTS.items():
+        edge, name = self.edges[0][0], self.name if len(self.edges) > 1 else ""
+        for factor, text in WORDS.items():
             if self.fits(factor * self.right):
-                yield LIKELY, f"what goes back to {what} {text}{line}", FACTOR if factor else LOST
+                yield Guess(LIKELY, "what goes back", FACTOR if factor else LOST, f" {text}", edge, name)
         large = np.abs(self.right) > 0.1 * np.abs(self.right).max(initial=0)
         ratio = float(np.median(self.had[large] / self.right[large])) if large.any() else 1.0
         if ratio not in (0, 1) and len(self.right) > 1 and self.fits(ratio * self.right):
-            yield POSSIBLE, f"what goes back to {what} is {ratio:.6g} times what it should be{line}", FACTOR
+            yield Guess(POSSIBLE, "what goes back", FACTOR, f" is {ratio:.6g} times what it should be", edge, name)
 
     def _lost(self, parts: list[np.ndarray]) -> Iterator[Guess]:
         names, arriving = [where(edges[0]) for edges in self.edges], self.arriving[self.ids]
@@ -87,7 +106,7 @@ class Block:
             for lost in combinations(range(len(parts)), n):
                 if self.fits(self.right - sum(parts[i] for i in lost)):
                     uses = " and ".join(names[i] for i in lost)
-                    yield LIKELY, f"of what goes back to {self.name}, {uses} is lost{at(self.edges[0][0])}", LOST
+                    yield Guess(LIKELY, f"of what goes back to {self.name}, {uses} is lost{at(self.edges[0][0])}", LOST)
 
     def _arrives_in_part(self, edges: list[Edge], gs: list[np.ndarray], rest: np.ndarray) -> Iterator[Guess]:
         """This argument ignores the part of the result's gradient that comes from one of the result's uses."""
@@ -98,8 +117,8 @@ class Block:
             result, uses = variable(nodes[0].place), self._uses(nodes)
         for text, part, _ in uses if len(uses) > 1 else ():
             if self.fits(rest + self.passed(edges, [g - lost for g, lost in zip(gs, part)])):
-                yield LIKELY, (f"the gradient of {result} is used without what comes from {text}, in what goes back to "
-                               f"{where(edges[0])}{at(edges[0])}"), LOST
+                yield Guess(LIKELY, f"the gradient of {result} is used without what comes from {text}, in what goes back", LOST,
+                            edge=edges[0])
 
     def _uses(self, nodes: list[Node]) -> list[tuple[str, list[np.ndarray], list[Edge]]]:
         """For the results of one place: the gradient from each of their uses."""
@@ -116,28 +135,32 @@ class Block:
 
     def _factors(self, edges: list[Edge], gs: list[np.ndarray], part: np.ndarray, rest: np.ndarray) -> Iterator[Guess]:
         """Another factor, a superfluous one, or a missing one."""
-        place = f"in what goes back to {where(edges[0])}{at(edges[0])}"
+        place, edge = "in what goes back", edges[0]
         for text, fs in self._forms(edges, edges[0].node.value.shape) if edges[0].node.name in WITH_FACTOR else ():
             if self.fits(rest + self.passed(edges, gs, fs)):
-                yield LIKELY, f"{text} stands where {_own_factor(edges[0])} is right {place}", FACTOR
+                yield Guess(LIKELY, f"{text} stands where {_own_factor(edge)} is right {place}", FACTOR, edge=edge)
+        for text, fs in self._forms(edges, edges[0].node.value.shape) if edges[0].node.name == "matmul" else ():
+            if self.fits(rest + self.passed(edges, [g * f for g, f in zip(gs, fs)])):
+                yield Guess(POSSIBLE, f"{superfluous(text)}, before the product, {place}", FACTOR, edge=edge)
         if not all(edge.distinct for edge in edges):
             return
         texts, table = [], []
         for text, fs in self._forms(edges, edges[0].ids.shape):
             f = np.concatenate([f.ravel()[edge.ids.ravel() > 0] for f, edge in zip(fs, edges)])
-            if f.shape == part.shape and np.isfinite(f).all() and f.all():
+            if f.shape == part.shape and np.isfinite(f).all() and f.all() and not text.startswith("1 / "):
                 texts.append(text)
                 table.append(f)
         rows, own = np.array(table).reshape(len(texts), len(part)), self.had - rest
         for i in self._equal(own * rows, part):
-            yield POSSIBLE, f"the factor {texts[i]} is missing {place}", FACTOR
+            yield Guess(POSSIBLE, f"the factor {texts[i]} is missing {place}", FACTOR, edge=edge)
         for i in self._equal(part * rows, own):
-            yield POSSIBLE, f"the factor {texts[i]} is superfluous {place}", FACTOR
+            yield Guess(POSSIBLE, f"{superfluous(texts[i])}, {place}", FACTOR, edge=edge)
         written = [not text.startswith(UNUSUAL) for text in texts]
         for i, f in enumerate(rows):
             for j in self._equal(part * rows, own * f) if written[i] else ():
                 if written[j] and not np.array_equal(f, rows[j]):
-                    yield TWO_FACTORS, f"{texts[j]} stands where {texts[i]} is right {place}", FACTOR
+                    text = f"{texts[j]} stands where {texts[i]} is right, or 1 / {texts[i]} where 1 / {texts[j]} is, {place}"
+                    yield Guess(TWO_FACTORS, text, FACTOR, edge=edge)
 
     @staticmethod
     def _equal(rows: np.ndarray, to: np.ndarray) -> np.ndarray:
@@ -148,7 +171,7 @@ class Block:
         """Forms of all quantities in all turns; this operation's quantities first."""
         found: list[tuple[str, list[np.ndarray]]] = []
         own = [value_name(edges[0], i) for i in range(len(edges[0].values))]
-        for name, values in self.program.quantities(edges, shape):
+        for name, values in self.program.quantities(edges, shape, wide=True):
             if not any(map(varies, values)):
                 continue  # _constants has other words for a constant factor
             new = name.removeprefix("the new ")
@@ -164,6 +187,10 @@ def forms(name: str, q: np.ndarray) -> dict[str, np.ndarray]:
     """Expressions that people write with a quantity: q itself, 1 - q, q (1 - q), tanh q, ..."""
     return {**dict(of_one(name, q)), f"tanh {name}": np.tanh(q), f"(1 - tanh({name})^2)": 1 - np.tanh(q) ** 2,
             f"({name} > 0)": q > 0, f"sign({name})": np.sign(q)}
+
+
+def superfluous(text: str) -> str:
+    return f"the factor {text} is superfluous, or a division by it is missing"
 
 
 def varies(a: np.ndarray) -> bool:
@@ -194,28 +221,27 @@ def blocks(d: Differences, origin: Origin) -> dict[tuple[Key, ...], Block]:
     return {block.keys: block for block in found if block.error.any()}
 
 
-def names(points: Sequence[Differences], origin: Sequence[Origin]) -> Guess | None:
-    """A sentence that explains all errors of the origin, at every point; None if there is none."""
+def names(points: Sequence[Differences], origin: Sequence[Origin]) -> list[list[Guess]]:
+    """Guesses that explain all errors of the origin together, at every point, each with others that explain as much."""
     reordered = _reordered(points, origin)
     if reordered:
-        return LIKELY, reordered, ORDER
+        return [[Guess(LIKELY, reordered, ORDER)]]
     if any(o.error is None for o in origin):
-        return None
+        return []
     here, *others = [blocks(d, o) for d, o in zip(points, origin)]
     left, error = np.zeros(points[0].trace.count, bool), origin[0].error
     assert error is not None
     left[error != 0] = True
-    told: list[Guess] = []
+    told: list[list[Guess]] = []
     for keys, block in here.items():
         if left[block.ids].any() and all(keys in some for some in others):
-            guesses = sorted(dict.fromkeys(block.guesses()), key=lambda g: (g[0], len(g[1]) if g[0] == TWO_FACTORS else 0))
-            there = [set(some[keys].guesses()) for some in others] if guesses else []
-            found = next((guess for guess in guesses if all(guess in some for some in there)), None)
+            guesses = {guess.text: guess for guess in block.guesses()}
+            there = [{guess.text for guess in some[keys].guesses()} for some in others] if guesses else []
+            found = [guess for text, guess in guesses.items() if all(text in some for some in there)]
             if found:
-                told.append(found)
+                told.append(sorted(found, key=lambda g: (g.likely, len(g.text) if g.likely else 0)))
                 left[block.ids] = False
-    return None if left.any() or not told else (
-        max(kind for kind, _, _ in told), "; and ".join(text for _, text, _ in told), told[0][2])
+    return [] if left.any() else told
 
 
 def _reordered(points: Sequence[Differences], origin: Sequence[Origin]) -> str:

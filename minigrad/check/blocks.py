@@ -110,6 +110,16 @@ def softmax_forms(s: Situation) -> Iterator[Hypothesis]:
                 (f"the sum in g - p sum(g) goes over all axes, not only over axis {axis}", g - p * g.sum(), np.abs(g)),
                 ("it is g - p, where p must be multiplied by the sum of g", g - p, np.abs(g)),
                 ("it is p - g: wrong sign, and p must be multiplied by the sum of g", p - g, np.abs(g)),
+                (
+                    f"it is (1 - p) sum(g p), along axis {axis}: the Jacobian has a 1 off its diagonal, too",
+                    (1 - p) * (g * p).sum(axis, keepdims=True),
+                    np.abs(g),
+                ),
+                (
+                    f"it is g - sum(g y), along axis {axis}, where p sum(g) must be subtracted",
+                    g - (g * s.ys[0]).sum(axis, keepdims=True),
+                    np.abs(g) * (1 + np.abs(s.ys[0])),
+                ),
             ):
                 if not (np.abs(gradient - s.numeric) <= s.error).all():
                     yield text, gradient, ROUNDING * size.sum() * np.ones(s.x.shape)

@@ -108,7 +108,7 @@ def _one_factor(s: Situation) -> Iterator[str]:
     if factor == -1:
         yield "the sign is flipped"
     elif factor is not None and factor != 1:
-        lengths = sorted({n for a in (s.x, *s.ys) for n in (*a.shape, a.size) if n > 1})
+        lengths = sorted({n for a in (s.x, *s.ys) for n in (*a.shape, a.size) if n > 1} | s.lengths)
         hints = [f"1/{n}: is it divided by a length or a size?" for n in lengths if np.isclose(factor * n, 1, rtol=1e-9)]
         hints += [f"{n} is a length or a size of the arrays: is a division missing?" for n in lengths
                   if np.isclose(factor, n, rtol=1e-9)]
@@ -179,7 +179,8 @@ def _of_itself(s: Situation) -> Iterator[Named]:
     c = float((difference * x).sum()) / (float((x * x).sum()) or 1.0)
     if (np.abs(difference) > 100 * s.error).any() and (np.abs(difference - c * x) <= s.error + ROUNDING * np.abs(x)).all():
         yield Named(f"{abs(c):.4g} {s.name} is {'missing' if c < 0 else 'superfluous'}: is the penalty on its size (weight decay)"
-                    f" {'in the loss and not in the gradient' if c < 0 else 'in the gradient and not in the loss'}?",
+                    f" {'in the loss and not in the gradient' if c < 0 else 'in the gradient and not in the loss'}, or does it "
+                    "have another factor or sign in the gradient?",
                     "a term of a sum is missing or superfluous")
 
 
@@ -237,9 +238,29 @@ def _where(s: Situation) -> Iterator[str]:
     elif not a[wrong].any():
         yield f"{counted(wrong, 'is', 'are')} zero and should not be"
     elif wrong.sum() <= 3 and wrong.size > 3:
-        yield f"the only wrong entries are {', '.join(str(list(map(int, index))) for index in np.argwhere(wrong))}"
+        found = [str(list(map(int, index))) for index in np.argwhere(wrong)]
+        yield f"the only wrong {'entry is' if len(found) == 1 else 'entries are'} {', '.join(found)}"
+    elif along := next(_along_an_axis(a, n, s.error), ""):
+        yield along
+    elif (zero := (a == 0) & (n != 0)).any():
+        yield from (f"it is zero {text}, and wrong elsewhere" for text, kind in _of_one_index(s, zero) if not a[kind].any())
+    elif (alone := (a != 0) & ~s.sizes.any(axis=0).reshape(a.shape)).any():
+        yield f"it is wrong, and not zero in {counted(alone)} that f does not change with"
     elif (np.abs(a - n) <= 0.01 * np.abs(n)).all():
         yield "it is nearly right: is a constant or an epsilon not the same, or a number rounded?"
+
+
+def _along_an_axis(a: np.ndarray, n: np.ndarray, error: np.ndarray) -> Iterator[str]:
+    """Entries with the same error, such as all of a row. (Another sentence says that all have the same factor.)"""
+    off, ratio = a - n, np.divide(a, n, out=np.ones(a.shape), where=n != 0)
+    axes = [None, *range(a.ndim)] if (np.abs(off) > 100 * error).all() else []
+    for axis in (axis for axis in axes if (a.size if axis is None else a.shape[axis]) > 2):
+        where = "in all entries" if axis is None else f"in all entries along axis {axis}"
+        mean, middle = off.mean(axis, keepdims=True), np.median(ratio, axis, keepdims=True)
+        if (np.abs(off - mean) <= error + error.mean(axis, keepdims=True) + ROUNDING * np.abs(n)).all():
+            yield f"it is off by the same number {where}: is something added to each, or a mean or a sum over them missing?"
+        elif (np.abs(a - middle * n) <= (1 + np.abs(middle)) * (error + ROUNDING * np.abs(n))).all():
+            yield f"it is off by the same factor {where}"
 
 
 def _of_one_index(s: Situation, wrong: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

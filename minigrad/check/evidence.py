@@ -11,15 +11,17 @@ import numpy as np
 
 from .diagnosis import GUESSED, ZERO, Named, at_the_output, clipped, diagnose, of_another_input, one_factor, places
 from .function import Arrays, Point, cut
-from .hypotheses import OF_INPUT
-from .locate import NOT_TIMES_G, located
+from .hypotheses import OF_INPUT, cotangents
+from .laws import ABOUT_G
+from .locate import located
 from .operations import blamed
 from .sample import CALLS
 from .situation import Situation
 from .story import stories
 from .verdict import Finding, judged
 
-VAGUE = ("it is wrong in", "it is nearly right")  # beginnings of the last resort among sentences
+VAGUE = ("it is wrong", "it is off by", "it is nearly right")  # beginnings of the last resort among sentences
+ALL_ZERO = "every gradient is zero: g, the gradient arriving at the output, is not used, or all that comes back from it is lost"
 NOTHING = "no simple pattern explains the wrong entries"
 CALLS_FOR_GUESSES = 6000  # of f, for gradients at other values of an input: in one report
 
@@ -61,6 +63,9 @@ class Evidence:
         """An explanation for all wrong inputs goes before an explanation for one."""
         (stories, entrances), several, situations = self._stories, len(self._wrong) > 1, self._situations[name]
         story = stories.get(name)
+        all_zero = not any(f.input.analytic.any() for f in self.findings)  # then losses at many places explain it
+        if several and all_zero:
+            return [Named(ALL_ZERO, ALL_ZERO)]
         if several and self._alike:
             return self._alike
         if several and story and all(stories.get(f.input.name) == story for f in self._wrong):
@@ -70,16 +75,18 @@ class Evidence:
             return simple or [story]  # type: ignore[list-item]
         own = simple or diagnose(situations)
         if own or story:
-            if story and own and own[0].family == ZERO:  # the story says where it becomes zero
+            if story and own and own[0].family == ZERO and not all_zero:  # the story says where it becomes zero
                 return [story]
             return [story, *own[:1]] if story and (not own or own[0].family == GUESSED) else own
+        if copied := self._same_as(name):
+            return copied
         located, where = [self._located[name]] if name in self._located else [], places(situations)
-        telling = bool(where) and not where[0].text.startswith((*VAGUE, "the only wrong entries") if several else VAGUE)
+        telling = bool(where) and not where[0].text.startswith((*VAGUE, "the only wrong ") if several else VAGUE)
         entrance = [entrances[name]] if name in entrances and not (telling and not several) else []
         nameless = entrance and "back to argument " in entrance[0].text  # without the source its variables are unknown
-        if entrance and not (located and (nameless or located[0].text == NOT_TIMES_G)):
+        if entrance and not (located and (nameless or located[0].text in ABOUT_G)):
             return entrance
-        return where if telling else located or where
+        return where if telling else located or where or self._unused(name)
 
     def _of_another_input(self, name: str) -> list[Named]:
         found = of_another_input(self._situations[name])
@@ -88,6 +95,26 @@ class Evidence:
             if back and back[0].text == OF_INPUT + name:
                 return [Named(f"the gradients of {' and '.join(sorted((name, other)))} are exchanged", found[0].family)]
         return found
+
+    def _unused(self, name: str) -> list[Named]:
+        """A hint if no pattern is found: f does not use an input that has a gradient."""
+        unused = [other for other, situations in self._situations.items() if not any(s.numeric.any() for s in situations)]
+        text = f"{NOTHING}; but f does not change with {', '.join(unused)}: does it use another quantity there?"
+        return [Named(text, NOTHING)] if unused else []
+
+    def _same_as(self, name: str) -> list[Named]:
+        """Other inputs that got the same numbers, though their gradients differ."""
+        here, *elsewhere = ({f.input.name: f for f in some} for some in (
+            self.findings, *([self._elsewhere[2]] if self._affordable else [])))
+        own, others = here[name], []
+        for other in here:
+            pairs = [(some[name], some[other]) for some in (here, *elsewhere)]
+            if all(np.array_equal(a.input.analytic, b.input.analytic) and a.input.analytic.any() for a, b in pairs) and (
+                    np.abs(own.numeric.value - here[other].numeric.value) > own.errors + here[other].errors).any():
+                others.append(other)
+        names = ", ".join(other for other in here if other in (name, *others))
+        text = f"{names} got the same numbers, but their gradients differ: is one used for all of them?"
+        return [Named(text, "it is another input's gradient")] if others else []
 
     @cached_property
     def _blamed(self) -> list[Named]:
@@ -104,8 +131,11 @@ class Evidence:
     def _alike(self) -> list[Named]:
         """Simple explanations that hold for all wrong inputs."""
         of_rows = [{named.text.partition(" (")[0]: named for named in at_the_output(situations)}
-                   for situations in self._situations.values()]  # the text in brackets depends on the input's shape
-        same = [text for text in of_rows[0] if all(text in row for row in of_rows)]
+                   for situations in self._situations.values() if any(s.analytic.any() for s in situations)]
+        # the text in brackets depends on the input's shape
+        zeros = [{text.partition(" (")[0] for text, g, error in cotangents(s) if (np.abs(g) <= error).all()}
+                 for situations in self._situations.values() for s in situations if not s.analytic.any()]
+        same = [text for text in (of_rows or [{}])[0] if all(text in row for row in (*of_rows, *zeros))]
         return [max((row[text] for row in of_rows), key=lambda named: len(named.text)) for text in same]
 
     @cached_property
@@ -173,4 +203,5 @@ class Evidence:
             np.divide(error, numeric.terms, out=np.zeros(error.shape), where=numeric.terms > 0),
             cut(point.values(), shapes), cut(v, shapes),
             {name: value for name, value in values.items() if name != this.name},
-            {f.input.name: (f.numeric.value, f.errors) for f in findings if f is not finding}, again)
+            {f.input.name: (f.numeric.value, f.errors) for f in findings if f is not finding}, again,
+            frozenset(n for x in getattr(point.function, "not_given", {}).values() for n in x.shape if n > 1))

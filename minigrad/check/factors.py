@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from .formulas import ELEMENTWISE
+from .on_the_way import is_round
 from .place import variable, written
 from .program import FACTOR, Mistake, Program, at, passing_on, value_name, where, with_value
 from .trace import Changes, Edge
@@ -74,8 +75,8 @@ def of_loss(program: Program) -> Iterator[Mistake]:
                     name = value_name(edge, edge.number) if edge.node.name == "subtract" else variable(scores)  # z - z.max()
                     for n in {1, len(ps), *(n * times for n in (*shape, ps[0].size) for times in (1, len(ps)))}:
                         yield Mistake(
-                            f"{text} itself is used as the gradient of {name}: something is to be subtracted from it, or to be "
-                            f"multiplied by it{at(edge)}",
+                            f"{text}{f' / {n}' if n > 1 else ''} itself is used as the gradient of {name}: something is to be "
+                            f"subtracted from it, or to be multiplied by it{at(edge)}",
                             FACTOR,
                             {edge: lambda g, total, e=edge, p=p / n: e.back(total[outputs[0]] * p, *e.values)
                              for p, node in zip(ps, before.values()) for edge in node.edges},
@@ -86,17 +87,27 @@ def factors(program: Program) -> Iterator[Mistake]:
     for edges in program.groups.values():
         name, edge = edges[0].node.name, edges[0]
         if name == "multiply" or name == "divide" and edge.number == 0:
+            value = edge.values[1 - edge.number]
             factor = f"the {'factor' if name == 'multiply' else 'division by'} {value_name(edge, 1 - edge.number)}"
             yield Mistake(
                 f"{factor} is missing in what goes back to {where(edge)}{at(edge)}",
                 FACTOR,
                 passing_on(edges),
+                factor=_constant(value, 1 if name == "divide" else -1),
             )
             yield Mistake(
                 f"{factor} stands twice in what goes back to {where(edge)}{at(edge)}",
                 FACTOR,
                 {edge: lambda g, total, e=edge: e.back(e.back(g, *e.values), *e.values) for edge in edges},
+                factor=_constant(value, 1 if name == "multiply" else -1),
             )
+
+
+def _constant(values: np.ndarray, power: int) -> float | None:
+    """The number that all values are, or its reciprocal, if it may also stand at other places."""
+    if not values.size or not values.flat[0] or (values != values.flat[0]).any():
+        return None
+    return c if is_round(c := float(values.flat[0]) ** power) else None
 
 
 def replaced(program: Program) -> Iterator[Mistake]:
@@ -121,6 +132,7 @@ def _replaced(program: Program, edges: list[Edge]) -> Iterator[Mistake]:
                 f"{what} stands where {value_name(edge, other)} is right in what goes back to {where(edge)}{at(edge)}",
                 FACTOR,
                 {edge: with_value(edge, other, value) for edge, value in zip(edges, values)},
+                replaced=edge.node.name == "multiply",
             )
 
 

@@ -26,10 +26,19 @@ Hypothesis = tuple[str, np.ndarray, np.ndarray]
 
 def moved(s: Situation) -> Iterator[Hypothesis]:
     for text, move in _moves(s.x.shape):
-        yield f"it is {text}", move(s.numeric), move(s.error)
+        gradient = move(s.numeric)
+        if not any(text.endswith(f"along axis {axis}") and _only_at_one_index(gradient, axis) for axis in range(s.x.ndim)):
+            text = text.replace("its axes are", "its axes are those of the right one")
+            why = " (a transpose goes back by the inverse of its own order)" if "in the order" in text else ""
+            yield f"it is {text}{why}", gradient, move(s.error)
     for shape in {s.x.shape, *(y.shape for y in s.ys if y.size == s.x.size)}:
         gradient, error = (a.reshape(shape).reshape(s.x.shape, order="F") for a in (s.numeric, s.error))
         yield "its elements are in another order: read column by column, where row by row is right", gradient, error
+
+
+def _only_at_one_index(a: np.ndarray, axis: int) -> bool:
+    """Then there are many ways to move it."""
+    return a.shape[axis] > 2 and int(np.moveaxis(a, axis, 0).reshape(a.shape[axis], -1).any(axis=1).sum()) < 2
 
 
 def shuffled(s: Situation) -> Iterator[Hypothesis]:
@@ -92,7 +101,8 @@ def uses(s: Situation) -> Iterator[Hypothesis]:
     if (reached.sum(axis=0) > 1).any():
         for text, rows in (("last", len(reached) - 1 - np.argmax(reached[::-1], axis=0)), ("first", np.argmax(reached, axis=0))):
             one = contributions[rows, np.arange(s.x.size)].reshape(s.x.shape)
-            yield (f"of several uses of an entry only the {text} counts: is it overwritten instead of added up?",
+            yield (f"of several uses of an entry only the {text} counts: is it overwritten instead of added up, or are the "
+                   "others lost?",
                    one, np.abs(one) * s.relative_error)
     if len(s.ys) == 1 and (reached.sum(axis=1) <= 1).all():  # each output depends on one entry only, as on a bias
         parts = contributions.sum(axis=1).reshape(s.ys[0].shape)

@@ -64,14 +64,17 @@ def carries(program: Program) -> Iterator[Mistake]:
                 IN_TIME,
                 times([edge for group in sorted(groups - {kept}) for edge in program.groups[group]], 0),
             )
-        for turn in range(1, last + 1) if last > 1 else ():
+        one_loop = len(program.turns_of(pieces)) == last  # else its turns are not the steps
+        for turn in range(1, last + 1) if last > 1 and one_loop else ():
             yield Mistake(
                 f"the carry is lost at one step: nothing flows back from step {turn} to step {turn - 1} {through}; what "
                 f"belongs to step {turn} and later ones is right{line}",
                 IN_TIME,
                 masked([piece for piece in pieces if piece[0].node.turn == turn]),
             )
-        for every, first_turn in ((n, turn) for n in range(2, last) for turn in range(1, n + 1) if turn + n <= last):
+        for every, first_turn in (
+            (n, turn) for n in range(2, last) for turn in range(1, n + 1) if turn + n <= last and one_loop
+        ):
             turns = range(first_turn, last + 1, every)
             yield Mistake(
                 f"the carry is lost at several steps: nothing flows back {through} from step "
@@ -79,7 +82,7 @@ def carries(program: Program) -> Iterator[Mistake]:
                 IN_TIME,
                 masked([piece for piece in pieces if piece[0].node.turn in turns]),
             )
-        if last > 1:
+        if last > 1 and one_loop:
             yield Mistake(
                 f"only the last step passes something back {through}; from step {last - 1} to step {last - 2} and before "
                 f"nothing flows{line}",
@@ -103,11 +106,9 @@ def carries(program: Program) -> Iterator[Mistake]:
 
 
 def _at_start(program: Program, pieces: list[tuple[Edge, np.ndarray]]) -> list[Edge]:
-    """The edges through which the initial state enters the first turn; later turns read the carried state there."""
-    firsts = (program.groups[program.places[edge.node.place], edge.number][0] for edge, _ in pieces)
-    return [
-        edge for edge in dict.fromkeys(firsts) if edge.node.turn == 0 and (program.maker[edge.ids] >= len(program.places)).all()
-    ]
+    """The edges through which an initial state enters; other turns read the carried state there."""
+    groups = dict.fromkeys((program.places[edge.node.place], edge.number) for edge, _ in pieces)
+    return [edge for key in groups for edge in program.groups[key] if (program.maker[edge.ids] >= len(program.places)).all()]
 
 
 def forward(program: Program) -> Iterator[Mistake]:
@@ -155,7 +156,7 @@ def one_step(program: Program) -> Iterator[Mistake]:
         for keep, which in ((last, "last"), (0, "first")) if last else ():
             yield Mistake(
                 f"of what goes back to {where(edges[0])} only the {which} step counts: is it overwritten instead of added "
-                f"up?{at(edges[0])}",
+                f"up, or are the others lost?{at(edges[0])}",
                 ONE_STEP,
                 times(edges[:keep] + edges[keep + 1 :], 0),
             )

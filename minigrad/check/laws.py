@@ -15,6 +15,11 @@ LINEAR = 1e-6  # relative to the largest gradient: far above most rounding error
 MOST_NOISE = 1e-3  # a gradient with more noise consists of rounding errors, and obeys no law
 SAME = 1e-12  # relative to the largest gradient: several threads may add in another order
 SCALES = (1e-6, 1e6)
+NOT_TIMES_G = "something in it is not multiplied by g: it is not zero where nothing arrives"
+NO_G = "it does not depend on g, the gradient arriving at the output: it is the same where nothing arrives"
+ADDS_UP = "it grows each time that it is computed: is it added to what the call before has left, and never set to zero?"
+ABOUT_G = (NOT_TIMES_G, NO_G, ADDS_UP)
+NOT_LINEAR = "the gradient is not linear in g, the gradient arriving at the output"
 
 
 def broken_laws(here: Point, v: np.ndarray, found: list[np.ndarray], bounds: list[np.ndarray],
@@ -32,18 +37,18 @@ def broken_laws(here: Point, v: np.ndarray, found: list[np.ndarray], bounds: lis
         return all((np.abs(a - b)[np.isfinite(a) & np.isfinite(b)] <= factor * tolerance).all()
                    for a, b, tolerance in zip(some, other, tolerances))
 
-    if any((a[np.isfinite(g)] != 0).any() for a, g in zip(here.gradients(0 * v), found)):
-        notes.append((WRONG, "the gradient is not zero where no gradient arrives (g = 0): a formula adds something that is not "
-                             "multiplied by g"))
-    elif not (all(agree(here.gradients(scale * v), [scale * g for g in found], tolerances, scale) for scale in SCALES)
-              and agree(here.gradients(w := v * rng.choice([-1.0, 2.0], v.shape)),
-                        [a - b for a, b in zip(here.gradients(v + w), found)], tolerances, 4)):
-        notes.append((WRONG, _clipped(here, v) or "the gradient is not linear in g, the gradient arriving at the output: twice g "
-                                                  "must give twice the gradient"))
     again = here.gradients(v)
-    if not agree(again, found, [SAME * size for size in sizes]):
+    if not agree(again, found, [SAME * size for size in sizes]):  # then no other law can be tested
         notes.append((INCONCLUSIVE, "the gradient has other values when it is computed again: does a formula draw random "
                                     "numbers, or change something that it keeps?"))
+    elif any((a[np.isfinite(g)] != 0).any() for a, g in zip(here.gradients(0 * v), found)):
+        notes.append((WRONG, "the gradient is not zero where no gradient arrives (g = 0): something in it is not "
+                             "multiplied by g"))
+    elif not all(agree(here.gradients(scale * v), [scale * g for g in found], tolerances, scale) for scale in SCALES):
+        notes.append((WRONG, _clipped(here, v) or f"{NOT_LINEAR}: twice g must give twice the gradient"))
+    elif not agree(here.gradients(w := v * rng.choice([-1.0, 2.0], v.shape)),
+                   [a - b for a, b in zip(here.gradients(v + w), found)], tolerances, 4):
+        notes.append((WRONG, f"{NOT_LINEAR}: the gradients for two different g must add up to the gradient for their sum"))
     arrays = [("the cotangent", v), *((f"input {i}", x) for i, x in enumerate(here.function.held()))]
     for i, g in enumerate(again):
         shared = [name for name, array in arrays if np.shares_memory(g, array)]
@@ -52,6 +57,16 @@ def broken_laws(here: Point, v: np.ndarray, found: list[np.ndarray], bounds: lis
         arrays.append((f"gradient {i}", g))
     return notes
 
+
+def not_of_g(here: Point, v: np.ndarray) -> list[str]:
+    """For each gradient that is not zero where nothing arrives, or that is another one in the next call: a sentence."""
+    return [_not_of_g(*gradients) for gradients in zip(*(here.gradients(times * v) for times in (0, 1, 1, 2)))]
+
+
+def _not_of_g(at_zero: np.ndarray, once: np.ndarray, again: np.ndarray, twice: np.ndarray) -> str:
+    if not np.array_equal(once, again):
+        return ADDS_UP if np.allclose(twice - again, 2 * (again - once), rtol=LINEAR) else ""
+    return NO_G if at_zero.any() and np.array_equal(at_zero, twice) else NOT_TIMES_G if at_zero.any() else ""
 
 
 def _clipped(here: Point, v: np.ndarray) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from ..core import Op
 from .adapters import lent_globals
 from .formulas import FORMULAS
-from .trace import Trace, join_sigmoids, join_squares, split_by_weights
+from .trace import Trace, join_sigmoids, join_squares, name_calls, split_by_weights
 from .tracing import Traced, deeply, first_traced, ids_of, plain, record, traced
 
 
@@ -31,6 +31,7 @@ def trace_of(f: Callable, call: Callable[[Callable[[str, np.ndarray], Any]], lis
     join_sigmoids(trace)
     join_squares(trace)
     split_by_weights(trace)
+    name_calls(trace)
     return trace
 
 

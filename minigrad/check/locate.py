@@ -13,13 +13,14 @@ import numpy as np
 from .blocks import MOST_BLOCKS, blocks, is_time
 from .diagnosis import Named
 from .function import Arrays, Point, cut
-from .program import Program
+from .laws import not_of_g
+from .place import lines_of
+from .program import Program, context, ids_of
 from .situation import ROUNDING
 from .trace import Trace
 from .verdict import Finding
 
 MOST_EXPERIMENTS = 80
-NOT_TIMES_G = "something is added that is not multiplied by g: it is not zero where nothing arrives"
 Experiment = tuple[int, int, int]  # the only place where a gradient arrives: output, axis, index
 
 
@@ -33,11 +34,7 @@ def located(
     shapes, wrong = here.function.shapes, [f.input.name for f in findings if f.wrong.any()]
     same = {key: names for key, names in seen[0].items() if all(other.get(key) == names for other in seen)}
     at_zero, once, twice = (here.gradients(times * v) for times in (0, 1, 2))
-    found = {
-        f.input.name: NOT_TIMES_G
-        for f, g in zip(findings, at_zero)
-        if f.input.name in wrong and g.any()
-    }
+    found = {f.input.name: text for f, text in zip(findings, not_of_g(here, v)) if f.input.name in wrong and text}
     linear = all(np.allclose(b - zero, 2 * (a - zero), rtol=1e-9) for zero, a, b in zip(at_zero, once, twice))
     for sentences in () if not linear else (
         _mixed(points, wrong),
@@ -158,7 +155,7 @@ def _right_entries(
                 )
 
 
-FLOWS = ": look at what the other steps get, from the step after them and from all that reads their results"
+FLOWS = ": the error comes with what flows back from later steps"
 
 
 def _is_turn(program: Program, name: str, axis: int) -> bool:
@@ -259,10 +256,10 @@ def _time(findings: list[Finding], shapes: Sequence[tuple[int, ...]], j: int, ax
 
 
 def _shared(program: Program, names: frozenset[str]) -> str:
-    """The operation that gives exactly these inputs their gradients in one step; of several the nearest to the outputs."""
+    """The operations that give exactly these inputs their gradients in one step."""
     inputs = list(program.trace.inputs)
     reached: dict[int, set[str]] = {}  # for each place, within the first turn
-    best = None
+    found: list[int] = []
     for node in program.trace.nodes:
         place = program.places[node.place]
         if node.turn == 0:
@@ -271,5 +268,20 @@ def _shared(program: Program, names: frozenset[str]) -> str:
                 *(reached.get(m, set()) if m < len(program.places) else {inputs[m - len(program.places)]} for m in makers)
             )
             if reached[place] == names:
-                best = place
-    return "" if best is None else f"the way back to these goes through {program.names[best]} ({program.lines[best]})"
+                found.append(place)
+    if len(found) > 1 and not _all_through(program, found):
+        places = [list(program.places)[place] for place in found]
+        call = context(places[0]) if len(set(map(context, places))) == 1 else ""
+        return f"exactly these get gradients through what is computed in {lines_of(places)}{call}"
+    return f"the way back to these goes through {program.names[found[-1]]} ({program.lines[found[-1]]})" if found else ""
+
+
+def _all_through(program: Program, places: list[int]) -> bool:
+    """Does all that the others compute in the first turn reach the outputs through the last one, which is none itself?"""
+    *others, last = (program.nodes[list(program.places)[place]][0] for place in places)
+    used = np.zeros(program.trace.count, bool)
+    used[ids_of(others)] = True
+    for node in program.trace.nodes:
+        if node is not last and any(used[edge.ids].any() for edge in node.edges):
+            used[node.ids] = True
+    return not used[program.trace.outputs].any() and not np.isin(last.ids, program.trace.outputs).any()

@@ -170,7 +170,7 @@ def origins(points: Sequence[Differences], left_out: Iterable[str]) -> list[list
         return []
     found: list[tuple[int, list[np.ndarray]]] = []
     for some in (some for some in zip(*sets) if (here.has_gradient & here.read)[some[0]].any()):
-        if found and len(some[0]) > TWICE * found[0][0]:
+        if found and len(some[0]) > max(TWICE * found[0][0], len(found[0][1][0])):
             break
         ranks = [point.rank(ids, kept) for point, ids in zip(points, some)]
         if all(ranks) and not any(rank < ranks[0] and np.isin(fewer[0], some[0]).all() for rank, fewer in found):

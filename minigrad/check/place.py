@@ -6,6 +6,7 @@ import ast
 import dis
 import inspect
 import textwrap
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,19 +14,20 @@ from typing import Any
 COMPREHENSIONS = ("<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>")
 HERE = str(Path(__file__).parent)
 LONGEST = 60  # characters of a line that are quoted
+MOST_LINES = 2  # of more lines, only the numbers are quoted
 
 
-def _frame(place: tuple[Any, ...]) -> tuple[Any, int]:
-    """The function and instruction to name: for a helper such as sigmoid(x), which is one operation, its call."""
+def frames_of(place: tuple[Any, ...]) -> list[tuple[Any, int]]:
+    """The functions and instructions, the one to name first: for a helper such as sigmoid(x), one operation, its call."""
     frames = [frame for frame in place[1:] if not isinstance(frame, str)]  # a string names the weight in a loop over weights
     helper = place[0] == "sigmoid" and len(frames) > 1 and not frames[1][0].co_filename.startswith(HERE) and (
         "sig" in frames[0][0].co_name.lower() or frames[0][0].co_argcount == 1)
-    return frames[1] if helper else frames[0]
+    return frames[1:] if helper else frames
 
 
 def _position(place: tuple[Any, ...]) -> tuple[Any, int, int | None, int | None, int | None]:
     """The function, first and last line, first and last column of the expression; None if Python does not know them."""
-    code, instruction = _frame(place)
+    code, instruction = frames_of(place)[0]
     if hasattr(code, "co_positions"):
         line, end, start, stop = list(code.co_positions())[instruction // 2]
         return code, line or code.co_firstlineno, end, start, stop
@@ -68,9 +70,12 @@ def _expression(place: tuple[Any, ...]) -> Any:
     parts[-1] = parts[-1][:stop]
     parts[0] = parts[0][start:]
     try:
-        return ast.parse(b" ".join(parts).decode().strip(), mode="eval").body
+        statement = ast.parse(b" ".join(parts).decode().strip()).body[0]
     except SyntaxError:
         return None
+    if isinstance(statement, ast.AugAssign):  # a += b is the sum of a and b
+        return ast.BinOp(statement.target, statement.op, statement.value)
+    return statement.value if isinstance(statement, ast.Expr) else None
 
 
 @lru_cache(maxsize=4096)
@@ -82,6 +87,13 @@ def line_of(place: tuple[Any, ...]) -> str:
         return f"line {line} of {code.co_name}"
     text = lines[number].strip()
     return f"line {line}: {text if len(text) <= LONGEST else text[: LONGEST - 3] + '...'}"
+
+
+def lines_of(places: Iterable[tuple[Any, ...]]) -> str:
+    """Such as: line 12: a = h @ W; line 14: b = h @ V"""
+    found = list(dict.fromkeys(map(line_of, places)))
+    numbers = sorted(dict.fromkeys(line.partition(":")[0].removeprefix("line ") for line in found), key=lambda n: (len(n), n))
+    return "; ".join(found) if len(found) <= MOST_LINES else f"lines {', '.join(numbers)}"
 
 
 @lru_cache(maxsize=4096)
@@ -99,10 +111,14 @@ def variable(place: tuple[Any, ...]) -> str:
             if (
                 isinstance(target, (ast.Name, ast.Subscript, ast.Attribute))
                 and value is not None
-                and (inside is None or ast.dump(inside) == ast.dump(value))
+                and (inside is None or ast.dump(inside) in (ast.dump(value), _sum(statement)))
             ):
                 return ast.unparse(target)
     return written(place) if _lines(code) else _stored(place) or written(place)
+
+
+def _sum(statement: ast.stmt) -> str:
+    return ast.dump(ast.BinOp(statement.target, statement.op, statement.value)) if isinstance(statement, ast.AugAssign) else ""
 
 
 @lru_cache(maxsize=4096)
@@ -147,7 +163,7 @@ def _of_sigmoid(e: ast.BinOp) -> ast.expr:
 
 def _compiled(place: tuple[Any, ...]) -> tuple[list[dis.Instruction], int]:
     """The function's instructions, and the number of the operation's."""
-    code, instruction = _frame(place)
+    code, instruction = frames_of(place)[0]
     steps = [step for step in dis.get_instructions(code) if step.opname not in ("EXTENDED_ARG", "CACHE")]
     return steps, next((i for i, step in enumerate(steps) if step.offset == instruction), 0)
 

@@ -5,20 +5,23 @@ story.py compares the resulting gradients with the student's. in_time.py has the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
 
 from .factors import before_or_after, exchanged, factors, of_loss, other_gradients, replaced, replaced_in_products, slopes
 from .in_time import carries, forward, off_by_one, one_step, other_steps
+from .on_the_way import off_by
 from .place import argument, written
 from .program import FACTOR, LOST, Mistake, Program, at, ids_of, masked, times, value_name, where, with_value
-from .trace import Trace
+from .trace import Edge, Trace
+from .turned import turned
 
 SUMMED = "where something is broadcast, its gradient is not summed as it should be"
 SIZES = "a matrix fits only because two sizes are equal"
 
+MOST_USES = 6
 REDUCTIONS = ("sum", "mean", "max", "min", "var", "std")
 
 
@@ -26,13 +29,24 @@ def planted(trace: Trace) -> Iterator[Mistake]:
     """All mistakes, the likely ones first."""
     program = Program(trace)
     for family in (of_loss, carries, forward, lost, repeated, one_step, off_by_one, slopes, factors, other_steps, transposed,
-                   sums, replaced, exchanged, other_gradients, before_or_after, both_lost, replaced_in_products):
+                   sums, replaced, exchanged, other_gradients, before_or_after, both_lost, one_use, replaced_in_products, turned):
+        yield from family(program)
+
+
+def in_every_turn(trace: Trace) -> Iterator[Mistake]:
+    """Those that do not ask which turn is the next one."""
+    program = Program(trace)
+    for family in (lost, slopes, factors, transposed, sums, replaced, exchanged, other_gradients, before_or_after):
         yield from family(program)
 
 
 def lost(program: Program) -> Iterator[Mistake]:
     for edges in program.groups.values():
-        yield Mistake(f"what goes back to {where(edges[0])} is lost{at(edges[0])}", LOST, times(edges, 0))
+        yield off(program, edges, 0.0)
+        lengths = sorted({n for n in (*edges[0].node.value.shape, *edges[0].ids.shape) if n > 2})
+        for factor in (-1.0, 2.0, 0.5, *(f for n in lengths for f in (n, 1 / n))):
+            yield off(program, edges, factor)
+    for edges in program.groups.values():
         makers = np.unique(np.concatenate([program.maker[edge.ids].ravel() for edge in edges]))
         for maker in makers[makers >= 0] if (makers >= 0).sum() > 1 else ():
             pieces = [(edge, program.maker[edge.ids] == maker) for edge in edges]
@@ -41,11 +55,10 @@ def lost(program: Program) -> Iterator[Mistake]:
                 LOST,
                 masked(pieces),
             )
-        for factor, text in ((-1.0, "has the wrong sign"), (2.0, "counts twice"), (0.5, "counts by half")):
-            yield Mistake(f"what goes back to {where(edges[0])} {text}{at(edges[0])}", FACTOR, times(edges, factor))
-        for n in sorted({n for n in (*edges[0].node.value.shape, *edges[0].ids.shape) if n > 2}):
-            for factor, text in ((n, f"{n} times: is a division missing"), (1 / n, f"1/{n} times: is it divided by a length")):
-                yield Mistake(f"what goes back to {where(edges[0])} counts {text}?{at(edges[0])}", FACTOR, times(edges, factor))
+
+
+def off(program: Program, edges: Sequence[Edge], factor: float) -> Mistake:
+    return Mistake(off_by(program, factor, edges[:1]), FACTOR if factor else LOST, times(edges, factor), factor=factor)
 
 
 def repeated(program: Program) -> Iterator[Mistake]:
@@ -66,19 +79,30 @@ def repeated(program: Program) -> Iterator[Mistake]:
                 pieces = [part.reshape(edge.ids.shape) for part, edge in zip(np.split(lost, ends), edges)]
                 yield Mistake(
                     f"what is taken several times in {argument(edges[0].node.place, edges[0].number)} does not get all of its "
-                    "gradients: d[index] = ... and d[index] += ... count a repeated index once, np.add.at(d, index, ...) each "
-                    f"time{at(edges[0])}",
+                    "gradients: d[index] = ... counts a repeated index once, and so does d[index] += ... for an array of "
+                    f"indices; np.add.at(d, index, ...) counts it each time{at(edges[0])}",
                     LOST,
                     masked(list(zip(edges, pieces))),
                 )
+
+
+def one_use(program: Program) -> Iterator[Mistake]:
+    """An input is used in several places, and only one of them counts."""
+    for i, name in enumerate(program.trace.inputs):
+        maker = len(program.places) + i
+        uses = [edges for edges in program.groups.values() if (program.maker[ids_of(edges)] == maker).any()]
+        for kept in uses if 2 < len(uses) <= MOST_USES else ():
+            lost = [(edge, program.maker[edge.ids] == maker) for edges in uses if edges is not kept for edge in edges]
+            text = f"of what goes back to {name}, which is used {len(uses)} times, only {where(kept[0])} counts{at(kept[0])}"
+            yield Mistake(text, LOST, masked(lost))
 
 
 def both_lost(program: Program) -> Iterator[Mistake]:
     """Two losses at once, such as the mean's and the variance's in a normalisation."""
     for one, two in combinations([edges for edges in program.groups.values() if edges[0].node.name in REDUCTIONS], 2):
         yield Mistake(
-            f"nothing goes back through {written(one[0].node.place)} and {written(two[0].node.place)}: are they treated as "
-            f"constants?{at(one[0])}",
+            f"nothing goes back through {' and '.join(dict.fromkeys(written(edges[0].node.place) for edges in (one, two)))}: are "
+            f"they treated as constants?{at(one[0])}",
             LOST,
             times([*one, *two], 0),
         )

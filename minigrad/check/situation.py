@@ -18,7 +18,7 @@ class Situation:
     """One input x whose gradient is wrong: the engine's gradient and the numeric one, with its error; the Jacobian
     (outputs, entries of x) and its relative error for each entry; outputs ys and their cotangents gs; the other inputs'
     values, and their numeric gradients with errors, by name; and again(changes), the numeric gradient where some inputs have
-    other values."""
+    other values; lengths of arrays that are no inputs of the check."""
 
     name: str
     x: np.ndarray
@@ -32,6 +32,7 @@ class Situation:
     others: dict[str, np.ndarray]
     gradients_of_others: dict[str, tuple[np.ndarray, np.ndarray]]
     again: Callable[[dict[str, np.ndarray]], tuple[np.ndarray, np.ndarray] | None]
+    lengths: frozenset[int] = frozenset()
 
     def for_cotangents(self, gs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """The numeric gradient, and its error, if these cotangents arrived."""
@@ -51,22 +52,22 @@ def elementwise(s: Situation) -> Iterator[tuple[str, np.ndarray, Values, Callabl
         return
     y, g = s.ys[0], s.gs[0]
     inputs = {name if name != "y" else "input y": a for name, a in {s.name: s.x, **s.others}.items()}  # y is the output
-    if _broadcasts(s.x.shape, y.shape):
+    if broadcasts(s.x.shape, y.shape):
         yield "", g, fitting({**inputs, "y": y}, y.shape), lambda a: _sum_to(a, s.x.shape)
     elif y.ndim <= s.x.ndim:
         for axes in combinations(range(s.x.ndim), s.x.ndim - y.ndim):
-            if _broadcasts(np.expand_dims(g, axes).shape, s.x.shape):
+            if broadcasts(np.expand_dims(g, axes).shape, s.x.shape):
                 spread_g, spread_y = (np.broadcast_to(np.expand_dims(a, axes), s.x.shape) for a in (g, y))
                 along = f", repeated along axis {', '.join(map(str, axes))}" if axes and y.ndim else ""
                 yield along, spread_g, {next(iter(inputs)): s.x, "y": spread_y}, lambda a: a
 
 
-def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+def broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
     return len(shape) <= len(to) and all(n in (1, m) for n, m in zip(shape[::-1], to[::-1]))
 
 
 def fitting(values: Values, shape: tuple[int, ...]) -> Values:
-    return {name: np.broadcast_to(a, shape) for name, a in values.items() if _broadcasts(a.shape, shape)}
+    return {name: np.broadcast_to(a, shape) for name, a in values.items() if broadcasts(a.shape, shape)}
 
 
 def _sum_to(a: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .formulas import ELEMENTWISE, FORMULAS
+from .place import frames_of, line_of, written
 
 SIGMOID_ENDS = {"divide", "reciprocal", "multiply", "add"}  # such as 1 / (...), or 0.5 * (1 + np.tanh(0.5 * z))
 SIGMOID_STEPS = 4  # operations before the last one
@@ -160,6 +161,33 @@ def split_by_weights(trace: Trace) -> None:
             for node in nodes:
                 node.turn = seen[own[node]] = seen.get(own[node], -1) + 1
                 node.place = (*place, f"for {list(trace.inputs)[own[node]]}")
+
+
+def name_calls(trace: Trace) -> None:
+    """The same lines that run for several calls of a function get the call's line, or its text if one line has several calls."""
+    of_line: dict[Place, list[Place]] = {}
+    for place in dict.fromkeys(node.place for node in trace.nodes):
+        of_line.setdefault((place[0], frames_of(place)[0]), []).append(place)
+    named: dict[Place, Place] = {}
+    for places in (some for some in of_line.values() if len({tuple(frames_of(place)) for place in some}) > 1):
+        depth = next(k for k, frames in enumerate(zip(*map(frames_of, places))) if len(set(frames)) > 1)
+        calls = {place: ("call", frames_of(place)[depth]) for place in places}
+        lines = len(set(calls.values())) == len(set(map(line_of, calls.values())))
+        for place in places:
+            call = f"in {line_of(calls[place]).partition(':')[0]}" if lines else written(calls[place])
+            call = f"of the call {call}"
+            named[place] = (*place[:-1], f"{place[-1]}, {call}") if isinstance(place[-1], str) else (*place, call)
+    for node in trace.nodes:
+        node.place = named.get(node.place, node.place)
+
+
+def join_calls(trace: Trace) -> Trace:
+    """All calls of a function are turns of the same places."""
+    turns: dict[Place, int] = {}
+    for node in trace.nodes:
+        node.place = (node.place[0], frames_of(node.place)[0])
+        node.turn = turns[node.place] = turns.get(node.place, -1) + 1
+    return trace
 
 
 def _takes_turns(weights: list[int]) -> bool:

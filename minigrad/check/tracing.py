@@ -147,7 +147,7 @@ MOVING = {
     "concatenate", "stack", "vstack", "hstack", "column_stack", "split", "array_split", "hsplit", "vsplit", "reshape",
     "ravel", "transpose", "swapaxes", "moveaxis", "rollaxis", "squeeze", "expand_dims", "broadcast_to", "tile", "repeat",
     "roll", "flip", "fliplr", "flipud", "take", "take_along_axis", "atleast_1d", "atleast_2d", "copy", "diag", "diagonal",
-    "append", "tril", "triu", "delete", "pad",
+    "append", "tril", "triu", "delete", "pad", "dstack", "dsplit", "atleast_3d", "rot90",
 }
 REDUCING = {"sum", "mean", "max", "min", "amax", "amin", "var", "std", "cumsum"}
 for _name in ("reshape", "transpose", "swapaxes", "ravel", "flatten", "squeeze", "copy", "repeat", "take", "diagonal"):

@@ -37,7 +37,8 @@ def _notes(f: Finding, function: str, repeatable: bool) -> Iterator[str]:
     if len(a) < f.input.x.size:
         yield f"{len(a)} of {f.input.x.size} entries were checked one by one{f.direction}"
     if not repeatable:
-        yield f"{function} gives other values when it is called again with the same inputs (does it draw random numbers?)"
+        yield (f"{function} gives other values when it is called again with the same inputs (does it draw random numbers, or "
+               "keep something from call to call?)")
     elif f.unknown.any():
         if not np.isfinite(f.input.differences.here).all():
             yield f"{function} is not finite at these values"
