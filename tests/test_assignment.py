@@ -235,7 +235,8 @@ def hidden_and_public(text, folder):
 def test_no_gradient_arrives_where_the_function_takes_none(tmp_path):
     """A backward pass that is given what the forward saved; the hint names one of several ways."""
     assignment, examples = hidden_and_public(SAVED, tmp_path)
-    for sign, said in (("-", ("", "")), ("+", ("what goes back to x has the wrong sign, on one of the ways", "12 of 12"))):
+    for sign, said in (
+            ("-", ("", "")), ("+", ("what goes back has the wrong sign, somewhere on the way from scale to x", "12 of 12"))):
         content = ("def backward(dy, x, mean, scale):\n    y = (x - mean) / scale\n"
                    f"    return (dy - dy.mean(axis=0) {sign} y * (dy * y).mean(axis=0)) / scale")
         ask = Mistake(tmp_path / "mine.py", {}, "", content.encode()).local(assignment)
