@@ -18,7 +18,7 @@ from minigrad.course.library import ROOT  # noqa: E402
 
 # Derandomised, so the example database could only repeat what is drawn anyway. A failure is reported as it was drawn: to shrink a
 # sequence of an LSTM took a quarter of an hour.
-settings.register_profile("default", deadline=None, derandomize=True, max_examples=15, database=None,
+settings.register_profile("default", deadline=None, derandomize=True, max_examples=10, database=None,
                           phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", deadline=None, max_examples=3000, database=None,
                           suppress_health_check=[HealthCheck.too_slow])
