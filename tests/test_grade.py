@@ -93,6 +93,15 @@ def test_a_mistake_costs_once(demo, tmp_path):
         assert graded(demo, tmp_path, RIGHT.replace(right, wrong), **PUBLIC)["points"] == points
 
 
+@pytest.mark.skipif(os.name != "posix", reason="umask")
+def test_a_grader_whose_new_files_are_for_itself_alone(demo, tmp_path):
+    before = os.umask(0o077)
+    try:
+        assert graded(demo, tmp_path, RIGHT, **PUBLIC)["points"] == 10
+    finally:
+        os.umask(before)
+
+
 def test_an_operation_whose_gradients_are_written_in_one_function(demo, tmp_path):
     by_hand = RIGHT.replace("@op(lambda g, y: g * (1 - y * y))", "@op(backward=lambda dout, x: dout * (1 - np.tanh(x) ** 2))")
     assert by_hand != RIGHT and graded(demo, tmp_path, by_hand)["points"] == 10

@@ -114,6 +114,7 @@ def _namespaces(libc: Any, plan: dict[str, Any], root: bool) -> bool:
             raise OSError(ctypes.get_errno(), f"mount {target}")
 
     new = plan["folder"]
+    os.umask(0o022)  # the submission's user must be able to enter the folders made here
     mount("none", "/", None, RECURSIVE | PRIVATE)
     mount("tmpfs", new, "tmpfs", NO_SUID | NO_DEVICES, "size=64m,mode=755")
     for path in _without_inner(["/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/dev/null", "/dev/urandom",
