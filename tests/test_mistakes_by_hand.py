@@ -1,7 +1,7 @@
 """Mistakes that people really made: each is caught, nearly all are named in every wrong row, none misleadingly.
 
-python tests/test_mistakes_by_hand.py, which .ci/run calls, prints the table by family, of all mistakes at two sizes; the tests take
-every third. test_right_ones: right passes are never refused.
+python tests/test_mistakes_by_hand.py, which .ci/run calls, prints the table by family, of all mistakes at two sizes; the tests
+take every third. test_right_ones: right passes are never refused.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""HYPOTHESIS_PROFILE=thorough searches for long, before a release; without it the tests take about four minutes."""
+"""HYPOTHESIS_PROFILE=thorough searches for long, before a release; without it the tests take three to four minutes."""
 
 import os
 
