@@ -30,3 +30,34 @@ def test_nan_without_g_is_wrong_even_if_all_else_is_right():
         return g / np.linalg.norm(g) * np.linalg.norm(g) * np.cos(x)
 
     assert "for g = 0 it must be zero, and it is NaN" in said(np.sin, *normal((4, 3)), backward=by_and_times_the_norm)
+
+
+def unroll(x, W, U):
+    h, hs = np.zeros((2, 3)), []
+    for x_t in x:
+        h = np.tanh(x_t @ W + h @ U)
+        hs.append(h)
+    return np.stack(hs)
+
+
+def test_a_step_that_gives_nothing_is_no_evidence_for_later_ones():
+    """U gets nothing from step 0, where the state is zero, whatever the formula: the slopes are wrong in all steps."""
+    def back(d, x, hs, slopes, W, U):
+        dx, dW, dU, dh = np.zeros_like(x), 0 * W, 0 * U, 0
+        for t in reversed(range(len(x))):
+            dz = (d[t] + dh) * slopes[t]
+            dx[t], dh = dz @ W.T, dz @ U.T
+            dW += x[t].T @ dz
+            dU += (hs[t - 1] if t else np.zeros((2, 3))).T @ dz
+        return dx, dW, dU
+
+    def residual_backward(d, x, W, U, V, R):
+        a = unroll(x, W, U)
+        c = unroll(a, V, R)
+        da, dV, dR = back(d, a, a + c, 1 - (a + c) ** 2, V, R)
+        return *back(d + da, x, a, 1 - a * a, W, U), dV, dR
+
+    text = said(lambda x, W, U, V, R: (a := unroll(x, W, U)) + unroll(a, V, R),
+                *normal((4, 2, 2), (2, 3), (3, 3), (3, 3), (3, 3)), backward=residual_backward)
+    assert "comes with what flows back from later steps" not in text
+    assert "U, R: it is wrong for what arrives at step 1 and later ones of the output, and zero, as it should be, for" in text
