@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minigrad import gradcheck
+from minigrad import gradcheck, with_loss
 
 
 def normal(*shapes):
@@ -61,3 +61,17 @@ def test_a_step_that_gives_nothing_is_no_evidence_for_later_ones():
                 *normal((4, 2, 2), (2, 3), (3, 3), (3, 3), (3, 3)), backward=residual_backward)
     assert "comes with what flows back from later steps" not in text
     assert "U, R: it is wrong for what arrives at step 1 and later ones of the output, and zero, as it should be, for" in text
+
+
+def test_one_factor_that_gives_one_norm_is_clipping():
+    (x,) = normal((4, 3))
+
+    def loss(W, V):
+        h = np.tanh(x @ W)
+        e = h @ V
+        dV, dW = h.T @ (2 * e), x.T @ (2 * e @ V.T * (1 - h * h))
+        norm = np.sqrt((dV ** 2).sum() + (dW ** 2).sum())
+        return (e ** 2).sum(), 0.25 / norm * dW, 0.25 / norm * dV
+
+    text = said(with_loss(loss), *normal((3, 5), (5, 2)))
+    assert "their common norm is 0.25" in text and "one error" not in text
