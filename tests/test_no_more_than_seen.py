@@ -75,3 +75,15 @@ def test_one_factor_that_gives_one_norm_is_clipping():
 
     text = said(with_loss(loss), *normal((3, 5), (5, 2)))
     assert "their common norm is 0.25" in text and "one error" not in text
+
+
+def test_a_value_is_not_the_probabilities_of_itself():
+    """Without positive targets the gradient of p is 1 / (1 - p): what is wrong is the second derivative of the sigmoid."""
+    def loss(x, w):
+        p = 1 / (1 + np.exp(-(x @ w)))
+        y = np.zeros(p.shape)
+        value = -(y * np.log(p) + (1 - y) * np.log(1 - p)).mean()
+        d = (p - y) / p.size * p * (1 - p)
+        return value, np.outer(d, w), x.T @ d
+
+    assert "is used as the gradient" not in said(with_loss(loss), *normal((4, 3), (3,)))
