@@ -87,3 +87,25 @@ def test_a_value_is_not_the_probabilities_of_itself():
         return value, np.outer(d, w), x.T @ d
 
     assert "is used as the gradient" not in said(with_loss(loss), *normal((4, 3), (3,)))
+
+
+def test_what_is_read_once_has_no_first_times():
+    def loss(x, U):
+        h, hs = x[:, 0], []
+        for t in range(x.shape[1]):
+            h = np.tanh(x[:, t] + h @ U)
+            hs.append(h)
+        p = np.sin(hs[-1] @ U)
+        dh = np.cos(hs[-1] @ U) @ U.T
+        dU, dx = hs[-1].T @ np.cos(hs[-1] @ U), np.zeros_like(x)
+        dh = dh + 0.3 * np.cos(hs[-1])  # the error
+        for t in reversed(range(x.shape[1])):
+            dz = dh * (1 - hs[t] ** 2)
+            dx[:, t] = dz
+            dU += (hs[t - 1] if t else x[:, 0]).T @ dz
+            dh = dz @ U.T
+        dx[:, 0] += dh
+        return p.sum(), dx, dU
+
+    text = said(with_loss(loss), *normal((2, 4, 3), (3, 3)))
+    assert "follows from one error" in text and "times that this line runs" not in text

@@ -165,6 +165,8 @@ def _steps(program: Program, origin: Origin) -> str:
         return ""  # its parts have turns of their own
     turns = program.turn[origin.ids]
     bad = np.unique(turns if origin.error is None else turns[origin.error[origin.ids] != 0])
+    if len(np.unique(program.turn[origin.whole])) == 1:  # such as the last state, which is read once
+        return ""
     runs = bad[bad >= 0]  # without the initial state
     last = max((turn for m in makers if 0 <= m < len(program.places)
                 for turn in program.nodes[list(program.places)[m]]), default=0)
