@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minigrad import gradcheck, with_loss
+from minigrad import gradcheck, with_cache, with_loss
 
 
 def normal(*shapes):
@@ -109,3 +109,25 @@ def test_what_is_read_once_has_no_first_times():
 
     text = said(with_loss(loss), *normal((2, 4, 3), (3, 3)))
     assert "follows from one error" in text and "times that this line runs" not in text
+
+
+def test_what_is_lost_altogether_is_not_the_carry_alone():
+    def forward(x, h, U):
+        hs, zs = [h], []
+        for x_t in x:
+            z = x_t + hs[-1] @ U
+            hs.append(np.where(z > 0, z, 0.1 * z))
+            zs.append(z)
+        return np.stack(hs[1:]), (hs, zs, U)
+
+    def backward(g, cache):
+        (hs, zs, U), dx, dh = cache, np.zeros_like(g), 0
+        dU = np.zeros_like(U)
+        for t in reversed(range(len(g))):
+            dx[t] = (g[t] + dh) * (zs[t] > 0)
+            dU += hs[t].T @ dx[t]
+            dh = dx[t] @ U.T
+        return dx, dh, dU
+
+    text = said(with_cache(forward, backward), *normal((4, 2, 3), (2, 3), (3, 3)))
+    assert "carry" not in text and "0.1 * z" in text
