@@ -131,3 +131,8 @@ def test_what_is_lost_altogether_is_not_the_carry_alone():
 
     text = said(with_cache(forward, backward), *normal((4, 2, 3), (2, 3), (3, 3)))
     assert "carry" not in text and "0.1 * z" in text
+
+
+def test_halves_of_a_feature_axis_are_not_steps():
+    text = said(lambda x: np.sin(x), *normal((3, 6)), backward=lambda g, x: np.roll(g, 3, axis=1) * np.cos(x))
+    assert "g were rolled by 3, so that its halves are exchanged, along axis 1" in text and "a step too many" not in text
