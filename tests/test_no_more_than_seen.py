@@ -1,6 +1,7 @@
 """A report says no more than what was seen: each case has numbers that invite a sentence which is not true of the code."""
 
 import numpy as np
+import pytest
 
 from minigrad import gradcheck, with_cache, with_loss
 
@@ -136,3 +137,21 @@ def test_what_is_lost_altogether_is_not_the_carry_alone():
 def test_halves_of_a_feature_axis_are_not_steps():
     text = said(lambda x: np.sin(x), *normal((3, 6)), backward=lambda g, x: np.roll(g, 3, axis=1) * np.cos(x))
     assert "g were rolled by 3, so that its halves are exchanged, along axis 1" in text and "a step too many" not in text
+
+
+@pytest.mark.parametrize(("spread", "end"), (
+    (lambda a: ((a - a.mean(axis=0)) ** 2).mean(axis=0), "to a - a.mean(axis=0) in (a - a.mean(axis=0)) ** 2"),
+    (lambda a: a.var(axis=0), "to a in a.var(axis=0)"),
+))
+def test_a_factor_may_be_that_of_the_mean_further_back(spread, end):
+    """The mean in the variance is divided by n - 1 on the way back."""
+    def forward(a):
+        sd = np.sqrt(spread(a) + 0.1)
+        return a / sd
+
+    def backward(g, a):
+        sd = np.sqrt(spread(a) + 0.1)
+        dvar = -(g * a).sum(axis=0) / sd ** 2 * 0.5 / sd
+        return g / sd + 2 * (a - a.mean(axis=0)) * dvar / (len(a) - 1)
+
+    assert end in said(forward, *normal((4, 3)), backward=backward)
