@@ -8,7 +8,7 @@ import numpy as np
 
 from .at_origin import EXACT, POSSIBLE, Block, Guess, at_all_points, blocks, forms, names, superfluous, varies
 from .diagnosis import Named
-from .on_the_way import somewhere
+from .on_the_way import further, somewhere
 from .origin import Differences, Origin, origins
 from .place import line_of, lines_of, written
 from .program import FACTOR, Program, at, ids_of, value_name, where
@@ -31,9 +31,9 @@ def entered(points: Sequence[Differences]) -> tuple[dict[str, Named], dict[str, 
         guesses = [[[Guess(POSSIBLE, text, FACTOR)]] for text in _factors(points, wrong[0])]
     explained = [name for name in wrong if name not in left_out] if found else wrong
     if not guesses and not found:  # perhaps each input has a mistake of its own
-        return {name: _best(own) for name in wrong if name not in located and (own := _own(points, wrong, name))}, located
+        return {name: _best(points, own) for name in wrong if name not in located and (own := _own(points, wrong, name))}, located
     if guesses:
-        return dict.fromkeys(explained, _best(guesses)), located
+        return dict.fromkeys(explained, _best(points, guesses)), located
     if found:
         text = _from_one_place(points[0], found)
         located = {**located, **dict.fromkeys(explained, Named(text, text))}
@@ -55,14 +55,16 @@ def _own(points: Sequence[Differences], wrong: list[str], name: str) -> list[lis
     return [told] if told else found
 
 
-def _best(guesses: list[list[list[Guess]]]) -> Named:
+def _best(points: Sequence[Differences], guesses: list[list[list[Guess]]]) -> Named:
     """The likeliest guesses; if the same holds at several places, the sentence has the first and the last."""
     told = min(guesses, key=lambda told: max(some[0].likely for some in told))
     best, text = told[0][0], "; and ".join(some[0].text for some in told)
     for guess in told[0] if len(told) == 1 else ():
         same = [g.edge for other in guesses if len(other) == 1 for g in other[0] if g.edge and g.claims == guess.claims]
         if len(same) > 1 and guess.likely <= max(best.likely, POSSIBLE):  # then this place is not the only one
-            between = somewhere(value_name(same[0], same[0].number), line_of(same[0].node.place), same[-1])
+            program = points[0].program
+            last = further(program, np.unique(ids_of(program.groups[program.places[same[-1].node.place], same[-1].number])))
+            between = somewhere(value_name(same[0], same[0].number), line_of(same[0].node.place), last or same[-1])
             return Named(f"{guess.claim}{guess.after}, {between}", guess.family)
     return Named(text, best.family)
 
@@ -110,7 +112,8 @@ def _factors(points: Sequence[Differences], name: str) -> Iterator[str]:
 def _from_one_place(point: Differences, found: list[list[Origin]]) -> str:
     """The error is between two places: the one nearest to the outputs, and the one furthest from them."""
     program, first, last = point.program, found[0][0], found[-1][0]
-    start, end = _gradient(program, first), _gradient(program, last)
+    start, end, later = _gradient(program, first), _gradient(program, last), further(program, last.whole)
+    end = f"what goes back to {where(later)}{at(later)}" if later else end
     text = f"all that is wrong follows from one error, in {start}"
     if start != end:
         text = f"{text}, or on the way back from there to {end}"
@@ -165,6 +168,8 @@ def _steps(program: Program, origin: Origin) -> str:
         return ""  # its parts have turns of their own
     turns = program.turn[origin.ids]
     bad = np.unique(turns if origin.error is None else turns[origin.error[origin.ids] != 0])
+    if len(np.unique(program.turn[origin.whole])) == 1:  # such as the last state, which is read once
+        return ""
     runs = bad[bad >= 0]  # without the initial state
     last = max((turn for m in makers if 0 <= m < len(program.places)
                 for turn in program.nodes[list(program.places)[m]]), default=0)

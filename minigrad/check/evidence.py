@@ -9,10 +9,10 @@ from functools import cached_property
 
 import numpy as np
 
-from .diagnosis import GUESSED, ZERO, Named, at_the_output, clipped, diagnose, of_another_input, one_factor, places
+from .diagnosis import CLIPPED, GUESSED, ZERO, Named, at_the_output, clipped, diagnose, of_another_input, one_factor, places
 from .function import Arrays, Point, cut
 from .hypotheses import OF_INPUT, cotangents
-from .laws import ABOUT_G
+from .laws import ABOUT_G, LINEAR
 from .locate import located
 from .operations import blamed
 from .sample import CALLS
@@ -68,6 +68,8 @@ class Evidence:
             return [Named(ALL_ZERO, ALL_ZERO)]
         if several and self._alike:
             return self._alike
+        if self._clipped:
+            return self._clipped
         if several and story and all(stories.get(f.input.name) == story for f in self._wrong):
             return [story]
         simple = one_factor(situations) or clipped(situations) or self._of_another_input(name)
@@ -137,6 +139,20 @@ class Evidence:
                  for situations in self._situations.values() for s in situations if not s.analytic.any()]
         same = [text for text in (of_rows or [{}])[0] if all(text in row for row in (*of_rows, *zeros))]
         return [max((row[text] for row in of_rows), key=lambda named: len(named.text)) for text in same]
+
+    @cached_property
+    def _clipped(self) -> list[Named]:
+        """Here and elsewhere, all gradients have one factor, and it makes their common norm the same."""
+        norms, factors = [], []
+        for point in zip(*self._situations.values()) if len(self._wrong) == len(self.findings) else ():
+            texts = {named.text.partition(" (")[0] for s in point for named in (one_factor([s]) or [Named("", "")])}
+            factors.append(texts.pop() if len(texts) == 1 else "")
+            arriving = abs(point[0].gs[0].item()) if self.v.size == 1 else 1.0
+            norms.append(np.sqrt(sum(np.square(s.analytic).sum() for s in point)) / arriving)
+        if len(norms) < 2 or not all(factors) or factors[0] == factors[1] or not np.allclose(norms, norms[0], rtol=LINEAR):
+            return []
+        return [Named(f"{factors[0]}, in all gradients, and elsewhere they have another factor; their common norm is "
+                      f"{norms[0]:.6g} in both cases: are they clipped by it? Check them before they are clipped", CLIPPED)]
 
     @cached_property
     def _situations(self) -> dict[str, list[Situation]]:

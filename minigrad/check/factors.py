@@ -70,7 +70,8 @@ def of_loss(program: Program) -> Iterator[Mistake]:
             if not values[0].size > 1 or not all(((0 < p) & (p < 1)).all() for p in ps):
                 continue
             for scores, before in makers[:k]:
-                if before.keys() == nodes.keys() and all(p.shape == node.value.shape for p, node in zip(ps, before.values())):
+                if before.keys() == nodes.keys() and all(p.shape == node.value.shape and not np.allclose(p, node.value)
+                                                         for p, node in zip(ps, before.values())):  # exp(log p) is p itself
                     edge, shape = next(iter(before.values())).edges[0], ps[0].shape
                     name = value_name(edge, edge.number) if edge.node.name == "subtract" else variable(scores)  # z - z.max()
                     for n in {1, len(ps), *(n * times for n in (*shape, ps[0].size) for times in (1, len(ps)))}:

@@ -61,7 +61,8 @@ def _moves(shape: tuple[int, ...]) -> Iterator[tuple[str, Callable[[np.ndarray],
         if length > 2:
             yield f"reversed along axis {axis}", partial(np.flip, axis=axis)
         for k in range(1, min(length, MANY_INDICES)):
-            yield f"rolled by {k} along axis {axis}", partial(np.roll, shift=k, axis=axis)
+            halves = ", so that its halves are exchanged," if 2 * k == length > 2 else ""
+            yield f"rolled by {k}{halves} along axis {axis}", partial(np.roll, shift=k, axis=axis)
 
 
 def by_sign(s: Situation) -> Iterator[Hypothesis]:
@@ -123,7 +124,8 @@ def _changed(g: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
             yield f"only indices 0..{k - 1} of axis {axis}# count", np.where(index < k, g, 0)
             yield f"only indices {k}..{n - 1} of axis {axis}# count", np.where(index >= k, g, 0)
     for text, move in _moves(g.shape):
-        yield f"it would be right if g were {text} (a step too many, or one forgotten)", move(g)
+        why = "" if "halves" in text else " (a step too many, or one forgotten)"
+        yield f"it would be right if g were {text}{why}", move(g)
     for axis, n in enumerate(g.shape):
         if n > 1:
             total = g.sum(axis=axis, keepdims=True)

@@ -40,7 +40,9 @@ def carries(program: Program) -> Iterator[Mistake]:
                 f"nothing flows back from the first step to the initial state {through}{line}", IN_TIME, masked(first)
             )
         outputs = np.isin(program.maker[program.trace.outputs], places)  # such as the last state, which is also an output
-        if len(places) == 1 and outputs.any() and not outputs.all():
+        all_uses = {edge for edges in program.groups.values() for edge in edges if np.isin(program.maker[edge.ids], places).any()}
+        other_uses = all_uses - {edge for edge, _ in pieces}  # without them all that goes back to it is lost, not only the carry
+        if len(places) == 1 and outputs.any() and not outputs.all() and other_uses:
             yield Mistake(
                 f"the carry is lost: nothing flows back {through} from step t+1 to step t, nor from the output that it is"
                 f"{line}",

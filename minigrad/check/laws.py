@@ -37,11 +37,11 @@ def broken_laws(here: Point, v: np.ndarray, found: list[np.ndarray], bounds: lis
         return all((np.abs(a - b)[np.isfinite(a) & np.isfinite(b)] <= factor * tolerance).all()
                    for a, b, tolerance in zip(some, other, tolerances))
 
-    again = here.gradients(v)
+    again, at_zero = here.gradients(v), here.gradients(0 * v)
     if not agree(again, found, [SAME * size for size in sizes]):  # then no other law can be tested
         notes.append((INCONCLUSIVE, "the gradient has other values when it is computed again: does a formula draw random "
                                     "numbers, or change something that it keeps?"))
-    elif any((a[np.isfinite(g)] != 0).any() for a, g in zip(here.gradients(0 * v), found)):
+    elif any((_known(a)[np.isfinite(g)] != 0).any() for a, g in zip(at_zero, found)):
         notes.append((WRONG, "the gradient is not zero where no gradient arrives (g = 0): something in it is not "
                              "multiplied by g"))
     elif not all(agree(here.gradients(scale * v), [scale * g for g in found], tolerances, scale) for scale in SCALES):
@@ -49,6 +49,8 @@ def broken_laws(here: Point, v: np.ndarray, found: list[np.ndarray], bounds: lis
     elif not agree(here.gradients(w := v * rng.choice([-1.0, 2.0], v.shape)),
                    [a - b for a, b in zip(here.gradients(v + w), found)], tolerances, 4):
         notes.append((WRONG, f"{NOT_LINEAR}: the gradients for two different g must add up to the gradient for their sum"))
+    elif not all(np.isfinite(a[np.isfinite(g)]).all() for a, g in zip(at_zero, found)):
+        notes.append((WRONG, f"{NOT_LINEAR}: for g = 0 it must be zero, and it is NaN or infinite"))
     arrays = [("the cotangent", v), *((f"input {i}", x) for i, x in enumerate(here.function.held()))]
     for i, g in enumerate(again):
         shared = [name for name, array in arrays if np.shares_memory(g, array)]
@@ -66,7 +68,13 @@ def not_of_g(here: Point, v: np.ndarray) -> list[str]:
 def _not_of_g(at_zero: np.ndarray, once: np.ndarray, again: np.ndarray, twice: np.ndarray) -> str:
     if not np.array_equal(once, again):
         return ADDS_UP if np.allclose(twice - again, 2 * (again - once), rtol=LINEAR) else ""
+    at_zero = _known(at_zero)
     return NO_G if at_zero.any() and np.array_equal(at_zero, twice) else NOT_TIMES_G if at_zero.any() else ""
+
+
+def _known(at_zero: np.ndarray) -> np.ndarray:
+    """Zero for NaN, as from a division by the norm of g: that does not show a term without g."""
+    return np.where(np.isfinite(at_zero), at_zero, 0)
 
 
 def _clipped(here: Point, v: np.ndarray) -> str:

@@ -91,9 +91,20 @@ def _right_for_some(
             right = [k for k in range(shapes[j][axis]) if name not in of_output.get(k, {name})]
             step = _time(findings, shapes, j, axis, time_axis)
             words = _range(right, shapes[j][axis], None if step else axis)
-            if words:
+            if words and not _tells(findings, name, shapes, j, axis, right):
+                yield name, (f"it is wrong for what arrives at {words[1]}{_of(j, shapes)}, and zero, as it should be, for "
+                             f"{words[0]}")
+            elif words:
                 look = FLOWS if step and right[0] == 0 else ""
                 yield name, f"it is right for what arrives at {words[0]}{_of(j, shapes)} and wrong for {words[1]}{look}"
+
+
+def _tells(findings: list[Finding], name: str, shapes: Sequence[tuple[int, ...]], j: int, axis: int, right: list[int]) -> bool:
+    """Does the input get anything from these indices? A gradient of zero is right whatever the formula is."""
+    (J,) = (f.numeric.jacobian for f in findings if f.input.name == name)
+    assert J is not None
+    start, size = sum(int(np.prod(shape)) for shape in shapes[:j]), int(np.prod(shapes[j]))
+    return bool(np.take(J[start : start + size].reshape(*shapes[j], -1), right, axis).any())
 
 
 def _right_for_an_output(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from .place import line_of, lines_of, variable, written
-from .program import Program, at, context, value_name, where
+from .program import Program, at, context, ids_of, value_name, where
 from .trace import Edge
 
 WORDS = {0.0: "is lost", -1.0: "has the wrong sign", 2.0: "counts twice", 0.5: "counts by half"}
@@ -22,6 +22,19 @@ def is_round(factor: float) -> bool:
 def somewhere(first: str, its_line: str, last: Edge) -> str:
     """first: what the gradient is of, before the error came in."""
     return f"somewhere on the way from {first} ({its_line}) to {where(last)}{at(last)}"
+
+
+def further(program: Program, ids: np.ndarray) -> Edge | None:
+    """The last operation on the way back from these numbers, through operations with one argument that nothing else reads, such
+    as the mean and the square of a variance: a factor in one of them gives the same gradients as one before them."""
+    edge = None
+    while len(makers := np.unique(program.maker[ids])) == 1 and 0 <= makers[0] < len(program.places):
+        nodes = list(program.nodes[list(program.places)[makers[0]]].values())
+        readers = [edges for edges in program.groups.values() if np.isin(ids_of(edges), ids).any()]
+        if len(readers) > 1 or any(len(node.edges) != 1 for node in nodes) or not np.isin(ids_of(nodes), ids).all():
+            break
+        edge, ids = nodes[0].edges[0], np.unique(ids_of([node.edges[0] for node in nodes]))
+    return edge
 
 
 def off_by(program: Program, factor: float, places: Sequence[Edge]) -> str:
