@@ -40,7 +40,7 @@ NOTHING: Mapping[str, Any] = {}
 
 class Node:
     """One entry of the record: an operation that ran, or a leaf (`op` is None). parents: the inputs' nodes, None for a constant.
-    saved: what each formula asked for. static: keyword arguments. It never refers to its Value, so there are no cycles."""
+    saved: what each formula asked for. static: keyword arguments. A node never refers to its Value, so there are no cycles."""
     __slots__ = ("op", "parents", "saved", "static", "order", "shape", "dtype", "accumulator", "origin")
     creation = itertools.count()
 

@@ -191,8 +191,8 @@ def node_of(t: Any, Value: Any, name: str) -> Any:
                         "differentiated again, if it is called with create_graph=True")
     if t.node is None:
         raise RuntimeError(f"{name}, of shape {t.array.shape}, does not require grad: create its inputs with "
-                           "requires_grad=True, and compute it outside no_grad(). Or it depends on none of them, as the "
-                           "gradient of a linear function")
+                           "requires_grad=True, and compute it outside no_grad(). It may also depend on none of them: "
+                           "the gradient of a linear function is constant")
     return t.node
 
 def arriving(y: Any, g: Any, Value: Any, caller: str, create_graph: bool = False) -> Any:
@@ -237,7 +237,8 @@ def formula(node: Any, i: int) -> str:
 def formula_failed(node: Any, i: int, g: Any, error: Exception) -> Exception:
     of = "backward" if node.op.by_hand else f"the gradient formula for argument {node.op.inputs[0 if node.op.variadic else i]!r}"
     both = "" if isinstance(g, np.ndarray) else (
-        "\n  With create_graph a formula gets Tensors, otherwise arrays. minigrad's operations, operators, methods suit both")
+        "\n  With create_graph a formula gets Tensors, otherwise arrays. Write it so that it works for both: with operators, "
+        "methods and minigrad's operations")
     return RuntimeError(f"operation {node.op.__name__!r}: {of} failed, with g of shape {g.shape}: "
                         f"{type(error).__name__}: {_said(error)}{both}")
 

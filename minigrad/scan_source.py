@@ -19,12 +19,11 @@ from .scan_formula import expression
 from .scan_trace import Value
 
 # Some functions are written as what they call, which is faster, unless somebody has replaced them. What sigmoid's
-# decorator switches, the overflow of exp, is switched once for all time steps; its 1 is an array from the start.
-GATE = sigmoid.function
-WRITTEN = {getitem.function: "{}[{}]", reshape.function: "{}.reshape({})", swapaxes.function: "{}.swapaxes({}, {})",
-           GATE: "np.reciprocal(np.exp(np.negative({}, order='C')).__iadd__({}))"}
-ELEMENTWISE = {op.function: ufunc for ufunc, op in TABLE.items() if isinstance(op, Op)
-               and isinstance(ufunc, np.ufunc) and ufunc.signature is None}
+# decorator switches, the overflow of exp, is switched once for all time steps.
+VIEWS = {getitem.function: "{}[{}]", reshape.function: "{}.reshape({})", swapaxes.function: "{}.swapaxes({}, {})"}
+GATE: Any = sigmoid.function
+DIRECT = {GATE: GATE.__wrapped__, **{op.function: ufunc for ufunc, op in TABLE.items() if isinstance(op, Op)
+                                     and isinstance(ufunc, np.ufunc) and ufunc.signature is None}}
 
 
 class Writer:
@@ -51,11 +50,11 @@ class Writer:
     def forward(self, row: list[str], kept: list[str]) -> str:
         """row: what is saved at each time step; kept: what is saved once."""
         def call(v: Value) -> str:
-            if v.op.function in WRITTEN and v.shape:
-                others = [np.ones((), v.dtype)] if v.op.function is GATE else v.static.values()
-                return f"{v.name} = {WRITTEN[v.op.function].format(self.text(v.inputs[0]), *map(self.constant, others))}"
+            if v.op.function in VIEWS and v.shape:
+                static = map(self.constant, v.static.values())
+                return f"{v.name} = {VIEWS[v.op.function].format(self.text(v.inputs[0]), *static)}"
             given = [self.text(x) for x in v.inputs] + [f"{name}={self.constant(x)}" for name, x in v.static.items()]
-            y = f"{self.constant(ELEMENTWISE.get(v.op.function, v.op.function), v.op.__name__)}({', '.join(given)})"
+            y = f"{self.constant(DIRECT.get(v.op.function, v.op.function), v.op.__name__)}({', '.join(given)})"
             return f"{v.name} = {y if v.shape else f'np.asarray({y})'}"
 
         n, names, h = len(self.ends), [v.name for v in self.arguments], self.ends[0]

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from . import cases, ops
 from .cases import Case, Choose
 from .check import gradcheck
+from .check.problem import argument_names
 from .core import Op
 from .tensor import Tensor
 from .types import Operation
@@ -118,7 +119,7 @@ def calls(draw: st.DrawFn, operation: Callable, case: Case) -> Call:
     arrays, static = case.draw(choose)
     described = f"{operation.__name__}({', '.join(str(a.shape) for a in arrays)}, {static})"
     inputs: list[np.ndarray] = []
-    names: list[str] = []
+    names, own = [], argument_names(operation, len(arrays))
     arguments: list[Callable[[tuple], Any]] = []  # each gives one argument of the operation, from the leaves
     differentiable = choose(range(len(arrays)))  # this input always requires a gradient
     for i, array in enumerate(arrays):
@@ -129,7 +130,7 @@ def calls(draw: st.DrawFn, operation: Callable, case: Case) -> Call:
             continue
         stored, view, layout = _layout(array, choose)
         arguments.append(_view_of_leaf(len(inputs), view))
-        names.append(dict(enumerate(getattr(operation, "inputs", []))).get(i, f"x{i}"))
+        names.append(own[i] if own[i].isidentifier() else f"x{i}")
         inputs.append(stored)
         described += f", {i} {layout}"
     ends = ["", "transposed", "summed"]  # the last two change the layout of the arriving gradient: not contiguous, or stride 0

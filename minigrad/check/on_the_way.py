@@ -25,8 +25,8 @@ def somewhere(first: str, its_line: str, last: Edge) -> str:
 
 
 def further(program: Program, ids: np.ndarray) -> Edge | None:
-    """The last operation on the way back from these numbers, through operations with one argument that nothing else reads, such
-    as the mean and the square of a variance: a factor in one of them gives the same gradients as one before them."""
+    """The last of the operations behind these numbers that have one argument and no other reader, such as the mean and the square
+    of a variance. A factor in one of them gives the same gradients as a factor before them."""
     edge = None
     while len(makers := np.unique(program.maker[ids])) == 1 and 0 <= makers[0] < len(program.places):
         nodes = list(program.nodes[list(program.places)[makers[0]]].values())
