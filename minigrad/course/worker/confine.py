@@ -32,7 +32,7 @@ def confine(plan: dict[str, Any]) -> str:
     strength = "namespaces" if plan["walls"] == "namespaces" and _namespaces(libc, plan, root) else "user" if root else "limits"
     if strength == "user":
         os.chown(plan["folder"], plan["uid"], plan["uid"])
-    inside = _with_keeper(libc, plan["uid"] if root else None)
+    inside = _with_keeper(libc, plan["uid"] if strength == "user" else None)
     assert inside
     os.umask(0o077)
     os.chdir(ROOM if strength == "namespaces" else plan["folder"])
@@ -68,7 +68,8 @@ def limit(plan: dict[str, Any], processes: int | None = None) -> None:
 
 
 def _with_keeper(libc: Any, uid: int | None) -> bool:
-    """True in a new process. The old one stays as its keeper, and ends when it has ended all that is left of it."""
+    """True in a new process. The old one stays as its keeper, and ends when it has ended all that is left of it. uid: a user of
+    its own, all of whose processes end; None in namespaces, which nothing outlives, and with limits alone."""
     signals = {signal.SIGTERM, signal.SIGCHLD}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     child = os.fork()
@@ -78,22 +79,19 @@ def _with_keeper(libc: Any, uid: int | None) -> bool:
     libc.prctl(DIE_WITH_PARENT, signal.SIGTERM, 0, 0, 0)
     for descriptor in (0, 1, 2):
         os.close(descriptor)
-    signal.sigwait(signals)
-    try:
-        os.kill(child, signal.SIGKILL)  # in a pid namespace this ends all of them
-    except ProcessLookupError:
-        pass
-    if uid is not None and not os.fork():
-        os.setgid(uid)
-        os.setuid(uid)
-        os.kill(-1, signal.SIGKILL)  # all processes of that user, whatever groups they made
-        os._exit(0)
     status = 0
     try:
+        signal.sigwait(signals)
+        os.kill(child, signal.SIGKILL)  # in a pid namespace this ends all of them, and makes fork() fail
+        if uid is not None and not os.fork():
+            os.setgid(uid)
+            os.setuid(uid)
+            os.kill(-1, signal.SIGKILL)  # all processes of that user, whatever groups they made
+            os._exit(0)
         while True:
             pid, state = os.wait()
             status = state if pid == child else status
-    except ChildProcessError:
+    finally:  # whatever happened: it must not go on as a worker. When no process is left, wait() raises an error
         os._exit(os.waitstatus_to_exitcode(status) & 0xff)
 
 
