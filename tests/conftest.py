@@ -1,10 +1,12 @@
-"""Shared by all tests: hypothesis profiles, and a registry that forgets a test's declarations.
+"""Shared by all tests: hypothesis profiles, a registry that forgets a test's declarations, and tests that run meanwhile.
 
 The default profile is the same for everybody; HYPOTHESIS_PROFILE=thorough searches for long.
 """
 
 import compileall
+import gc
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -34,3 +36,30 @@ def clean_registry():
     yield
     registry.clear()
     registry.update(before)
+
+
+# -- tests that only wait for other processes -----------------------------------------------------
+# Those that are marked meanwhile run in another thread, beside the others. They have no fixtures, and use minigrad only in the
+# processes that they start.
+thread = ThreadPoolExecutor(1)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "meanwhile: the test runs in another thread, as it only waits for processes")
+
+
+def pytest_collection_finish(session):
+    gc.freeze()  # tests live as long as the process; the garbage collector took 6 s of a run to go through them
+    for item in session.items if not session.config.option.collectonly else ():
+        if item.get_closest_marker("meanwhile"):
+            item.meanwhile = thread.submit(item.obj, **item.callspec.params if hasattr(item, "callspec") else {})
+
+
+def pytest_pyfunc_call(pyfuncitem):
+    if hasattr(pyfuncitem, "meanwhile"):
+        pyfuncitem.meanwhile.result()
+        return True  # it was called
+
+
+def pytest_unconfigure():
+    thread.shutdown(cancel_futures=True)

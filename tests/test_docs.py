@@ -3,6 +3,8 @@
 import inspect
 import subprocess
 import sys
+import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -46,13 +48,14 @@ def test_help_of_a_layer_stands_by_itself(layer, cell):
         assert word in layer.__doc__ or word == "cell_options", word
 
 
-def test_api_pages(tmp_path):
-    pytest.importorskip("pdoc")
-    subprocess.run([sys.executable, ROOT / ".ci" / "docs", tmp_path], check=True, timeout=120)
-    page = (tmp_path / "minigrad.html").read_text(encoding="utf-8")
+@pytest.mark.meanwhile
+@pytest.mark.skipif(not find_spec("pdoc"), reason="pdoc is not installed")
+def test_api_pages():
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, ROOT / ".ci" / "docs", folder], cwd=folder, check=True, timeout=120)
+        page, layers = (Path(folder, name).read_text(encoding="utf-8") for name in ("minigrad.html", "minigrad/layers.html"))
     for name in public(minigrad):
         assert f'id="{name}"' in page or f"minigrad/{name}.html" in page, name
-    layers = (tmp_path / "minigrad" / "layers.html").read_text(encoding="utf-8")
     for part in ("f_t = sigma(W_f [h_{t-1}, x_t] + b_f)", 'id="LSTM.__init__"', 'id="LSTM.forward"', 'id="LSTM-view-source"'):
         assert part in layers
     assert 'id="Tensor.sum"' in page and 'id="Tensor.tanh"' not in page
