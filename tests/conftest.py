@@ -39,13 +39,17 @@ def clean_registry():
 
 
 # -- tests that only wait for other processes -----------------------------------------------------
-# Those that are marked meanwhile run in another thread, beside the others. They have no fixtures, and use minigrad only in the
-# processes that they start.
+# Those that are marked meanwhile run in another thread, beside the others; pytest asks for their results last. They have no
+# fixtures, and use minigrad only in the processes that they start.
 thread = ThreadPoolExecutor(1)
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "meanwhile: the test runs in another thread, as it only waits for processes")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.get_closest_marker("meanwhile") is not None)
 
 
 def pytest_collection_finish(session):

@@ -6,13 +6,10 @@ import subprocess
 import sys
 import tempfile
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
+from check_command import ENVIRONMENT, ROOT
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]),
-                                                            *filter(None, [os.environ.get("PYTHONPATH")])])}
-ENVIRONMENT.pop("MPLBACKEND", None)  # the notebook's own shows pictures
 RUN = """
 import json, sys, nbclient, nbformat
 notebook = nbformat.reads(sys.stdin.read(), as_version=4)
@@ -26,8 +23,11 @@ def in_jupyter(notebook, folder=None):
     """The notebook's cells after a run in this folder, by default an empty one."""
     if not all(map(find_spec, ("nbformat", "nbclient", "ipykernel", "matplotlib"))):
         pytest.skip("Jupyter or Matplotlib is not installed")
+    path = os.pathsep.join([str(ROOT), *filter(None, [ENVIRONMENT.get("PYTHONPATH")])])
     with tempfile.TemporaryDirectory() as empty:
+        environment = {**ENVIRONMENT, "PYTHONPATH": path, "IPYTHONDIR": empty}
+        environment.pop("MPLBACKEND", None)  # the notebook's own shows pictures
         done = subprocess.run([sys.executable, "-c", RUN], input=json.dumps(notebook), cwd=folder or empty, text=True,
-                              encoding="utf-8", capture_output=True, env={**ENVIRONMENT, "IPYTHONDIR": empty}, timeout=600)
+                              encoding="utf-8", capture_output=True, env=environment, timeout=600)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)["cells"]

@@ -2,7 +2,6 @@
 
 import atexit
 import functools
-import os
 import re
 import shutil
 import subprocess
@@ -15,16 +14,16 @@ from pathlib import Path
 
 import numpy
 import pytest
+from check_command import ENVIRONMENT, ROOT
 
 pytestmark = pytest.mark.meanwhile
-ROOT = Path(__file__).parent.parent
 IMPORTS = ("import minigrad, minigrad.layers, minigrad.optim, minigrad.__main__; from minigrad.layers import LSTM; "
            "from minigrad.optim import Adam; import os; print(os.path.realpath(minigrad.__file__)); "
            "print(os.path.realpath(minigrad.layers.__file__))")
 
 
 def run(*command, cwd, **environment):
-    result = subprocess.run([str(part) for part in command], cwd=cwd, env={**os.environ, **environment}, text=True,
+    result = subprocess.run([str(part) for part in command], cwd=cwd, env={**ENVIRONMENT, **environment}, text=True,
                             capture_output=True, timeout=300)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout

@@ -2,17 +2,13 @@
 
 import json
 import re
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
 
 import pytest
+from check_command import check
 
-from minigrad.__main__ import NOT_SEEN, _summary, main
+from minigrad.__main__ import NOT_SEEN, _summary
 from minigrad.check.report import INCONCLUSIVE, OK, UNSEEN, WRONG
 
-ROOT = Path(__file__).parents[1]
 FILE = '''
 import numpy as np
 from minigrad import Tensor, op, sigmoid, tanh
@@ -79,45 +75,43 @@ def divides(x):
 '''
 
 
-@pytest.fixture
-def check(tmp_path, capfd):
-    (tmp_path / "student.py").write_text(FILE, encoding="utf-8")
-
-    def run(name, *arguments):
-        code = main(["check", f"{tmp_path}/student.py{':' if name else ''}{name}", *arguments])
-        printed = capfd.readouterr()
-        return code, printed.out, printed.err
-    return run
+def check_file(name, *arguments):
+    return check(FILE, *arguments, name=name and f":{name}")
 
 
-def test_right_and_wrong_operations(check):
-    code, out, _ = check("softplus", "--order", "2")
+@pytest.mark.meanwhile
+def test_right_and_wrong_operations():
+    code, out, _ = check_file("softplus", "--order", "2")
     assert code == 0 and "second-order gradient: ok" in out and "1 of 1 ok" in out
-    code, out, _ = check("wrong_tanh")
+    code, out, _ = check_file("wrong_tanh")
     assert code == 1 and "WRONG" in out and "y (1 - y), as for sigmoid" in out
 
 
-def test_functions_and_modules(check):
-    assert check("composed")[0] == 0
-    code, out, _ = check("scale", "--shape", "5")
+@pytest.mark.meanwhile
+def test_functions_and_modules():
+    assert check_file("composed")[0] == 0
+    code, out, _ = check_file("scale", "--shape", "5")
     assert code == 0 and "gain" in out
 
 
-def test_shapes_and_domain(check):
-    assert check("product", "--shape", "3,4", "--shape", "4,5")[0] == 0
-    code, _, err = check("product")
+@pytest.mark.meanwhile
+def test_shapes_and_domain():
+    assert check_file("product", "--shape", "3,4", "--shape", "4,5")[0] == 0
+    code, _, err = check_file("product")
     assert code == 2 and "(3, 4)" in err and "--shape 3,4 --shape 4,5" in err
-    assert check("logarithm", "--positive")[0] == 0
-    assert check("logarithm", "--low", "1", "--high", "3")[0] == 0
+    assert check_file("logarithm", "--positive")[0] == 0
+    assert check_file("logarithm", "--low", "1", "--high", "3")[0] == 0
 
 
-def test_json(check):
-    code, out, err = check("wrong_tanh", "--json")
+@pytest.mark.meanwhile
+def test_json():
+    code, out, err = check_file("wrong_tanh", "--json")
     report = json.loads(out.strip())
     assert code == 1 and report["name"] == "wrong_tanh" and report["verdict"] == "WRONG"
     assert "imported" in err
 
 
+@pytest.mark.meanwhile
 @pytest.mark.parametrize(("name", "arguments", "parts"), [
     ("nothing", (), ["no 'nothing'", "softplus"]),
     ("number", (), ["number is 3"]),
@@ -126,28 +120,28 @@ def test_json(check):
     ("leaves", (), ["ended without a word, with exit code 3"]),
     ("asks", (), ['float(input("factor? "))', "EOFError"]),
 ])
-def test_what_cannot_be_checked(check, name, arguments, parts):
-    code, _, err = check(name, *arguments)
+def test_what_cannot_be_checked(name, arguments, parts):
+    code, _, err = check_file(name, *arguments)
     assert code == 2
     for part in parts:
         assert part in err
     assert "minigrad/check" not in err  # their own lines, not ours
 
 
+@pytest.mark.meanwhile
 @pytest.mark.parametrize(("content", "parts"), [
     ("def f(:", ["student.py:1: def f(:"]), ("import nowhere", ["student.py:1: import nowhere", "nowhere"]),
-    ("x = 1", ["declares no operation"]), ("raise SystemExit(0)", ["student.py:1", "SystemExit"]), (None, ["does not exist"])])
-def test_files_that_cannot_be_read(tmp_path, capfd, content, parts):
-    if content is not None:
-        (tmp_path / "student.py").write_text(content, encoding="utf-8")
-    assert main(["check", f"{tmp_path}/student.py"]) == 2
-    err = capfd.readouterr().err
+    ("x = 1", ["declares no operation"]), ("raise SystemExit(0)", ["student.py:1", "SystemExit"])])
+def test_files_that_cannot_be_read(content, parts):
+    code, _, err = check(content)
+    assert code == 2
     for part in parts:
         assert part in err
 
 
-def test_what_brings_its_process_down_does_not_hide_the_rest(tmp_path, capfd):
-    (tmp_path / "student.py").write_text("""
+@pytest.mark.meanwhile
+def test_what_brings_its_process_down_does_not_hide_the_rest():
+    code, out, err = check("""
 import os
 from minigrad import op
 
@@ -162,20 +156,10 @@ def second(x):
 @op(lambda g: 2 * g)
 def third(x):
     return x + 0.0
-""", encoding="utf-8")
-    assert main(["check", f"{tmp_path}/student.py"]) == 1
-    out, err = capfd.readouterr()
+""")
+    assert code == 1
     assert "1 of 3 ok, 1 wrong, 1 inconclusive" in out and out.count("first") == 1
     assert "cannot check second:\nthe process ended without a word, with exit code 7" in err
-
-
-def checked(file, name="", timeout="1"):
-    """The command's exit code, and what it printed."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "student.py").write_text(file, encoding="utf-8")
-        command = [sys.executable, "-m", "minigrad", "check", f"{folder}/student.py{name}", "--timeout", timeout]
-        done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True)
-    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.mark.meanwhile
@@ -185,46 +169,46 @@ def checked(file, name="", timeout="1"):
     (FILE, ":endless_outside_python", ["stopped after 1 seconds", "sum(iter(int, 1))"]),
     ("while True:\n    pass\n", "", ["student.py:"])], ids=["endless", "deaf", "outside Python", "the file"])
 def test_what_never_ends_is_stopped(file, name, parts):
-    code, _, err = checked(file, name)
+    code, _, err = check(file, "--timeout", "1", name=name)
     assert code == 2 and "minigrad/check" not in err
     for part in parts:
         assert part in err
 
 
-def test_a_whole_file(check):
-    code, out, err = check("")
+@pytest.mark.meanwhile
+def test_a_whole_file():
+    code, out, err = check_file("")
     assert code == 1  # one is wrong, which counts more than what could not be checked
     assert "1 of 5 ok, 2 wrong, 2 inconclusive, 0 unseen" in out  # log of negative numbers is one
     assert "cannot check product" in err and "broken\ngradient: WRONG" in out and "softplus\ngradient: ok" in out
-    with pytest.raises(SystemExit):
-        check("", "another.py")
+    assert check_file("", "another.py")[0] == 2
 
 
-def test_the_summary_counts_each_verdict_and_says_what_no_gradient_check_sees(check, capfd):
-    code, out, _ = check("softplus")
+@pytest.mark.meanwhile
+def test_the_summary_says_what_no_gradient_check_sees():
+    code, out, _ = check_file("softplus")
     assert code == 0 and out.endswith(f"1 of 1 ok, 0 wrong, 0 inconclusive, 0 unseen\n{NOT_SEEN}\n")
-    assert "assert_same" not in check("softplus", "--json")[1]
+    assert "assert_same" not in check_file("softplus", "--json")[1]
+
+
+def test_the_summary_counts_each_verdict(capsys):
     assert [_summary(verdicts) for verdicts in ([OK, UNSEEN], [UNSEEN, INCONCLUSIVE], [UNSEEN, WRONG], [OK])] == [2, 2, 1, 0]
-    assert "1 of 2 ok, 0 wrong, 0 inconclusive, 1 unseen" in capfd.readouterr().out
+    assert "1 of 2 ok, 0 wrong, 0 inconclusive, 1 unseen" in capsys.readouterr().out
 
 
+@pytest.mark.meanwhile
 @pytest.mark.parametrize(("forward", "backward"), [
     ("forward", "backward"), ("rnn_forward", "rnn_backward"), ("step", "step_backward")])
-def test_a_backward_pass_that_was_not_checked_is_named(tmp_path, capfd, forward, backward):
+def test_a_backward_pass_that_was_not_checked_is_named(forward, backward):
     """Without --backward the engine's own gradient is checked, and that is right."""
-    (tmp_path / "student.py").write_text(f"""
-import numpy as np
-def {forward}(x): return np.tanh(x)
-def {backward}(g, x): return 3 * g
-""", encoding="utf-8")
-    assert main(["check", f"{tmp_path}/student.py:{forward}"]) == 0
-    out = capfd.readouterr().out
+    file = f"import numpy as np\ndef {forward}(x): return np.tanh(x)\ndef {backward}(g, x): return 3 * g\n"
+    code, out, _ = check(file, name=f":{forward}")
+    assert code == 0
     assert f"{backward} was not checked: if it gives the gradients of {forward}, add --backward {backward}" in out
-    assert main(["check", f"{tmp_path}/student.py:{forward}", "--backward", backward]) == 1
+    assert check(file, "--backward", backward, name=f":{forward}")[0] == 1
 
 
-def test_hints_come_from_a_process_that_sees_the_program(tmp_path, capfd):
-    (tmp_path / "student.py").write_text("""
+RNN = """
 import numpy as np
 
 def rnn(x, h, W):
@@ -240,16 +224,22 @@ def rnn_backward(g, x, h, W):
         dx[t] = g[t] * (1 - hs[t + 1] ** 2)
         dh, dW = dx[t] @ W.T, dW + hs[t].T @ dx[t]
     return dx, dh, dW
-""", encoding="utf-8")
-    command = ["check", f"{tmp_path}/student.py:rnn", "--backward", "rnn_backward", "--shape=3,1,2", "--shape=1,2", "--shape=2,2"]
-    assert main(command) == 1
-    out = " ".join(capfd.readouterr().out.split())
+"""
+
+
+@pytest.mark.meanwhile
+def test_hints_come_from_a_process_that_sees_the_program():
+    def hints(*arguments):
+        code, out, _ = check(RNN, "--backward", "rnn_backward", "--shape=3,1,2", "--shape=1,2", "--shape=2,2", *arguments,
+                             name=":rnn")
+        assert code == 1
+        return " ".join(out.split())
+
+    out = hints()
     assert "x, h, W: hint: the carry is lost: nothing flows back from step t+1 to step t through h;" in out
     assert "(line 7: h = np.tanh(x[t] + h @ W))" in out
-    assert main([*command, "--hints", "family"]) == 1
-    assert "x, h, W: hint: what flows back from one time step to the one before" in " ".join(capfd.readouterr().out.split())
-    assert main([*command, "--hints", "none"]) == 1
-    assert "hint:" not in capfd.readouterr().out
+    assert "x, h, W: hint: what flows back from one time step to the one before" in hints("--hints", "family")
+    assert "hint:" not in hints("--hints", "none")
 
 
 FORGERIES = [
@@ -286,7 +276,7 @@ def forged_{i}(x):
 def test_a_forged_hint_changes_no_verdict():
     """All in one file, so a forgery does not spoil what is checked after it either."""
     forged = "".join(FORGED.format(i=i, body=body) for i, (body, _) in enumerate(FORGERIES))
-    code, out, _ = checked(FORGER.format(forged), timeout="2")
+    code, out, _ = check(FORGER.format(forged), "--timeout", "2")
     assert code == 1 and out.count("gradient: WRONG") == 8 and "0 of 8 ok, 8 wrong" in out and not set(out) & set("\x1b\u202e")
     reports = re.split(r"^(?:forged_\d|after)\n", out, flags=re.MULTILINE)[1:]
     for report, (_, said) in zip(reports, [*FORGERIES, ("", "hint: ")]):

@@ -4,30 +4,20 @@ import json
 import os
 import re
 import shlex
-import subprocess
-import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+from check_command import check, check_in, minigrad
 
 from minigrad.__main__ import main
 from minigrad.student_file import CannotCheckError, check_readable
 
 
-@pytest.fixture
-def check_text(tmp_path, capfd):
-    """Run the command on a file with this content, with further words behind its path."""
-    def run(content, *arguments, name="", file="student.py"):
-        (tmp_path / file).write_bytes(content if isinstance(content, bytes) else content.encode())
-        code = main(["check", f"{tmp_path}/{file}{name}", *arguments])
-        printed = capfd.readouterr()
-        return code, printed.out, printed.err
-    return run
-
-
 # -- what a file may be ---------------------------------------------------------------------------------
 
 
+@pytest.mark.meanwhile
 @pytest.mark.parametrize(("content", "parts"), [
     (b"x = 1\ny = \0\n", ["student.py:2: the byte 0x00 is not UTF-8 text"]),
     ("x = 1".encode("utf-16"), ["student.py:1: the byte 0x00", "save the file as UTF-8"]),
@@ -36,15 +26,16 @@ def check_text(tmp_path, capfd):
     (b"# -*- coding: nonsense -*-\n", ["unknown encoding: nonsense: save it as UTF-8"]),
     (b"if 1:\n\tx = 1\n        y = 2\n", ["student.py:3: y = 2", "tabs and spaces"]),
 ])
-def test_files_that_are_no_text(check_text, content, parts):
-    code, out, err = check_text(content)
+def test_files_that_are_no_text(content, parts):
+    code, out, err = check(content)
     assert code == 2 and not out and all(part in err for part in parts) and "Traceback" not in err
 
 
-def test_a_byte_order_mark_and_a_declared_encoding_are_fine(check_text):
+@pytest.mark.meanwhile
+def test_a_byte_order_mark_and_a_declared_encoding_are_fine():
     text = "from minigrad import op\n@op(lambda g: 2 * g)\ndef f(x):\n    'ä'\n    return 2 * x\n"
-    assert check_text(b"\xef\xbb\xbf" + text.encode())[0] == 0
-    assert check_text(b"# -*- coding: latin-1 -*-\n" + text.encode("latin-1"))[0] == 0
+    assert check(b"\xef\xbb\xbf" + text.encode())[0] == 0
+    assert check(b"# -*- coding: latin-1 -*-\n" + text.encode("latin-1"))[0] == 0
 
 
 def test_what_is_no_file(tmp_path, capfd, monkeypatch):
@@ -80,16 +71,18 @@ def f(x):
 """
 
 
+@pytest.mark.meanwhile
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.parametrize(("places", "line"), [
     (("os.fork(); leave_a_trace()", "", ""), "student.py:6: os.fork()"),
     (("", "", "os.fork(); leave_a_trace()"), "student.py:9: os.fork()"),
     (("", "os.fork() +", ""), "student.py:7: @op(lambda g: os.fork() + 3 * g)")])
-def test_a_file_that_forks(check_text, tmp_path, places, line):
-    code, out, err = check_text(FORKS.format(*places))
+def test_a_file_that_forks(places, line):
+    with tempfile.TemporaryDirectory() as folder:
+        code, out, err = check_in(folder, FORKS.format(*places))
+        assert not Path(folder, "student.py.trace").exists()  # no process got beyond the fork, so none is left over
     assert code == 2 and line in err and "a copy of it would check everything a second time" in err
     assert err.count("cannot check") == 1 and out.count("1 inconclusive") == (0 if places[0] else 1) and "WRONG" not in out
-    assert not (tmp_path / "student.py.trace").exists()  # no process got beyond the fork, so none is left over
 
 
 # -- wrong, not unknown ---------------------------------------------------------------------------------
@@ -123,6 +116,7 @@ def cannot_be_called(x):
 """
 
 
+@pytest.mark.meanwhile
 @pytest.mark.parametrize(("name", "arguments", "line", "words"), [
     ("product", ["--shape", "2,3", "--shape", "3,4"], "student.py:5: @op(lambda g, a, b: g @ b,", "formula for argument 'a'"),
     ("product", ["--shape", "4,3", "--shape", "3,3"], "student.py:6: lambda g, a: a @ g)", "formula for argument 'b'"),
@@ -131,22 +125,24 @@ def cannot_be_called(x):
     ("broken", ["--order", "2"], "student.py:10: @op(lambda g, x: g / missing)", "NameError"),
     ("variadic", [], "student.py:17: @op(lambda g, xs: g)", "must return a list of 2 gradients"),
 ])
-def test_a_formula_that_fails_is_wrong(check_text, name, arguments, line, words):
-    code, out, err = check_text(FORMULAS, *arguments, name=f":{name}")
+def test_a_formula_that_fails_is_wrong(name, arguments, line, words):
+    code, out, err = check(FORMULAS, *arguments, name=f":{name}")
     assert code == 1 and f"{name}\ngradient: WRONG" in out and line in out and words in out and "again: python" in out and not err
 
 
-def test_a_formula_that_fails_is_wrong_as_json(check_text):
-    code, out, _ = check_text(FORMULAS, "--json", name=":broken")
+@pytest.mark.meanwhile
+def test_a_formula_that_fails_is_wrong_as_json():
+    code, out, _ = check(FORMULAS, "--json", name=":broken")
     report = json.loads(out)
     assert code == 1 and report["verdict"] == "WRONG" and "NameError" in report["notes"][0]
 
 
-def test_what_is_right_but_cannot_be_differentiated_again_is_not_wrong(check_text):
-    assert check_text(FORMULAS, name=":only_once")[0] == 0
-    code, _, err = check_text(FORMULAS, "--order", "2", name=":only_once")
+@pytest.mark.meanwhile
+def test_what_is_right_but_cannot_be_differentiated_again_is_not_wrong():
+    assert check(FORMULAS, name=":only_once")[0] == 0
+    code, _, err = check(FORMULAS, "--order", "2", name=":only_once")
     assert code == 2 and "the gradient itself is right, but it cannot be differentiated again" in err
-    code, _, err = check_text(FORMULAS, name=":cannot_be_called")
+    code, _, err = check(FORMULAS, name=":cannot_be_called")
     assert code == 2 and "student.py:26: return missing" in err
 
 
@@ -187,18 +183,20 @@ check_inputs = {"cell": (x, (h, c)), "loss": lambda rng: (rng.normal(size=(2, 3)
 """
 
 
-def test_inputs_that_stand_in_the_file(check_text):
-    code, out, err = check_text(INPUTS, name=":cell")
+@pytest.mark.meanwhile
+def test_inputs_that_stand_in_the_file():
+    code, out, err = check(INPUTS, name=":cell")
     assert code == 0 and "state[1]  (1, 3)" in out and "W_f" in out and not err
-    assert check_text(INPUTS, name=":loss")[0] == 0
-    code, out, err = check_text(INPUTS)
+    assert check(INPUTS, name=":loss")[0] == 0
+    code, out, err = check(INPUTS)
     assert code == 1 and "3 of 6 ok, 2 wrong, 1 inconclusive, 0 unseen" in out and "cell\n" in out
-    assert "(5,)" in check_text(INPUTS, name=":pick")[1]
-    assert "(2, 2)" in check_text(INPUTS, "--shape", "2,2", name=":pick")[1]  # what is typed counts more
-    code, out, _ = check_text(INPUTS, name=":slow")
+    assert "(5,)" in check(INPUTS, name=":pick")[1]
+    assert "(2, 2)" in check(INPUTS, "--shape", "2,2", name=":pick")[1]  # what is typed counts more
+    code, out, _ = check(INPUTS, name=":slow")
     assert code == 2 and "slow is NaN or infinite for the inputs in check_inputs" in " ".join(out.split())
 
 
+@pytest.mark.meanwhile
 @pytest.mark.parametrize(("inputs", "name", "words"), [
     ("[1]", "", "check_inputs must be a dict"), ("{'g': (1.0,)}", ":f", "check_inputs has inputs for 'g'"),
     ("{f: (1.0,)}", "", "but the file defines nothing of that name"),
@@ -207,35 +205,34 @@ def test_inputs_that_stand_in_the_file(check_text):
     ("{'f': (1.0, 2.0)}", ":f", "TypeError"), ("{'C': (1.0,)}", "", "C is a class"), ("{}", "", "has no check_inputs"),
     ("{}", ":", "there is no name behind the colon"), ("{}", ":f.g.h", "the file has no 'f.g.h'"),
 ])
-def test_inputs_that_do_not_fit(check_text, inputs, name, words):
-    code, _, err = check_text(f"def f(x):\n    return x * 2\nclass C: pass\ncheck_inputs = {inputs}\n", name=name)
+def test_inputs_that_do_not_fit(inputs, name, words):
+    code, _, err = check(f"def f(x):\n    return x * 2\nclass C: pass\ncheck_inputs = {inputs}\n", name=name)
     assert code == 2 and words in err and "Traceback" not in err and "--shape" not in err
 
 
-def test_a_hint_where_the_values_are_not_finite(check_text):
+@pytest.mark.meanwhile
+def test_a_hint_where_the_values_are_not_finite():
     file = "from minigrad import log, sqrt\ndef f(x):\n    return log(x)\ndef g(x):\n    return x ** 2\n"
-    code, out, _ = check_text(file, name=":f")
+    code, out, _ = check(file, name=":f")
     assert code == 2 and "from -2 to 2: if it is defined for other numbers only, try --positive, or --low and --high" in " ".join(
         out.split())
-    code, out, _ = check_text(file, "--positive", name=":f")
+    code, out, _ = check(file, "--positive", name=":f")
     assert code == 0 and "--positive" not in out
-    assert "--positive" not in check_text(file, name=":g")[1]
+    assert "--positive" not in check(file, name=":g")[1]
 
 
+@pytest.mark.meanwhile
 @pytest.mark.parametrize(("name", "arguments"), [
     (":Own.twice", []), (":Own.twice", ["--shape", "", "--seed", "3"]), (":scaled", ["--low=-1e-05", "--high=0.12345678"]),
     (":twice", ["--shape", "2", "--timeout", "50"]), ("", [])])
-def test_again_is_a_command_that_gives_the_same(check_text, capfd, name, arguments):
-    code, out, _ = check_text(INPUTS, *arguments, name=name, file="the file: it's mine.py")
-    assert code == 1
-    for command in re.findall("again: (.*)", out):
-        program, *words = shlex.split(command)
-        assert program == "python" and all(word in words for word in arguments if word.startswith("--low=") or "=0.1" in word)
-        assert words[:2] == ["-m", "minigrad"]
-        if name == ":Own.twice":
-            again = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
-            code, printed = again.returncode, again.stdout
-        else:  # without another interpreter
-            code, printed = main(words[2:]), capfd.readouterr().out
-        table = printed.rsplit("\n\n", 1)[0].strip()
-        assert code in (1, 2) and table.splitlines()[1] in out and table in out.replace("\n\n", "\n")
+def test_again_is_a_command_that_gives_the_same(name, arguments):
+    with tempfile.TemporaryDirectory() as folder:
+        code, out, _ = check_in(folder, INPUTS, *arguments, name=name, file="the file: it's mine.py")
+        assert code == 1
+        for command in re.findall("again: (.*)", out):
+            program, module, package, *words = shlex.split(command)
+            assert [program, module, package] == ["python", "-m", "minigrad"]
+            assert all(word in words for word in arguments if word.startswith("--low=") or "=0.1" in word)
+            code, printed, _ = minigrad(*words)
+            table = printed.rsplit("\n\n", 1)[0].strip()
+            assert code in (1, 2) and table.splitlines()[1] in out and table in out.replace("\n\n", "\n")

@@ -1,0 +1,30 @@
+"""The command `minigrad`, and `minigrad check` on a file, in a process of its own."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+ENVIRONMENT = dict(os.environ)  # before a test changes it
+
+
+def check(content, *arguments, name="", file="student.py"):
+    """Its exit code, output and error output for a file with this content. arguments: words behind the file and `name`."""
+    with tempfile.TemporaryDirectory() as folder:
+        return check_in(folder, content, *arguments, name=name, file=file)
+
+
+def check_in(folder, content, *arguments, name="", file="student.py"):
+    """The same, with the file in this folder."""
+    path = Path(folder, file)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return minigrad("check", f"{path}{name}", *arguments)
+
+
+def minigrad(*words):
+    """Of any command."""
+    done = subprocess.run([sys.executable, "-W", "error", "-m", "minigrad", *words], cwd=ROOT, env=ENVIRONMENT,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8")
+    return done.returncode, done.stdout, done.stderr
