@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Op, grad, record_of, switched
-from ..tensor import Tensor, stand_ins
+from ..tensor import Tensor, replace_data, stand_ins
 from ..training import no_grad
 from .function import cut, joined
 from .lending import trace_of
@@ -115,11 +115,11 @@ class Recorded:
 
     def values(self, xs: Sequence[np.ndarray]) -> np.ndarray:
         self.move(xs)
-        with suppress(ValueError, ArithmeticError):
+        try:
             values = joined([y.array for y in self.quiet()])
-            if values.size == self.size:
-                return values
-        return np.full(self.size, np.nan)
+        except (ValueError, ArithmeticError):
+            return np.full(self.size, np.nan)
+        return values if values.size == self.size else np.full(self.size, np.nan)
 
     def gradients(self, xs: Sequence[np.ndarray], v: np.ndarray, create_graph: bool = False) -> list[np.ndarray]:
         """The engine's gradients; zeros if it finds no path."""
@@ -145,9 +145,8 @@ class Recorded:
 
     def move(self, xs: Sequence[np.ndarray]) -> None:
         """Give the leaves these values; most already have them."""
-        for leaf, x, now in zip(self.leaves, xs, self.present):
-            if x is not now:
-                leaf.data = x
+        moved = [(leaf, x) for leaf, x, now in zip(self.leaves, xs, self.present) if x is not now]
+        replace_data([leaf for leaf, _ in moved], [np.asarray(x, leaf.dtype) for leaf, x in moved])
         self.present = list(xs)
 
     def changed(self) -> list[str]:
