@@ -90,6 +90,8 @@ def abs(x):
     """|x|, elementwise.  dy/dx is the sign of x, and 0 at 0."""
     return np.abs(x)
 
+ONE = {np.dtype(kind): np.ones((), kind) for kind in "efdg"}  # NumPy would make such an array of a number 1, at each use
+
 @op(lambda g, y: g * y * (1 - y))
 @np.errstate(over="ignore")  # exp(-x) may be infinite; then 1 / (1 + infinity) = 0 is right
 def sigmoid(x):
@@ -98,7 +100,7 @@ def sigmoid(x):
     if x.dtype.kind != "f":
         x = x.astype(float)
     y = np.exp(np.negative(x, order="C"))  # parts y[i] are contiguous: what comes next is faster
-    y += 1
+    y += ONE[y.dtype]
     return np.reciprocal(y)
 
 @op(lambda g, y: g * (1 - y * y))

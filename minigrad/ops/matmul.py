@@ -1,4 +1,4 @@
-"""The matrix product, for all shapes that np.matmul accepts."""
+"""The matrix product, for all shapes that np.matmul accepts. For two small matrices dot takes half the time of matmul."""
 
 import math
 
@@ -18,7 +18,7 @@ def _as_matrix(g, a_ndim, b_ndim):
 def _matmul_a(g, a_shape, b):
     """g b^T"""
     if len(a_shape) == b.ndim == 2:  # the usual case, without what the others need
-        return g @ b.swapaxes(0, 1)
+        return np.dot(g, b.swapaxes(0, 1))
     columns = b.reshape(1, -1) if b.ndim == 1 else b.swapaxes(-1, -2)
     g = _as_matrix(g, len(a_shape), b.ndim)
     if g.ndim > 2 == columns.ndim:
@@ -63,7 +63,7 @@ def matmul(a, b):
     axes = getattr(a, "ndim", 0), getattr(b, "ndim", 0)
     try:
         if axes == (2, 2):
-            return a.dot(b)  # for small matrices in half the time of np.matmul
+            return a.dot(b)
         if axes[0] > 2 == axes[1]:
             return np.matmul(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[1])
         return np.matmul(a, b)
