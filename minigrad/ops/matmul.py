@@ -18,7 +18,7 @@ def _as_matrix(g, a_ndim, b_ndim):
 def _matmul_a(g, a_shape, b):
     """g b^T"""
     if len(a_shape) == b.ndim == 2:  # the usual case, without what the others need
-        return np.dot(g, b.swapaxes(0, 1))
+        return g @ b.swapaxes(0, 1)
     columns = b.reshape(1, -1) if b.ndim == 1 else b.swapaxes(-1, -2)
     g = _as_matrix(g, len(a_shape), b.ndim)
     if g.ndim > 2 == columns.ndim:
