@@ -20,11 +20,11 @@ def check_in(folder, content, *arguments, name="", file="student.py"):
     """The same, with the file in this folder."""
     path = Path(folder, file)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return minigrad("check", f"{path}{name}", *arguments)
+    return shell("check", f"{path}{name}", *arguments)
 
 
-def minigrad(*words):
-    """Of any command."""
+def shell(*words):
+    """The same for `minigrad` with these words."""
     done = subprocess.run([sys.executable, "-W", "error", "-m", "minigrad", *words], cwd=ROOT, env=ENVIRONMENT,
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8")
     return done.returncode, done.stdout, done.stderr

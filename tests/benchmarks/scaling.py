@@ -70,7 +70,7 @@ def operations() -> None:
     cases = {"add": (lambda y: y + x, lambda: raw_x + raw_x), "mul": (lambda y: y * x, lambda: raw_x * raw_x),
              "tanh": (ops.tanh, lambda: np.tanh(raw_x)), "sigmoid": (ops.sigmoid, lambda: ops.sigmoid(raw_x)),
              "matmul": (lambda y: matmul(y, W), lambda: raw_x @ raw_W)}
-    print(f"{'operation':<12}{'alone':>10}{'forward':>10}{'backward':>10}   us")
+    print(f"\n{'operation':<12}{'alone':>10}{'forward':>10}{'backward':>10}   us")
     for name, (f, alone) in cases.items():
         times: dict[str, list[float]] = {"alone": [], "forward": [], "backward": []}
         for _ in range(30):
@@ -140,7 +140,7 @@ def check_of_a_layer() -> None:
 
 
 def memory(names: list[str]) -> None:
-    print(f"\n{'KB per time step':<20}" + "".join(f"{name:>16}" for name in [*names, "needed"]))
+    print(f"{'KB per time step':<20}" + "".join(f"{name:>16}" for name in [*names, "needed"]))
     for T, B, H in (ROWS[2], ROWS[3], ROWS[4]):
         found = [in_a_process("memory", name, T, B, H) for name in names] + [needed_per_time_step(B, H)]
         print(f"{f'{T}, {B}, {H}':<20}" + "".join(f"{value / 1024:>16.1f}" for value in found), flush=True)
@@ -184,10 +184,10 @@ def main(argv: list[str] | None = None) -> None:
         print(json.dumps(work(what, name, *map(int, shape))))
         return
     names = [name for name in PEERS if not name.startswith("torch") or find_spec("torch")]
+    memory(names)  # first: what this process has loaded would count in the others, too
     operations()
     one_add()
     check_of_a_layer()
-    memory(names)
     scaling(names, options.plot)
 
 
