@@ -27,7 +27,7 @@ ERRORS = {  # file, what stands there, what is planted
     "what is unknown is right": (WORDS, "INCONCLUSIVE if undecided else", "OK if undecided else"),
     "noise is not looked at": (SLOPES, "rounding = SAFETY * together", "rounding = 0 * together"),
     "one step is believed": (NUMERIC, "if settled(found, expected) or best is not None", "if True or best is not None"),
-    "inputs are not put back": (PROBLEM, "if x is not now:\n", "if x is not now and x is not self.xs[0]:\n"),
+    "inputs are not put back": (PROBLEM, "if x is not now]\n", "if x is not now and x is not self.xs[0]]\n"),
     "a sample is all": (COMPARE, "if not everything and not finding.wrong.any():", "if False:"),
     "the first entries are the sample": (SAMPLE, "np.sort(rng.choice(sizes[i], quota, replace=False))", "np.arange(quota)"),
     "directions of one sign": (SAMPLE, "direction = rng.normal(size=analytic.shape)",
