@@ -1,14 +1,13 @@
 """Runs a notebook in Jupyter, in processes of its own."""
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from importlib.util import find_spec
 
 import pytest
-from check_command import ENVIRONMENT, ROOT
+from check_command import WITH_CHECKOUT
 
 RUN = """
 import json, sys, nbclient, nbformat
@@ -23,9 +22,8 @@ def in_jupyter(notebook, folder=None):
     """The notebook's cells after a run in this folder, by default an empty one."""
     if not all(map(find_spec, ("nbformat", "nbclient", "ipykernel", "matplotlib"))):
         pytest.skip("Jupyter or Matplotlib is not installed")
-    path = os.pathsep.join([str(ROOT), *filter(None, [ENVIRONMENT.get("PYTHONPATH")])])
     with tempfile.TemporaryDirectory() as empty:
-        environment = {**ENVIRONMENT, "PYTHONPATH": path, "IPYTHONDIR": empty}
+        environment = {**WITH_CHECKOUT, "IPYTHONDIR": empty}
         environment.pop("MPLBACKEND", None)  # the notebook's own shows pictures
         done = subprocess.run([sys.executable, "-c", RUN], input=json.dumps(notebook), cwd=folder or empty, text=True,
                               encoding="utf-8", capture_output=True, env=environment, timeout=600)

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from check_command import ENVIRONMENT, ROOT
+from check_command import ROOT, WITH_CHECKOUT
 from hostile import RIGHT, TABLE, WRONG
 from hostile_tricks import TRICKS
 from thorough import THOROUGH
@@ -81,7 +81,7 @@ NAMES = list(ALL) if THOROUGH else EVERY_TIME
 @functools.cache
 def all_graded():
     """A process that prints for each name its result, the file results.json, and the seconds."""
-    return subprocess.run([sys.executable, __file__], cwd=ROOT, capture_output=True, env={**ENVIRONMENT, "PYTHONPATH": str(ROOT)})
+    return subprocess.run([sys.executable, __file__], cwd=ROOT, capture_output=True, env=WITH_CHECKOUT)
 
 
 @pytest.mark.meanwhile
