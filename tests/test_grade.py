@@ -81,7 +81,7 @@ NAMES = list(ALL) if THOROUGH else EVERY_TIME
 @functools.cache
 def all_graded():
     """A process that prints for each name its result, the file results.json, and the seconds."""
-    return subprocess.run([sys.executable, __file__], cwd=ROOT, capture_output=True, env=WITH_CHECKOUT)
+    return subprocess.run([sys.executable, __file__], cwd=ROOT, capture_output=True, env=WITH_CHECKOUT, timeout=600)
 
 
 @pytest.mark.meanwhile
@@ -213,10 +213,22 @@ def test_what_is_given_away_is_no_question(tmp_path):
         load_assignment(tmp_path)
 
 
+def staying(name):
+    return WRONG + f"""
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+os.kill(0, signal.{name})  # its keeper must not be of its group
+try: os.setsid()
+except OSError: pass
+os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(60)  # minigrad_worker"])
+"""
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="namespaces are Linux's")
-def test_nothing_of_a_submission_is_left_running(demo, tmp_path):
+@pytest.mark.parametrize("content", [TABLE["forks"][0], *map(staying, ("SIGINT", "SIGKILL", "SIGTERM"))],
+                         ids=["forks", "interrupts", "kills", "terminates"])
+def test_nothing_of_a_submission_is_left_running(demo, tmp_path, content):
     before = {int(name) for name in os.listdir("/proc") if name.isdigit()}
-    assert graded(demo, tmp_path, TABLE["forks"][0])["points"] == 0
+    assert graded(demo, tmp_path, content, seconds=1.0, **PUBLIC)["points"] == 0
 
     def is_worker(pid):
         try:

@@ -43,6 +43,7 @@ def confine(plan: dict[str, Any]) -> str:
     elif strength == "namespaces":
         libc.capset(ctypes.byref((ctypes.c_uint32 * 2)(0x20080522, 0)), ctypes.byref((ctypes.c_uint32 * 6)()))
     libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    libc.prctl(DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
     if _no_sockets(libc) and strength == "user":
         strength = "user, no network"
     limit(plan, 0 if strength == "limits" else plan["processes"])
@@ -68,21 +69,23 @@ def limit(plan: dict[str, Any], processes: int | None = None) -> None:
 
 
 def _with_keeper(libc: Any, uid: int | None) -> bool:
-    """True in a new process. The old one stays as its keeper, and ends when it has ended all that is left of it. uid: a user of
-    its own, all of whose processes end; None in namespaces, which nothing outlives, and with limits alone."""
+    """True in a new process. The old one stays as its keeper, and ends when it has ended all that is left of it: all processes
+    of the user uid, if it has one of its own; in a pid namespace the first process takes the others with it."""
     signals = {signal.SIGTERM, signal.SIGCHLD}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     child = os.fork()
     if not child:
+        os.setsid()  # a signal to its own group must not reach the keeper
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
         return True
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     libc.prctl(DIE_WITH_PARENT, signal.SIGTERM, 0, 0, 0)
     for descriptor in (0, 1, 2):
         os.close(descriptor)
-    status = 0
+    status = int(signal.SIGKILL)
     try:
         signal.sigwait(signals)
-        os.kill(child, signal.SIGKILL)  # in a pid namespace this ends all of them, and makes fork() fail
+        os.killpg(child, signal.SIGKILL)  # in a pid namespace this ends all of them, and makes fork() fail
         if uid is not None and not os.fork():
             os.setgid(uid)
             os.setuid(uid)
