@@ -72,7 +72,7 @@ class Plan:
     def __init__(self, step: Callable, states: int, inputs: list[Tensor], needed: list[bool]) -> None:
         arguments, calls, ends = trace(step, states, inputs, needed)
         self.step, self.states = step, states
-        self.operations = {(v.op, v.op.function, v.op.formulas) for v in calls}
+        self.operations = [(op, op.function, op.formulas) for op in {v.op for v in calls}]
         self.fits = [(s.shape, s.dtype) for s in ends] == states * [(arguments[0].shape, arguments[0].dtype)] and not any(
             v.op.by_hand for v in calls)
         if self.fits:

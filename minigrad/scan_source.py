@@ -234,7 +234,7 @@ class Writer:
 
     def constant(self, value: Any, name: str = "k") -> str:
         """The constant's name in the source."""
-        name = f"{name}_{len(self.names)}"
+        name = f"{re.sub(r'[^A-Za-z0-9]', '_', name)}_{len(self.names)}"  # a lambda's name is no identifier
         self.names[name] = value
         return name
 
