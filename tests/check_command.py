@@ -21,11 +21,11 @@ def check_in(folder, content, *arguments, name="", file="student.py"):
     """The same, with the file in this folder."""
     path = Path(folder, file)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return shell("check", f"{path}{name}", *arguments)
+    return minigrad("check", f"{path}{name}", *arguments)
 
 
-def shell(*words):
-    """The same for `minigrad` with these words."""
+def minigrad(*words):
+    """The exit code, output and error output of the command `minigrad` with these words."""
     done = subprocess.run([sys.executable, "-W", "error", "-m", "minigrad", *words], cwd=ROOT, env=ENVIRONMENT,
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8")
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8", timeout=300)
     return done.returncode, done.stdout, done.stderr

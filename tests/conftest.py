@@ -40,7 +40,7 @@ def clean_registry():
 
 # -- tests that only wait for other processes -----------------------------------------------------
 # Those that are marked meanwhile run in another thread, beside the others; pytest asks for their results last. They have no
-# fixtures, and use minigrad only in the processes that they start.
+# fixtures and no skipif. What depends on the process's state, such as the registry, happens in processes that they start.
 thread = ThreadPoolExecutor(1)
 
 
@@ -52,9 +52,11 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.get_closest_marker("meanwhile") is not None)
 
 
-def pytest_collection_finish(session):
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session):
     gc.freeze()  # tests live as long as the process; the garbage collector took 6 s of a run to go through them
-    for item in session.items if not session.config.option.collectonly else ():
+    option = session.config.option
+    for item in session.items if not (session.testsfailed or option.collectonly or option.setuponly) else ():
         if item.get_closest_marker("meanwhile"):
             item.meanwhile = thread.submit(item.obj, **item.callspec.params if hasattr(item, "callspec") else {})
 

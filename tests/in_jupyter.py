@@ -9,6 +9,7 @@ from importlib.util import find_spec
 import pytest
 from check_command import WITH_CHECKOUT
 
+INSTALLED = all(map(find_spec, ("nbformat", "nbclient", "ipykernel", "matplotlib")))  # before a test hides one of them
 RUN = """
 import json, sys, nbclient, nbformat
 notebook = nbformat.reads(sys.stdin.read(), as_version=4)
@@ -20,7 +21,7 @@ sys.stdout.write(nbformat.writes(notebook))
 
 def in_jupyter(notebook, folder=None):
     """The notebook's cells after a run in this folder, by default an empty one."""
-    if not all(map(find_spec, ("nbformat", "nbclient", "ipykernel", "matplotlib"))):
+    if not INSTALLED:
         pytest.skip("Jupyter or Matplotlib is not installed")
     with tempfile.TemporaryDirectory() as empty:
         environment = {**WITH_CHECKOUT, "IPYTHONDIR": empty}

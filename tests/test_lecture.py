@@ -68,12 +68,12 @@ def test_runs_from_start_to_end(notebook):
     file = json.loads(notebook.read_text(encoding="utf-8"))
     cells, solutions = [], []
     for cell, following in zip(file["cells"], [*file["cells"][1:], None]):
-        cells.append(cell)
+        cells.append({**cell, "outputs": []} if cell["cell_type"] == "code" else cell)
         source = "".join(cell["source"])
         if CHECK in source:  # once with the blank, and once with the solution that is folded below it
             (solution,) = re.findall(r"<details>.*?^```python\n(.*?)^```", "".join(following["source"]), re.MULTILINE | re.DOTALL)
             solutions.append(len(cells))
-            cells.append({**cell, "id": f"solution-{len(cells)}", "source": solution + source[source.index(CHECK):]})
+            cells.append({**cells[-1], "id": f"solution-{len(cells)}", "source": solution + source[source.index(CHECK):]})
     run = in_jupyter({**file, "cells": cells})
     solved = [run[i] for i in solutions]
     check_outputs(notebook, [cell for cell in run if cell not in solved])

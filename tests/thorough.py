@@ -1,4 +1,4 @@
-"""HYPOTHESIS_PROFILE=thorough searches for long, before a release; without it the tests take three to four minutes."""
+"""HYPOTHESIS_PROFILE=thorough searches for long, before a release; without it the tests take two to three minutes."""
 
 import os
 

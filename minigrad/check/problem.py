@@ -146,7 +146,7 @@ class Recorded:
     def move(self, xs: Sequence[np.ndarray]) -> None:
         """Give the leaves these values; most already have them."""
         moved = [(leaf, x) for leaf, x, now in zip(self.leaves, xs, self.present) if x is not now]
-        replace_data([leaf for leaf, _ in moved], [np.asarray(x, leaf.dtype) for leaf, x in moved])
+        replace_data([leaf for leaf, _ in moved], [np.array(x, leaf.dtype) for leaf, x in moved])
         self.present = list(xs)
 
     def changed(self) -> list[str]:

@@ -90,7 +90,7 @@ def abs(x):
     """|x|, elementwise.  dy/dx is the sign of x, and 0 at 0."""
     return np.abs(x)
 
-ONE = {np.dtype(kind): np.ones((), kind) for kind in "efdg"}  # NumPy would make such an array of a number 1, at each use
+ONE = {np.dtype(kind): np.ones((), kind) for kind in "efgd"}  # NumPy would convert a number 1 to such an array at each use
 
 @op(lambda g, y: g * y * (1 - y))
 @np.errstate(over="ignore")  # exp(-x) may be infinite; then 1 / (1 + infinity) = 0 is right

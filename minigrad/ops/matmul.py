@@ -1,4 +1,4 @@
-"""The matrix product, for all shapes that np.matmul accepts. For two small matrices dot takes half the time of matmul."""
+"""The matrix product, for all shapes that np.matmul accepts."""
 
 import math
 
@@ -60,11 +60,11 @@ def matmul(a, b):
 
     Raises ValueError if the inner lengths differ.
     """
-    axes = getattr(a, "ndim", 0), getattr(b, "ndim", 0)
+    a_ndim, b_ndim = getattr(a, "ndim", 0), getattr(b, "ndim", 0)
     try:
-        if axes == (2, 2):
-            return a.dot(b)
-        if axes[0] > 2 == axes[1]:
+        if a_ndim == b_ndim == 2:
+            return a.dot(b)  # half the time of np.matmul, if they are small
+        if a_ndim > 2 == b_ndim:
             return np.matmul(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[1])
         return np.matmul(a, b)
     except ValueError:
