@@ -8,6 +8,7 @@ user. A keeper process stays outside, waits, and ends all processes inside.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -85,7 +86,9 @@ def _with_keeper(libc: Any, uid: int | None) -> bool:
     status = int(signal.SIGKILL)
     try:
         signal.sigwait(signals)
-        os.killpg(child, signal.SIGKILL)  # in a pid namespace this ends all of them, and makes fork() fail
+        os.kill(child, signal.SIGKILL)  # in a pid namespace this ends all of them, and makes fork() fail
+        with contextlib.suppress(OSError):  # it may have been too early for a group
+            os.killpg(child, signal.SIGKILL)
         if uid is not None and not os.fork():
             os.setgid(uid)
             os.setuid(uid)
