@@ -1,4 +1,4 @@
-"""The command `minigrad`, and `minigrad check` on a file, in a process of its own."""
+"""Runs the command `minigrad` in a process of its own, and `minigrad check` on a file."""
 
 import os
 import subprocess
@@ -12,7 +12,8 @@ WITH_CHECKOUT = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join([str(ROOT), *filte
 
 
 def check(content, *arguments, name="", file="student.py"):
-    """Its exit code, output and error output for a file with this content. arguments: words behind the file and `name`."""
+    """The exit code, output and error output of `minigrad check` for a file with this content. name: what follows the file's
+    path, such as ":f". arguments: the words behind both."""
     with tempfile.TemporaryDirectory() as folder:
         return check_in(folder, content, *arguments, name=name, file=file)
 

@@ -39,8 +39,8 @@ def clean_registry():
 
 
 # -- tests that only wait for other processes -----------------------------------------------------
-# Those that are marked meanwhile run in another thread, beside the others; pytest asks for their results last. They have no
-# fixtures and no skipif. What depends on the process's state, such as the registry, happens in processes that they start.
+# Those that are marked meanwhile run in another thread, beside the others; pytest asks for their results last. They use no
+# fixtures, and pytest.skip() instead of skipif. What other tests could disturb, such as the registry, they leave to processes.
 thread = ThreadPoolExecutor(1)
 
 

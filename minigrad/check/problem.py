@@ -118,7 +118,7 @@ class Recorded:
         try:
             values = joined([y.array for y in self.quiet()])
         except (ValueError, ArithmeticError):
-            return np.full(self.size, np.nan)
+            values = np.zeros(0)
         return values if values.size == self.size else np.full(self.size, np.nan)
 
     def gradients(self, xs: Sequence[np.ndarray], v: np.ndarray, create_graph: bool = False) -> list[np.ndarray]:

@@ -44,7 +44,7 @@ def confine(plan: dict[str, Any]) -> str:
     elif strength == "namespaces":
         libc.capset(ctypes.byref((ctypes.c_uint32 * 2)(0x20080522, 0)), ctypes.byref((ctypes.c_uint32 * 6)()))
     libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-    libc.prctl(DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
+    libc.prctl(DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)  # set last: a change of user would clear it
     if _no_sockets(libc) and strength == "user":
         strength = "user, no network"
     limit(plan, 0 if strength == "limits" else plan["processes"])
@@ -87,7 +87,7 @@ def _with_keeper(libc: Any, uid: int | None) -> bool:
     try:
         signal.sigwait(signals)
         os.kill(child, signal.SIGKILL)  # in a pid namespace this ends all of them, and makes fork() fail
-        with contextlib.suppress(OSError):  # it may have been too early for a group
+        with contextlib.suppress(OSError):  # the child may not have made its group yet
             os.killpg(child, signal.SIGKILL)
         if uid is not None and not os.fork():
             os.setgid(uid)
